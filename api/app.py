@@ -12,6 +12,8 @@ from fastapi_swagger import patch_fastapi
 
 from api.access.keys import Keys
 from api.access.rates import Rates
+from api.console import static_files
+from api.console.routes import sign_in, unknown
 from api.document.openapi import document
 from api.health.metrics import Metrics
 from api.health.readiness import Health
@@ -79,6 +81,8 @@ ROUTES = (
 )
 OPENAI_ROUTERS = (model_routes.router, response_routes.hot, response_routes.router, chat_routes.hot)
 """The routes in the form of OpenAI's API, which the OpenAPI document leaves to docs/openai.md."""
+CONSOLE_ROUTES = (static_files, sign_in, unknown)
+"""The console: pages for people, which the OpenAPI document does not list. `unknown` is last."""
 NAME = "api"
 
 DESCRIPTION = """\
@@ -108,6 +112,7 @@ def create_app(config: Settings | None = None) -> Front:
 def _routers() -> Iterator[APIRouter]:
     yield from (module.router for module in ROUTES)
     yield from OPENAI_ROUTERS
+    yield from (module.router for module in CONSOLE_ROUTES)
 
 
 def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
@@ -131,10 +136,13 @@ def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
     )
     # /docs loads everything from this process, so no foreign script sees a key typed there.
     patch_fastapi(app, swagger_ui_parameters={"filter": True, "displayRequestDuration": True})
-    openai = [
-        route for router in OPENAI_ROUTERS for route in router.routes if isinstance(route, APIRoute)
+    unlisted = [
+        route
+        for router in (*OPENAI_ROUTERS, *(module.router for module in CONSOLE_ROUTES))
+        for route in router.routes
+        if isinstance(route, APIRoute)
     ]
-    problems.install(app, openai)
+    problems.install(app, unlisted)
     for router in _routers():
         app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

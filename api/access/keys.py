@@ -8,6 +8,7 @@ pool's connections, and recently accepted keys do not wait behind it.
 import asyncio
 import re
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,11 +20,13 @@ from api.http.problems import Refused
 from tierline.base.errors import Unavailable
 from tierline.rules.limits import Limits
 from tierline.rules.roles import Scope, reach
-from tierline.services.accounts import authenticate
+from tierline.services.accounts import authenticate, sessions
 from tierline.services.accounts.accounts import KEY_MARK, digest_of
 from tierline.services.accounts.authenticate import LiveKey
+from tierline.services.accounts.sessions import SESSION_TOKEN
 
 Remembered = TypeVar("Remembered")
+FindKey = Callable[[AsyncConnectionPool[Any], bytes], Awaitable[LiveKey | None]]
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +78,7 @@ class Keys:
             raise Refused(
                 "unauthorized", "send the header 'Authorization: Bearer KEY'", headers=_CHALLENGE
             )
-        caller = await self._find(key) if _KEY.fullmatch(key) else None
+        caller = await self.of_key(key)
         if caller is None:
             raise Refused(
                 "unauthorized",
@@ -92,12 +95,31 @@ class Keys:
         self._known.clear()
         self._wrong.clear()
 
-    async def _find(self, key: str) -> Caller | None:
-        digest = digest_of(key)
+    async def of_key(self, key: str) -> Caller | None:
+        """The caller of a key; None: it is unknown, expired or revoked. Raises Unavailable in a
+        flood of wrong keys."""
+        if not _KEY.fullmatch(key):
+            return None
+        return await self._find(digest_of(key), authenticate.find_key)
+
+    async def of_session(self, token: str) -> Caller | None:
+        """The same for the token of a session of the console. A session ends with its key."""
+        if not SESSION_TOKEN.fullmatch(token):
+            return None
+        caller = await self._find(digest_of(token), sessions.find_key)
+        if caller is not None:
+            self._used.add(caller.key_id)
+        return caller
+
+    def forget_session(self, token: str) -> None:
+        """Look the session up again the next time."""
+        self._known.pop(digest_of(token), None)
+
+    async def _find(self, digest: bytes, find: FindKey) -> Caller | None:
         now = time.monotonic()
         cached = self._known.get(digest)
         if cached is not None:
-            return cached[0] if cached[1] > now else await self._look_up(digest)
+            return cached[0] if cached[1] > now else await self._look_up(digest, find)
         if self._wrong.get(digest, now) > now:
             return None
         try:
@@ -106,12 +128,12 @@ class Keys:
         except TimeoutError:
             raise Unavailable("too many unknown API keys are being looked up") from None
         try:
-            return await self._look_up(digest)
+            return await self._look_up(digest, find)
         finally:
             self._strangers.release()
 
-    async def _look_up(self, digest: bytes) -> Caller | None:
-        live = await authenticate.find_key(self._pool, digest)
+    async def _look_up(self, digest: bytes, find: FindKey) -> Caller | None:
+        live = await find(self._pool, digest)
         until_s = time.monotonic() + REMEMBER_S
         if live is None:
             self._known.pop(digest, None)

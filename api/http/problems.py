@@ -213,9 +213,9 @@ def _details(error: InvalidInput) -> dict[str, Any]:
 def install(app: FastAPI, unlisted: Sequence[APIRoute] = ()) -> None:
     """Turn every error of `app` into a problem. Unexpected ones are raised again, to be logged.
 
-    `unlisted`: the routes that its OpenAPI document does not list, all of OpenAI's API.
+    `unlisted`: the routes that its OpenAPI document does not list: OpenAI's API, and the console.
     """
-    elsewhere = sorted({route.path for route in unlisted})
+    elsewhere = sorted({route.path for route in unlisted if route.path.startswith(OPENAI)})
 
     def handle(request: Request, error: Exception) -> Response:
         response = of_error(error)

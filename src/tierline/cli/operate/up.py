@@ -68,7 +68,11 @@ def up(
 
 def in_words(addresses: "Addresses", home: Path) -> str:
     """The short list of addresses for people."""
-    lines = ["tierline is up.", f"  API      {addresses.api}  (docs at {addresses.api}/docs)"]
+    lines = [
+        "tierline is up.",
+        f"  API      {addresses.api}  (docs at {addresses.api}/docs)",
+        f"  console  {addresses.api}/console  (sign in with a key)",
+    ]
     if addresses.flower is not None:
         lines += [
             f"  Flower   {addresses.flower}  (user {addresses.flower_user})",

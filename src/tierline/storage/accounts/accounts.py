@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import AsyncConnection, Connection, sql
 
@@ -39,13 +39,20 @@ class LiveKey:
 
 async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey | None:
     """The key of that digest, unless it is unknown, revoked or expired."""
+    return await live_key_where(connection, "k.digest = %s", digest)
+
+
+async def live_key_where(
+    connection: AsyncConnection[Any], condition: LiteralString, value: object
+) -> LiveKey | None:
+    """The key `k` of a condition with one parameter, unless it is unknown, revoked or expired."""
     row = await (
         await connection.execute(
             "SELECT k.id, k.account_id, a.name, k.scopes,"
             f" EXISTS (SELECT FROM budgets b WHERE b.account_id = a.id AND b.hard), {_LIMITS}"
-            " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.digest = %s AND"
+            f" FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE {condition} AND"
             " k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())",
-            (digest,),
+            (value,),
         )
     ).fetchone()
     if row is None:

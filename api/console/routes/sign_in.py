@@ -1,0 +1,108 @@
+"""Signing in to the console with an API key, and out of it."""
+
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+
+from api.access.auth import needs
+from api.console.pages import ConsoleRoute, own_path, page, see_other
+from api.console.session import (
+    CONSOLE,
+    Cookie,
+    Reader,
+    find_caller,
+    form_token,
+    is_loopback,
+    new_sign_in_token,
+    read_form,
+    session_cookie,
+    sign_in_cookie,
+)
+from api.http.problems import Refused
+from api.state import State, state_of
+from tierline.services.accounts.sessions import begin_session, end_session
+
+router = APIRouter(prefix=CONSOLE, include_in_schema=False, route_class=ConsoleRoute)
+log = structlog.get_logger(__name__)
+
+FORM_S = 3600.0  # how long a sign-in form may stay open
+_UNKNOWN = "The API key is unknown, expired or revoked."
+_MOST_KEY = 200  # characters; a key has 46
+
+
+@router.get("/sign-in")
+async def get_sign_in(
+    request: Request, next: Annotated[str, Query(max_length=1000)] = CONSOLE
+) -> Response:
+    """The form. A person who is signed in already goes on."""
+    if await find_caller(request) is not None:
+        return see_other(own_path(next))
+    return _form(request, sign_in_cookie(request), own_path(next))
+
+
+@router.post("/sign-in")
+async def post_sign_in(request: Request) -> Response:
+    """Begin a session with the key of the form."""
+    state = state_of(request)
+    cookie = sign_in_cookie(request)
+    fields = await read_form(request, cookie.read(request))
+    state.health.refuse_unmigrated()
+    then = own_path(fields.get("next", CONSOLE))
+    caller = await state.keys.of_key(fields.get("key", "").strip()[:_MOST_KEY])
+    if caller is None:
+        return _form(request, cookie, then, 401, _UNKNOWN)
+    state.rates.admit(caller.account_id, caller.limits, request.scope)
+    if not caller.may("read"):
+        refusal: Refused = needs(caller, "read", "the console")
+        return _form(request, cookie, then, 403, refusal.detail)
+    await _end(state, request)  # an earlier session of this browser
+    token = await begin_session(state.pool, caller.key_id)
+    log.info("console_signed_in", account=caller.account, key_id=caller.key_id)
+    answer = see_other(then)
+    session_cookie(request).write(answer, token)
+    cookie.remove(answer)
+    return answer
+
+
+@router.post("/sign-out")
+async def post_sign_out(request: Request) -> Response:
+    """End the session."""
+    cookie = session_cookie(request)
+    await read_form(request, cookie.read(request))
+    await _end(state_of(request), request)
+    answer = see_other(f"{CONSOLE}/sign-in")
+    cookie.remove(answer)
+    return answer
+
+
+@router.get("")
+async def get_home(request: Request, caller: Reader) -> Response:
+    """Who is signed in."""
+    return page(request, "home.html", scopes=sorted(caller.scopes))
+
+
+async def _end(state: State, request: Request) -> None:
+    token = session_cookie(request).read(request)
+    if token:
+        await end_session(state.pool, token)
+        state.keys.forget_session(token)
+
+
+def _form(
+    request: Request, cookie: Cookie, then: str, status: int = 200, problem: str | None = None
+) -> Response:
+    token = new_sign_in_token()
+    secure = cookie.secure and request.url.scheme != "https"
+    answer = page(
+        request,
+        "sign_in.html",
+        status,
+        form_token=form_token(token),
+        then=then,
+        problem=problem,
+        plain_http=secure and "x-forwarded-proto" not in request.headers,
+        loopback=is_loopback(request.url.hostname or ""),
+    )
+    cookie.write(answer, token, FORM_S)
+    return answer

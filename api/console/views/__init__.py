@@ -1,0 +1,1 @@
+"""Pure functions from rows to what the console's templates show."""

@@ -1,0 +1,38 @@
+"""Sessions of the console. A session is found through its key, so that it ends with it."""
+
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from tierline.storage.accounts.accounts import LiveKey, live_key_where
+
+_LIVE = (
+    "k.id = (SELECT s.key_id FROM console_sessions s"
+    " WHERE s.digest = %s AND s.expires_at > clock_timestamp())"
+)
+
+
+async def live_session_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey | None:
+    """The key of that session, unless the session is unknown or over, or its key has ended."""
+    return await live_key_where(connection, _LIVE, digest)
+
+
+async def add_session(
+    connection: AsyncConnection[Any], digest: bytes, key_id: int, lifetime_s: float
+) -> None:
+    """Store a session, and remove those that are over. Safe to repeat; waits for nobody."""
+    await connection.execute(
+        "WITH expired AS ("
+        " DELETE FROM console_sessions WHERE digest IN ("
+        "  SELECT digest FROM console_sessions WHERE expires_at < clock_timestamp()"
+        "  LIMIT 1000 FOR UPDATE SKIP LOCKED))"
+        " INSERT INTO console_sessions (digest, key_id, expires_at)"
+        " VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s))"
+        " ON CONFLICT (digest) DO NOTHING",
+        (digest, key_id, lifetime_s),
+    )
+
+
+async def remove_session(connection: AsyncConnection[Any], digest: bytes) -> None:
+    """Remove a session. Safe to repeat."""
+    await connection.execute("DELETE FROM console_sessions WHERE digest = %s", (digest,))

@@ -1,0 +1,32 @@
+"""The console: who is signed in, and what people did."""
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from tierline.storage.db.tables.shared import metadata, when
+
+# No foreign keys to api_keys: its rows are never removed, and a key would lock it when it is made.
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the cookie's token"),
+    Column("key_id", BigInteger, nullable=False, comment="of api_keys: it ends with this key"),
+    when("created_at", required=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+    comment="people who are signed in to the console",
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    when("at", required=True),
+    Column("account_id", BigInteger, nullable=False, comment="the key's account"),
+    Column("key_id", BigInteger, nullable=False, comment="of api_keys: who did it"),
+    Column("action", Text, nullable=False, comment="job.content_shown, job.cancelled …"),
+    Column("job_id", Uuid, index=True, comment="null: about no single job"),
+    Column(
+        "detail", JSONB, comment="more about it: names and numbers, never an input or an output"
+    ),
+    comment="what people did in the console",
+)

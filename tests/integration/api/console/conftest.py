@@ -1,0 +1,37 @@
+"""Browsers at the console of a running API."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.api.browser import Browser, SignIn
+from tierline.services.accounts.accounts import create_key
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def stranger(api_url: str) -> Iterator[Browser]:
+    """A browser without a session."""
+    browser = Browser(api_url)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def signed_in(api_url: str, rows: Connection) -> Iterator[SignIn]:
+    """Makes browsers with a session of a new key of the account, with these scopes."""
+    browsers = []
+
+    def sign_in(*scopes: str, account: str = "default") -> Browser:
+        browser = Browser(api_url)
+        browsers.append(browser)
+        answer = browser.sign_in(create_key(rows, account, scopes or ("submit", "read")).key)
+        assert answer.status_code == 303, answer.text
+        return browser
+
+    yield sign_in
+    for browser in browsers:
+        browser.close()
