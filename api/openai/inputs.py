@@ -6,7 +6,7 @@ as JSON.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tierline.base.errors import InvalidInput, Problem
@@ -63,6 +63,7 @@ def _message(item: JSON, path: str) -> str:
     if role != "user":
         why = _NOT_THE_USER.get(str(role), "must be user")
         raise _refused(f"{path}/role", f"{role!r} is not supported: {why}")
+    _refuse_more(item, ("type", "role", "content", "id", "status"), path)
     content = item.get("content")
     if isinstance(content, str):
         return content
@@ -75,10 +76,17 @@ def _part(part: JSON, path: str) -> str:
     if not isinstance(part, dict) or part.get("type") not in TEXT_PARTS:
         kind = part.get("type") if isinstance(part, dict) else None
         raise _refused(f"{path}/type", f"{kind!r} is not supported: a feature's input is text")
+    _refuse_more(part, ("type", "text"), path)
     text = part.get("text")
     if not isinstance(text, str):
         raise _refused(f"{path}/text", "must be a text")
     return text
+
+
+def _refuse_more(sent: Mapping[str, JSON], known: Sequence[str], path: str) -> None:
+    for name, value in sent.items():
+        if name not in known and value is not None:
+            raise _refused(f"{path}/{name}", "is not supported: leave it out")
 
 
 def job_input(text: str, schema: Mapping[str, JSON], where: str, max_depth: int) -> JSON:

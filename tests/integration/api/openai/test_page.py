@@ -13,7 +13,7 @@ from openai.types.responses import response_create_params as responses
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature
 from tests.support.docs import Block, blocks
-from tests.support.played_worker import played
+from tests.support.processes.played_worker import played
 from tierline.features.parse import parse_feature
 
 ROOT = Path(__file__).parents[4]

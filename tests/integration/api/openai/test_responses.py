@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
-from tests.support.played_worker import played
+from tests.support.processes.played_worker import played
 from tests.support.waiting import wait_until
 from tierline.features.parse import parse_feature
 from tierline.services.accounts.accounts import create_key

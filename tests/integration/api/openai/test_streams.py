@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.api.served import Api, serving
 from tests.support.database.rows import add_feature, two_tiers
-from tests.support.played_worker import played
+from tests.support.processes.played_worker import played
 
 Connection = psycopg.Connection[Any]
 LONG = "word " * 200  # of several deltas

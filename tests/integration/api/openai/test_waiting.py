@@ -12,7 +12,7 @@ import pytest
 from api.openai import waiting
 from tests.support.api.served import Api, serving
 from tests.support.database.rows import add_feature, two_tiers
-from tests.support.played_worker import played
+from tests.support.processes.played_worker import played
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import create_key, revoke_key
 

@@ -83,6 +83,11 @@ def test_anything_as_input_is_a_text_or_is_refused_with_its_place(value: Any) ->
         ([{"role": "tool", "content": "x"}], "/messages/0/role"),
         ([{"type": "function_call_output", "output": "x"}], "/messages/0/type"),
         ([{"role": "user"}], "/messages/0/content"),
+        ([{"role": "user", "content": "x", "name": "bob"}], "/messages/0/name"),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "x", "cite": 1}]}],
+            "/messages/0/content/0/cite",
+        ),
         ([{"role": "user", "content": [{"type": "image_url"}]}], "/messages/0/content/0/type"),
         ([{"role": "user", "content": [{"type": "text"}]}], "/messages/0/content/0/text"),
     ],
