@@ -9,7 +9,7 @@ import pytest
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature
 from tests.support.docs import blocks
-from tests.support.played_worker import played
+from tests.support.processes.played_worker import played
 from tierline.features.parse import parse_feature
 from tierline.services.accounts.accounts import create_key
 
