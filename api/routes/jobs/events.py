@@ -1,17 +1,19 @@
 """GET /v1/jobs/{id}/events and GET /v1/events: server-sent events of one job, and of all of an
 account's."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from api.access.auth import Read
+from api.access.keys import Caller
 from api.document.openapi import component
 from api.http.problems import documented
 from api.job_watch import GAP, AccountStream, JobStream
 from api.routes.jobs.read import JobId, read_job_id
-from api.state import Shared
+from api.state import Shared, State
 from api.streams import EVENT_STREAM, HEARTBEAT_S, StreamResponse
 from tierline.base.errors import InvalidInput, NotFound, Problem
 from tierline.rules.job_events import JOB_EVENTS, events_of
@@ -85,6 +87,28 @@ async def follow_job(
     timeout_s: TimeoutS = None,
 ) -> Response:
     """Server-sent events. The stream ends after the job's last event, whose data has the job."""
+    return await job_stream(
+        state,
+        caller,
+        job_id,
+        last_event_id,
+        timeout_s,
+        lambda: state.keys.caller(request.headers.get("authorization")),
+    )
+
+
+async def job_stream(
+    state: State,
+    caller: Caller,
+    job_id: str,
+    last_event_id: str | None,
+    timeout_s: float | None,
+    still_valid: Callable[[], Awaitable[object]],
+) -> Response:
+    """The events of a job, as `caller` may see them, for as long as `still_valid` does not raise.
+
+    Raises NotFound, InvalidInput, Refused (429) and Unavailable.
+    """
     found = read_job_id(job_id)
     row = await find_event_row(state.pool, caller.account_id, found)
     if row is None:
@@ -99,7 +123,7 @@ async def follow_job(
     return StreamResponse(
         stream,
         state.job_watch.job(stream),
-        lambda: state.keys.caller(request.headers.get("authorization")),
+        still_valid,
         timeout_s=timeout_s,
     )
 

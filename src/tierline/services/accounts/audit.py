@@ -1,0 +1,47 @@
+"""The log of what people did in the console, and reading a job's content, which is logged."""
+
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg_pool import AsyncConnectionPool
+
+from tierline.base.errors import NotFound
+from tierline.storage.accounts import audit
+from tierline.storage.accounts.audit import Entry, LoggedEntry
+from tierline.storage.db.async_pool import again
+from tierline.storage.jobs import job_reads
+from tierline.storage.jobs.job_reads import RequestRow
+
+__all__ = ["Entry", "LoggedEntry", "entries_of_job", "log_entry", "show_request"]
+
+CONTENT_SHOWN = "job.content_shown"
+CANCELLED = "job.cancel_asked"
+RETRIED = "job.retried"
+MOST_ENTRIES = 50
+
+
+async def show_request(
+    pool: AsyncConnectionPool[Any], account_id: int, key_id: int, job_id: UUID
+) -> RequestRow:
+    """A job's request with its input, after logging that this key looked at it.
+
+    Raises NotFound if the account has no such job. Nothing is returned that was not logged.
+    """
+    row = await again(pool, lambda c: job_reads.request_of(c, account_id, job_id))
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    await log_entry(pool, Entry(account_id, key_id, CONTENT_SHOWN, job_id))
+    return row
+
+
+async def log_entry(pool: AsyncConnectionPool[Any], entry: Entry) -> None:
+    """Add an entry to the log. A cut connection may add it twice."""
+    await again(pool, lambda connection: audit.add_async(connection, entry))
+
+
+def entries_of_job(connection: Connection[Any], job_id: UUID) -> list[LoggedEntry]:
+    """The newest MOST_ENTRIES entries about a job, the newest first. The caller has checked whose
+    job it is.
+    """
+    return audit.of_job(connection, job_id, MOST_ENTRIES)
