@@ -4,7 +4,7 @@ Neither table has foreign keys: making one would lock `api_keys` against writers
 keys are never removed.
 
 Revision ID: 0048
-Revises: 0043
+Revises: 0047
 """
 
 import sqlalchemy as sa
