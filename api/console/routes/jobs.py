@@ -19,7 +19,7 @@ from api.console.visible import Cut, cut
 from api.http.problems import Refused
 from api.parameters.cursors import read_page
 from api.parameters.ids import read_id
-from api.routes.jobs.events import LastEventId, TimeoutS, job_stream
+from api.routes.jobs.events import LastOfJob, TimeoutS, job_stream
 from api.state import Database, LateDatabase, Shared, State
 from tierline.base.errors import NotFound
 from tierline.base.ids import database_now
@@ -114,7 +114,7 @@ async def follow_job(
     job_id: str,
     caller: Reader,
     state: Shared,
-    last_event_id: LastEventId = None,
+    last_event_id: LastOfJob = None,
     timeout_s: TimeoutS = None,
 ) -> Response:
     """The job's events, so that its page moves. They have no content: looks at that are logged."""
