@@ -14,7 +14,7 @@ from api.access.keys import Keys
 from api.access.rates import Rates
 from api.console import static_files
 from api.console.routes import jobs as console_jobs
-from api.console.routes import sign_in, unknown
+from api.console.routes import overview, sign_in, unknown
 from api.document.openapi import document
 from api.health.metrics import Metrics
 from api.health.readiness import Health
@@ -82,7 +82,7 @@ ROUTES = (
 )
 OPENAI_ROUTERS = (model_routes.router, response_routes.hot, response_routes.router, chat_routes.hot)
 """The routes in the form of OpenAI's API, which the OpenAPI document leaves to docs/openai.md."""
-CONSOLE_ROUTES = (static_files, sign_in, console_jobs, unknown)
+CONSOLE_ROUTES = (static_files, sign_in, overview, console_jobs, unknown)
 """The console: pages for people, which the OpenAPI document does not list. `unknown` is last."""
 NAME = "api"
 

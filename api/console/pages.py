@@ -64,7 +64,7 @@ _templates.globals.update(
     share=formats.share,
     count=formats.count,
     exact=formats.exact,
-    pages=((f"{CONSOLE}/jobs", "Jobs"),),
+    pages=((CONSOLE, "Overview"), (f"{CONSOLE}/jobs", "Jobs")),
     status_mark=marks.status_mark,
     tier_mark=marks.tier_mark,
     verdict_mark=marks.verdict_mark,

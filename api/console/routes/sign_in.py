@@ -10,7 +10,6 @@ from api.console.pages import ConsoleRoute, own_path, page, see_other
 from api.console.session import (
     CONSOLE,
     Cookie,
-    Reader,
     find_caller,
     form_token,
     is_loopback,
@@ -74,12 +73,6 @@ async def post_sign_out(request: Request) -> Response:
     answer = see_other(f"{CONSOLE}/sign-in")
     cookie.remove(answer)
     return answer
-
-
-@router.get("")
-async def get_home(request: Request, caller: Reader) -> Response:
-    """Who is signed in."""
-    return page(request, "home.html", scopes=sorted(caller.scopes))
 
 
 async def _end(state: State, request: Request) -> None:
