@@ -21,7 +21,10 @@ async function refresh() {
       if (answer.ok) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const fresh = page.getElementById("live");
-        if (fresh) place.replaceChildren(...fresh.childNodes);
+        if (fresh) {
+          if (!fresh.dataset.stream) stream.close(); // the job has ended
+          place.replaceChildren(...fresh.childNodes);
+        }
       }
     } while (again);
   } catch {
