@@ -1,6 +1,6 @@
 # Everything a person runs. What a target needs is set up first when it is missing or stale: `setup`
 # brings what the product runs on and learns routing with, `tools` adds what it is tested and measured
-# with. `demo` learns nothing, and does without the second half of `setup`.
+# with.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,7 +53,7 @@ $(VENV)/peers/.ready: requirements/peers.lock | tools
 	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/peers" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/peers.lock
 	@touch $@
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.routing
 	@$(BIN)/python -m examples.demo --frontier "$(FRONTIER)" --larger "$(LARGER)"
 
 # From the frontier alone to a classifier of its own, and back: offline, about ten minutes.

@@ -1,7 +1,8 @@
-"""`python -m examples.demo [--frontier provider:model] [--larger 0] [--home DIR]`
+"""`python -m examples.demo [--frontier provider:model] [--larger 0] [--home DIR] [--json]`
 
 What `make demo [FRONTIER=provider:model] [LARGER=0]` runs. It exits with 0 when every row
-became one job that ended once, whatever came out; 130 after Ctrl-C.
+became one job that ended once and the bar held: of what was served, at most 5% is wrong. 3 says
+that the bar did not hold, 1 that the run went wrong, 130 follows Ctrl-C.
 """
 
 import argparse
@@ -21,7 +22,10 @@ from types import FrameType
 
 from rich.console import Console
 
+from examples.demo.bar import BAR_MISSED
 from examples.demo.budget import Budget, budget
+from examples.demo.check_server import CheckServer
+from examples.demo.classifier import train
 from examples.demo.live import Progress
 from examples.demo.outcomes import Outcome
 from examples.demo.product import Product, ProductFailed, environment
@@ -60,10 +64,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--every", type=int, default=1, help="only every n-th input: a short run")
     parser.add_argument("--local-url", default=None, help="a server in the local models' place")
     parser.add_argument("--home", type=Path, default=Path(".tierline-demo"))
+    parser.add_argument("--json", action="store_true", help="the figures as JSON on stdout")
     options = parser.parse_args(argv)
     if options.every < 1:
         parser.error("--every: at least 1")
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, stderr=options.json)
     # SIGTERM and a closed terminal end it as Ctrl-C does: in order, leaving nothing running.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -75,6 +80,7 @@ def main(argv: list[str]) -> int:
             options.every,
             options.local_url,
             options.home.absolute(),
+            as_json=options.json,
         )
     except KeyboardInterrupt:
         console.print("stopped; run it again to go on where it was")
@@ -95,24 +101,30 @@ def _demo(
     every: int,
     local_url: str | None,
     home: Path,
+    as_json: bool,
 ) -> int:
     rows = read_rows(every)
     second = _second_tier(console, frontier, no_larger)
     texts = feature_texts(second)
     features = {name: parse_feature(text, name) for name, text in texts.items()}
-    console.print(f"[bold]{len(rows)} inputs, {len(texts)} features[/bold]; first tier {SMALL}")
-    console.print(f"second tier: {second.words}", markup=False)
+    console.print(f"[bold]{len(rows)} inputs, {len(texts)} features[/bold]")
+    console.print(f"first: a classifier for the tickets, {SMALL} for the invoices", markup=False)
+    console.print(f"then: {second.words}", markup=False)
     limit = _budget(console, rows, features, second) if second.paid else None
     folder = home / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    env = environment(frontier, second.stand_in, local_url)
+    checks = CheckServer()
+    env = environment(frontier, second.stand_in, local_url) | {"TIERLINE_CHECKS": checks.setting}
     product = Product(home, env, lambda line: console.print(line, markup=False))
     with contextlib.ExitStack() as stack:
+        stack.callback(checks.close)
         stack.callback(product.stop)
         product.start()
         _say_where(console, product)
         for name, text in texts.items():
             _apply(console, product, name, text)
+        promise = train(product, lambda line: console.print(line, markup=False))
+        console.print(f"its promise: {promise.words}", markup=False)
         if not second.paid and local_url is None:
             product.wait_for_model(second.model.partition(":")[2])
         state, receiver, again = _run_state(
@@ -129,11 +141,15 @@ def _demo(
         stack.callback(submission.stop)
         capped = _follow(console, product, submission, limit)
         outcomes = _outcomes(product, submission)
-        print_report(console, outcomes, second, datetime.now(UTC))
+        bar = print_report(console, outcomes, second, promise, datetime.now(UTC))
         whole = _say_whole(console, submission)
         _say_where_next(console, product)
         replace(state, finished=True).write(folder / "run.json")
-    return 0 if whole and not capped else 1
+    if as_json:
+        print(json.dumps({"rows": len(rows), "whole": whole and not capped, **bar.to_dict()}))
+    if not whole or capped:
+        return 1
+    return 0 if bar.held else BAR_MISSED
 
 
 def _second_tier(console: Console, frontier: str, no_larger: bool) -> SecondTier:
@@ -288,12 +304,15 @@ def _say_where(console: Console, product: Product) -> None:
 
 def _say_where_next(console: Console, product: Product) -> None:
     home = shlex.quote(os.path.relpath(product.home))
+    where = product.addresses
+    port = where["flower"].rstrip("/").rpartition(":")[2]
     console.print(
-        "\nIt stops now; the jobs are kept. To open the same jobs again, Flower with them:\n"
-        f"  ./tierline up --home {home}\n"
-        f"and beside it: ./tierline jobs list --home {home}    ./tierline queues --home {home}\n"
-        f"Flower then has the user {product.addresses['flower_user']} and the password "
-        f"{product.addresses['flower_password']}; 'up' says where it is.",
+        "\nIt stops now; the jobs are kept. To open the same jobs again:\n"
+        f"  ./tierline up --home {home} --flower-port {port}\n"
+        f"Flower is then at {where['flower']} (user {where['flower_user']}, "
+        f"password {where['flower_password']}).\n"
+        f"Beside it: ./tierline jobs list --home {home}    ./tierline queues --home {home}\n"
+        "Next, a feature of your own: ./tierline features init order-number",
         markup=False,
     )
 

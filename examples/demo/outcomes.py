@@ -37,10 +37,15 @@ class Outcome:
         return bool(self.job["escalated"])
 
     @property
+    def went_deeper(self) -> bool:
+        """Whether more than one tier was asked. A classifier that passes a job on counts too."""
+        return len({attempt["tier"] for attempt in self.attempts}) > 1
+
+    @property
     def right_before(self) -> bool:
         """Whether the first tier's answer, which failed a check, was right."""
         first = self.first_answer()
-        return self.escalated and first is not MISSING and self._right(first)
+        return self.went_deeper and first is not MISSING and self._right(first)
 
     def first_answer(self) -> Any:
         """The answer that the first tier gave; MISSING when it gave none that could be read."""
@@ -76,28 +81,25 @@ class Tally:
     jobs: int
     right: int  # served, and right
     wrong: int  # served, and WRONG: what no check saw
-    escalated: int
+    right_after: int  # of the right: served by a later tier than the first
+    left: int  # nothing was served: no tier was sure, so a person answers
+    left_rightly: int  # … where no answer would have been right
     escalated_though_right: int  # the first answer was right, and a check sent it on all the same
-    right_after: int  # of the escalated: served right in the end
-    failed: int  # nothing was served
-    failed_rightly: int  # … where no answer would have been right
 
 
 def tally(feature: str, outcomes: Iterable[Outcome]) -> Tally:
     """Count the outcomes of one feature."""
     mine = [one for one in outcomes if one.row.feature == feature]
-    escalated = [one for one in mine if one.escalated]
-    failed = [one for one in mine if not one.served]
+    left = [one for one in mine if not one.served]
     return Tally(
         feature=feature,
         jobs=len(mine),
         right=sum(one.served_right for one in mine),
         wrong=sum(one.served and not one.served_right for one in mine),
-        escalated=len(escalated),
-        escalated_though_right=sum(one.right_before for one in escalated),
-        right_after=sum(one.served_right for one in escalated),
-        failed=len(failed),
-        failed_rightly=sum(one.row.expected is None for one in failed),
+        right_after=sum(one.served_right and one.went_deeper for one in mine),
+        left=len(left),
+        left_rightly=sum(one.row.expected is None for one in left),
+        escalated_though_right=sum(one.right_before for one in mine),
     )
 
 

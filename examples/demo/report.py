@@ -10,8 +10,11 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
+from examples.demo.bar import Bar, bar_of
+from examples.demo.classifier import FEATURE as CLASSIFIED
+from examples.demo.classifier import PromiseMade
 from examples.demo.costs import Used, by_tier, second_tier_alone
-from examples.demo.outcomes import Outcome, quantile, tally
+from examples.demo.outcomes import Outcome, Tally, quantile
 from examples.demo.second_tier import SecondTier
 from tierline.features import ModelRef, Price
 from tierline.pricing import Asked, list_price, price_of
@@ -20,42 +23,57 @@ ASSUMED = "openai:gpt-6.1-sol"  # its list price stands in where no frontier mod
 
 
 def print_report(
-    console: Console, outcomes: Sequence[Outcome], second: SecondTier, now: datetime
-) -> None:
-    """Everything but where to look next."""
-    _print_right_and_wrong(console, outcomes)
+    console: Console,
+    outcomes: Sequence[Outcome],
+    second: SecondTier,
+    promise: PromiseMade,
+    now: datetime,
+) -> Bar:
+    """Everything but where to look next. The bar that it was held to."""
+    bar = bar_of(outcomes, stand_in=second.stand_in)
+    _print_served(console, bar)
+    _print_promise(console, outcomes, promise)
     _print_latencies(console, outcomes)
     _print_use(console, outcomes)
     _print_estimate(console, outcomes, second, now)
+    return bar
 
 
-def _print_right_and_wrong(console: Console, outcomes: Sequence[Outcome]) -> None:
-    table = _table("What came out, against the known answers (which the product never saw)")
+def _print_served(console: Console, bar: Bar) -> None:
+    table = _table("What was served, against the known answers (which the product never saw)")
     for title in (
-        *("right", "WRONG", "failed", "rightly"),
-        *("deeper", "though right", "before → after"),
+        *("served right", "served WRONG", "deeper, then right"),
+        *("left to a person", "no right answer"),
     ):
         table.add_column(title, justify="right")
-    for feature in dict.fromkeys(one.row.feature for one in outcomes):
-        found = tally(feature, outcomes)
-        table.add_row(
-            f"{feature} ({found.jobs})",
-            str(found.right),
-            str(found.wrong),
-            str(found.failed),
-            str(found.failed_rightly),
-            str(found.escalated),
-            str(found.escalated_though_right),
-            f"{found.escalated_though_right} → {found.right_after}",
-        )
+    for one in bar.features:
+        table.add_row(f"{one.feature} ({one.jobs})", *_figures(one))
     console.print()
     console.print(table)
     console.print(
-        "right, WRONG: served, and so. failed: nothing was served; rightly: of those, no answer\n"
-        "would have been right (two invoices, none, a field missing). deeper: escalated. though\n"
-        "right: of those, first answers that were right. before → after: of those, right at\n"
-        "first → served right.",
+        "deeper, then right: of those served right, by a later tier than the first.\n"
+        "left to a person: no tier was sure, so nothing was served.\n"
+        "no right answer: of those left, nothing would have been right (two invoices, none, a\n"
+        "field missing).",
         style="dim",
+    )
+    console.print(bar.wrong_words)
+    console.print(bar.right_words)
+
+
+def _figures(one: Tally) -> list[str]:
+    return [str(n) for n in (one.right, one.wrong, one.right_after, one.left, one.left_rightly)]
+
+
+def _print_promise(console: Console, outcomes: Sequence[Outcome], promise: PromiseMade) -> None:
+    tickets = [one for one in outcomes if one.row.feature == CLASSIFIED]
+    served = [one for one in tickets if one.served and one.job["tier"] == "micro"]
+    wrong = sum(not one.served_right for one in served)
+    console.print()
+    console.print(f"[bold]A promise, and what came of it[/bold]: {promise.words}.")
+    console.print(
+        f"In this run the classifier served {len(served)} of {len(tickets)} tickets; {wrong} of "
+        "them are wrong. Such small numbers neither prove nor refute it."
     )
 
 
@@ -73,7 +91,7 @@ def _print_latencies(console: Console, outcomes: Sequence[Outcome]) -> None:
         ]
         _add_latency(table, f"one attempt on {tier}", spans)
     for escalated, words in ((False, "ended on the first tier"), (True, "after deeper analysis")):
-        waits = [_whole_s(one.job) for one in outcomes if one.escalated is escalated]
+        waits = [_whole_s(one.job) for one in outcomes if one.went_deeper is escalated]
         _add_latency(table, f"submitted to ended, {words}", [w for w in waits if w is not None])
     console.print()
     console.print(table)

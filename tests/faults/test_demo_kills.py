@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from examples.demo.bar import BAR_MISSED
 from tests.support.processes.demo import of_home, start
 from tests.support.waiting import wait_until
 
@@ -56,7 +57,8 @@ def test_every_job_ends_once_after_a_kill(name: str, tmp_path: Path) -> None:
     finally:
         demo.kill()
     said = log.read_text()
-    assert code == 0, f"after {time.monotonic() - began:.0f} s: {said}"
+    # What is served in this run may miss the bar; what it is about is that every job ends once.
+    assert code in (0, BAR_MISSED), f"after {time.monotonic() - began:.0f} s: {said}"
     assert "80 rows, 80 jobs" in said
     assert "Every row is one job, and each ended once." in said
     wait_until(lambda: not of_home(home), 30, "everything to have ended")

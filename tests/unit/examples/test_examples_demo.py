@@ -46,13 +46,13 @@ def test_served_right_and_served_wrong_are_told_apart() -> None:
             outcome(("slm", '{"category": "other"}'), output=WRONG),
         ],
     )
-    assert (found.right, found.wrong, found.failed, found.escalated) == (1, 1, 0, 0)
+    assert (found.right, found.wrong, found.left, found.right_after) == (1, 1, 0, 0)
 
 
 def test_a_right_first_answer_that_was_sent_on_is_counted_even_when_it_ends_wrong() -> None:
     one = outcome(("slm", '{"category": "bug"}'), ("frontier", "x"), output=WRONG)
     found = tally("ticket-triage", [one])
-    assert (found.escalated, found.escalated_though_right, found.right_after) == (1, 1, 0)
+    assert (found.wrong, found.escalated_though_right, found.right_after) == (1, 1, 0)
 
 
 def test_a_first_answer_in_a_code_fence_is_read_as_the_checks_read_it() -> None:
@@ -70,9 +70,15 @@ def test_the_last_answer_of_the_first_tier_is_the_one_that_was_sent_on() -> None
     assert one.right_before
 
 
-def test_failing_is_right_where_no_answer_is() -> None:
+def test_what_a_later_tier_served_right_is_counted_apart() -> None:
+    one = outcome(("micro", ""), ("frontier", '{"category": "bug"}'), output=RIGHT)
+    found = tally("ticket-triage", [one, outcome(("micro", "x"), output=RIGHT)])
+    assert (found.right, found.right_after) == (2, 1)
+
+
+def test_leaving_it_to_a_person_is_right_where_no_answer_is() -> None:
     found = tally("ticket-triage", [outcome(("slm", "x"), ("frontier", "x"), expected=None)])
-    assert (found.failed, found.failed_rightly, found.wrong) == (1, 1, 0)
+    assert (found.left, found.left_rightly, found.wrong) == (1, 1, 0)
 
 
 def test_serving_anything_is_wrong_where_no_answer_is_right() -> None:
@@ -143,14 +149,14 @@ def test_the_rows_go_in_by_all_three_roads_and_each_feature_has_every_road() -> 
 def test_every_feature_is_right_with_every_second_tier(second: SecondTier) -> None:
     for name, text in feature_texts(second).items():
         feature = parse_feature(text, name)
-        assert feature.tiers[0].models[0] == parse_feature(text).tiers[0].models[0]
-        assert [str(model) for model in feature.tiers[1].models] == [second.model]
+        assert [str(model) for model in feature.tiers[-1].models] == [second.model]
+        assert feature.tiers[-1].name == second.tier
 
 
 def test_a_stand_in_is_called_one_wherever_its_tier_shows() -> None:
     second = SecondTier(SMALL, stand_in=True, why="asked")
     for text in feature_texts(second).values():
-        assert parse_feature(text).tiers[1].name == STAND_IN
+        assert parse_feature(text).tiers[-1].name == STAND_IN
     assert "stand-in" in second.words
 
 
