@@ -3,11 +3,14 @@
 Linear algebra stays on one thread: several test processes that each start a thread a core would
 take the cores from each other. Hypothesis sets no time limit: a busy machine is not a failure. It
 tries 30 examples of a property in the suite, and 1000 in `make nightly`.
+Ctrl-C reaches the processes that the tests start, also where a shell started the tests in the
+background and told them to ignore it.
 Compiled modules are kept also where the environment says not to: the suite starts hundreds of
 processes, and each would compile the product again.
 """
 
 import os
+import signal
 import sys
 
 import pytest
@@ -19,6 +22,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 USUAL = settings.get_profile(settings.get_current_profile_name())
 settings.register_profile("suite", USUAL, deadline=None, max_examples=30)

@@ -32,7 +32,7 @@ def flower(stack: Servers) -> Iterator[httpx.Client]:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=AUTH) as client:
             wait_until(lambda: answers(client), 20, "Flower to answer")
             wait_until(lambda: "slm@here" in client.get("/workers?json=1").text, 20, "the worker")
-            send = "from tests.support import small_celery as s; "
+            send = "from tests.support.processes import small_celery as s; "
             send += "s.answer.delay('job-1'); s.deliver.apply_async(['d-1'], queue='webhooks')"
             subprocess.run([sys.executable, "-c", send], env=environment, check=True, timeout=30)
             wait_until(lambda: states(client) == {"SUCCESS", "FAILURE"}, 20, "both tasks to end")

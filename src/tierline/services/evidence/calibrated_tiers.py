@@ -4,7 +4,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.base.errors import Conflict, InvalidInput, Problem
+from tierline.base.errors import Conflict
 from tierline.features import Feature, Tier
 from tierline.routing.confidence_gate import is_compared
 from tierline.services.features.find_feature import current_version
@@ -14,8 +14,7 @@ def compared_tier(
     connection: Connection[Any], name: str, wanted: str | None
 ) -> tuple[Feature, Tier]:
     """The current version of a feature, and the tier of that name that outcomes are about; None:
-    its first calibrated tier, or its first tier if none is calibrated. Raises NotFound,
-    InvalidInput.
+    its first calibrated tier, or its first tier if none is calibrated. Raises NotFound, Conflict.
     """
     feature = current_version(connection, name).read()
     tiers = calibrated_tiers(feature) or feature.allowed_tiers()[:1]
@@ -25,9 +24,7 @@ def compared_tier(
         if tier.name == wanted:
             return feature, tier
     known = ", ".join(tier.name for tier in tiers)
-    raise InvalidInput(
-        [Problem(f"has no outcomes: the tiers of {name} that have some are: {known}", "/tier")]
-    )
+    raise Conflict(f"{name} has outcomes only of these tiers: {known}; give one of them")
 
 
 def refuse_unrecorded(feature: Feature, tier: Tier) -> None:

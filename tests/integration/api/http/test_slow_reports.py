@@ -85,7 +85,7 @@ def asking(times: int, api: Api, path: str) -> Iterator[list[httpx.Response]]:
 def test_four_reports_of_one_account_do_not_hold_up_anothers_list(
     api: Api, other: Api, rows: Connection, database_url: str
 ) -> None:
-    with locked(database_url, "attempts"), asking(4, api, USAGE) as answers:
+    with locked(database_url, "sums_pending"), asking(4, api, USAGE) as answers:
         wait_until(lambda: running(rows) == 2, 10, "two reports to run")
         until = time.monotonic() + COLD_WAIT_S + 1
         while time.monotonic() < until:
@@ -104,7 +104,7 @@ def test_four_reports_of_one_account_do_not_hold_up_anothers_list(
 def test_a_report_of_another_account_begins_beside_them(
     api: Api, other: Api, rows: Connection, database_url: str
 ) -> None:
-    with contextlib.ExitStack() as asked, locked(database_url, "attempts"):
+    with contextlib.ExitStack() as asked, locked(database_url, "sums_pending"):
         asked.enter_context(asking(2, api, USAGE))
         wait_until(lambda: running(rows) == 2, 10, "two reports to run")
         answers = asked.enter_context(asking(1, other, USAGE))
@@ -123,7 +123,7 @@ def test_metrics_are_read_beside_as_many_reports_as_may_run(
     monkeypatch.setattr("tierline.services.reports.last_hour.EVERY_S", 600.0)
     assert api.as_(None).get("/metrics").status_code == 200
     with contextlib.ExitStack() as asked:
-        asked.enter_context(locked(database_url, "attempts"))
+        asked.enter_context(locked(database_url, "sums_pending"))
         asked.enter_context(asking(2, api, USAGE))
         asked.enter_context(asking(2, other, USAGE))
         wait_until(lambda: running(rows) == REPORT_CONNECTIONS - 1, 10, "all reports to run")
@@ -133,7 +133,7 @@ def test_metrics_are_read_beside_as_many_reports_as_may_run(
 def test_a_report_whose_caller_has_hung_up_is_gone_from_postgres(
     api: Api, rows: Connection, database_url: str
 ) -> None:
-    with locked(database_url, "attempts"):
+    with locked(database_url, "sums_pending"):
         caller = raw(api, f"GET {USAGE}")
         wait_until(lambda: running(rows) == 1, 10, "the report to run")
         caller.close()
@@ -291,7 +291,7 @@ def test_a_process_that_stops_does_not_wait_for_its_reports(
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: _answers(url), 30, "the process to answer")
-        with locked(database_url, "attempts"), ThreadPoolExecutor(2) as pool:
+        with locked(database_url, "sums_pending"), ThreadPoolExecutor(2) as pool:
             api = Api(url, key)
             asked = [pool.submit(api.get, USAGE) for _ in range(2)]
             wait_until(lambda: running(rows) == 2, 10, "two reports to run")

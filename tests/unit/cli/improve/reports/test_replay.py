@@ -94,6 +94,7 @@ def test_a_terminal_sees_the_progress(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
     assert run(["replay", str(recorded), "--no-embeddings"]) == 0
     assert "fitting and testing" in capsys.readouterr().err
 
