@@ -53,7 +53,7 @@ def calibrated(bench: Bench, feature: Feature) -> Calibration:
 
 def test_an_input_of_another_kind_escalates_and_becomes_no_outcome(bench: Bench) -> None:
     version, feature = bench.apply(CALIBRATED)
-    jobs(bench, version, 200)
+    jobs(bench, version, 320)
     made = calibrated(bench, feature)
     assert made.state == "in_force"
     assert made.least_likeness is not None
