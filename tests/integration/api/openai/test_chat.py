@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -39,12 +38,6 @@ def feature(api: Api, rows: Connection) -> str:
     add_feature(rows, two_tiers("chatted"))
     add_feature(rows, parse_feature(KINDS))
     return "chatted"
-
-
-@pytest.fixture
-def worker(database_url: str, feature: str) -> Iterator[list[str]]:
-    with played(database_url, feature) as ended:
-        yield ended
 
 
 def said(text: str) -> list[Any]:

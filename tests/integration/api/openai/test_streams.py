@@ -24,12 +24,6 @@ def feature(api: Api, rows: Connection) -> str:
     return "streamed"
 
 
-@pytest.fixture
-def worker(database_url: str, feature: str) -> Iterator[list[str]]:
-    with played(database_url, feature) as ended:
-        yield ended
-
-
 def escalate(rows: Connection, job_id: UUID) -> None:
     """The job's first tier fails a check, and it waits for the next one."""
     rows.execute(
