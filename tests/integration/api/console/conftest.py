@@ -7,9 +7,16 @@ import psycopg
 import pytest
 
 from tests.support.api.browser import Browser, SignIn
+from tests.support.api.served import Api
 from tierline.services.accounts.accounts import create_key
 
 Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def account(api: Api) -> str:
+    """The account `default`, which `api` adds: each test may make keys of it."""
+    return "default"
 
 
 @pytest.fixture
