@@ -84,7 +84,8 @@ def tierline(sets: Sets, max_error: float) -> Array:
     grid = ordered[:, [fitted * step // GRID for step in range(GRID)]]
     thresholds = np.concatenate([grid, np.zeros((len(grid), 1))], axis=1)
     served, errors = counts_at(sets.scores[:, fitted:], sets.wrong[:, fitted:], thresholds)
-    at = search_each(served, errors, max_error, confidence_of_attempt(1, CONFIDENCE))
+    known = counts_at(sets.scores[:, :fitted], sets.wrong[:, :fitted], thresholds)
+    at = search_each(served, errors, max_error, confidence_of_attempt(1, CONFIDENCE), known)
     return _taken(thresholds, at)
 
 

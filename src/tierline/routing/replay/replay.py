@@ -320,7 +320,7 @@ def _calibrate_on(
         for index, score in zip(calibrating, fitted(calibrating), strict=True)
     ]
     thresholds = grid([one.score for one in planned])
-    calibrated = search_threshold(tested, thresholds, max_error, confidence)
+    calibrated = search_threshold(tested, thresholds, max_error, confidence, planned)
     return calibrated, fitted
 
 

@@ -6,7 +6,7 @@ have one row per set. It works on counts, so that a thousand sets take well unde
 
 from typing import Any
 
-from tierline.routing.thresholds.threshold_search import tolerated_errors
+from tierline.routing.thresholds.threshold_search import RULED_OUT_AT, halved, tolerated_errors
 
 Array = Any  # of numpy, which is imported where it is needed
 NONE = -1  # the index of the chosen threshold if nothing can be promised
@@ -43,16 +43,44 @@ def most_errors(served: Array, max_error: float, confidence: float) -> Array:
     return errors[places].reshape(np.shape(served))
 
 
-def search_each(served: Array, errors: Array, max_error: float, confidence: float) -> Array:
-    """For each set the index of the chosen threshold, or NONE. Both arrays: sets x thresholds."""
+def search_each(
+    served: Array,
+    errors: Array,
+    max_error: float,
+    confidence: float,
+    fitted: tuple[Array, Array] | None = None,
+) -> Array:
+    """For each set the index of the chosen threshold, or NONE. All arrays: sets x thresholds.
+
+    `fitted`: what each threshold serves of the fitted outcomes, and the errors among them; one row
+    does for all sets.
+    """
     import numpy as np
 
     allowed = most_errors(served, max_error, confidence)
+    bad = np.zeros(served.shape, dtype=bool)
+    if fitted is not None:
+        bad |= ruled_out(*fitted, max_error)
     totals, places = np.unique(served.max(axis=1), return_inverse=True)
-    tolerated = np.array([tolerated_errors(int(n), max_error, confidence) for n in totals])
-    may_start = allowed >= tolerated[places][:, None]
-    start = np.where(may_start.any(axis=1), may_start.argmax(axis=1), served.shape[1])
+    starts = [halved(tolerated_errors(int(n), max_error, confidence)) for n in totals]
+    start = np.full(len(served), served.shape[1])
+    open_ = np.ones(len(served), dtype=bool)
+    for step in range(max(map(len, starts))):
+        tolerated = np.array([each[min(step, len(each) - 1)] for each in starts])[places]
+        may_start = allowed >= tolerated[:, None]
+        begins = may_start.any(axis=1) & open_
+        start = np.where(begins, may_start.argmax(axis=1), start)
+        open_ &= begins & bad[np.arange(len(bad)), np.minimum(start, bad.shape[1] - 1)]
+        if not open_.any():
+            break
     return last_in_sequence(errors <= allowed, start)
+
+
+def ruled_out(served: Array, errors: Array, max_error: float) -> Array:
+    """Where so many errors among fitted answers say that a threshold breaks the promise."""
+    from scipy.stats import binom
+
+    return (served > 0) & (binom.sf(errors - 1, served, max_error) < 1.0 - RULED_OUT_AT)
 
 
 def last_in_sequence(passes: Array, start: Array) -> Array:

@@ -91,8 +91,8 @@ def promise(
     inputs like those that the scores were made from, and the others are left out of its test.
     Raises ValueError for a bad rate.
     """
-    made_from = [one for one in outcomes if _fits(one)]
-    tested = [one for one in outcomes if not _fits(one)]
+    made_from = [one for one in outcomes if fits(one.key)]
+    tested = [one for one in outcomes if not fits(one.key)]
     known = _known(made_from) if all(one.vector is not None for one in outcomes) else None
     count = len(tested)
     if known is not None:
@@ -105,6 +105,7 @@ def promise(
         grid([one.score for one in planned]),
         max_error,
         tested_at,
+        planned,
     )
     return Promise(
         combination,
@@ -131,7 +132,7 @@ def prospects(
     The arguments are those of `promise`. `tested` counts the outcomes that the test needs: see
     `outcomes_for`. None if too few outcomes are known.
     """
-    made_from = [one for one in outcomes if _fits(one)]
+    made_from = [one for one in outcomes if fits(one.key)]
     if not made_from:
         return None
     combination, _ = _score(made_from, signal)
@@ -170,8 +171,9 @@ def alone(signal: str) -> Combination:
     return Combination(0.0, {signal: Term(mean=0.5, scale=1.0, weight=8.0)})
 
 
-def _fits(one: Outcome) -> bool:
-    return share_of("calibration", one.key) < FIT_SHARE
+def fits(key: str) -> bool:
+    """Whether the outcome of this key is one that the scores are fitted on."""
+    return share_of("calibration", key) < FIT_SHARE
 
 
 def _score(outcomes: Sequence[Outcome], signal: str) -> tuple[Combination, str | None]:

@@ -67,6 +67,7 @@ class _Lives:
         smooth = _smooth(scores, wrong)
         curve = np.bincount(cells, weights=smooth, minlength=len(thresholds))
         curve = np.divide(curve, outcomes, out=np.full(len(curve), 0.5), where=outcomes > 0)
+        self.fitted = (outcomes.cumsum()[None, :], errors.cumsum()[None, :])
         self.shares = outcomes / outcomes.sum()
         self.rates = (errors + PRIOR * curve) / (outcomes + PRIOR)
 
@@ -80,7 +81,8 @@ class _Lives:
         outcomes = draw.multinomial(tested, self.shares, LIVES)
         errors = draw.binomial(outcomes, self.rates)
         served = outcomes.cumsum(axis=1)
-        chosen = search_each(served, errors.cumsum(axis=1), self.max_error, self.confidence)
+        wrong = errors.cumsum(axis=1)
+        chosen = search_each(served, wrong, self.max_error, self.confidence, self.fitted)
         return float((chosen != NONE).mean())
 
 

@@ -7,16 +7,17 @@ is tested only if all stricter ones held, so the risk of promising too much anyw
 2021, "Learn then Test"). Tested data must not have been used to fit the scores or the sequence.
 
 Where the sequence begins decides how much is served. A stricter start has fewer wrong answers; a
-looser start serves more, so that a few chance errors do not end the search. The number of outcomes
-and the promised error rate decide it, and never the errors that are then tested.
+looser start serves more, so that a few chance errors do not end the search. The number of outcomes,
+the promised error rate and the errors of the fitted outcomes decide it, and never the errors that
+are then tested.
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
-from tierline.routing.thresholds.bounds import holds, samples_needed, upper_bound
+from tierline.routing.thresholds.bounds import holds, lower_bound, samples_needed, upper_bound
 
 FIRST_SHARE = 0.9
 """The share of a promise's risk that its first calibration may spend.
@@ -28,6 +29,11 @@ START_SHARE = 0.125
 """The errors that the first tested threshold must tolerate, as a share of those that the promise
 allows in all outcomes. With few outcomes that is 0, and the search begins at the strictest
 threshold that can pass. `python -m benchmarks search` compares it with other methods."""
+
+RULED_OUT_AT = 0.9
+"""The confidence at which the fitted outcomes rule a start out: more of them are wrong than the
+promise allows. Scores with few distinct values need this: the next looser start may be far too
+loose."""
 
 
 @dataclass(frozen=True)
@@ -85,42 +91,37 @@ def search_threshold(
     thresholds: Sequence[float],
     max_error: float,
     confidence: float,
+    fitted: Sequence[Scored] = (),
 ) -> Calibrated:
     """The loosest of `thresholds` at which at most `max_error` of what is served is wrong.
 
     `thresholds` go from strict to loose. The search begins at the first threshold that would pass
-    with `tolerated_errors`. This start depends only on the scores, never on the errors that are
-    then tested. Raises ValueError for thresholds outside 0..1 or out of order.
+    with `tolerated_errors`. If the errors of `fitted`, outcomes that are not tested, rule that
+    start out, it tolerates half as many, down to none. So the start never depends on the errors
+    that are then tested. Raises ValueError for thresholds outside 0..1 or out of order.
     """
     _check(thresholds, max_error)
-    ordered = sorted(scored, key=lambda one: one.score)
-    scores = [one.score for one in ordered]
-    errors_from = [0] * (len(ordered) + 1)
-    for index in range(len(ordered) - 1, -1, -1):
-        errors_from[index] = errors_from[index + 1] + ordered[index].wrong
-
-    def seen_at(threshold: float) -> tuple[int, int]:
-        first = bisect_left(scores, threshold)
-        return len(ordered) - first, errors_from[first]
-
+    tests, fits = _Counts(scored), _Counts(fitted)
     fewest = samples_needed(max_error, confidence)
     assert fewest is not None, "zero errors always prove something"
-    most_served = max((seen_at(threshold)[0] for threshold in thresholds), default=0)
+    served = [tests.at(threshold)[0] for threshold in thresholds]
+    most_served = max(served, default=0)
     if most_served < fewest:
-        return Calibrated(None, (), len(ordered), missing=fewest - most_served)
-    tolerated = tolerated_errors(most_served, max_error, confidence)
+        return Calibrated(None, (), len(scored), missing=fewest - most_served)
+    for tolerated in halved(tolerated_errors(most_served, max_error, confidence)):
+        start = _first_that_holds(served, tolerated, max_error, confidence)
+        if not ruled_out(*fits.at(thresholds[start]), max_error):
+            break
     chosen: Tested | None = None
     tested: list[Tested] = []
-    for threshold in thresholds:
-        count, errors = seen_at(threshold)
-        if not tested and not holds(min(tolerated, count), count, max_error, confidence):
-            continue
+    for threshold in thresholds[start:]:
+        count, errors = tests.at(threshold)
         result = Tested(threshold, count, errors, upper_bound(errors, count, confidence))
         tested.append(result)
         if not holds(errors, count, max_error, confidence):
             break
         chosen = result
-    return Calibrated(chosen, tuple(tested), len(ordered))
+    return Calibrated(chosen, tuple(tested), len(scored))
 
 
 def tolerated_errors(samples: int, max_error: float, confidence: float) -> int:
@@ -129,6 +130,41 @@ def tolerated_errors(samples: int, max_error: float, confidence: float) -> int:
     while errors > 0 and not holds(errors, samples, max_error, confidence):
         errors -= 1
     return errors
+
+
+def halved(errors: int) -> list[int]:
+    """The errors to tolerate, one start after another: half as many each time, and 0 at last."""
+    return [*(errors >> step for step in range(errors.bit_length())), 0]
+
+
+def ruled_out(served: int, errors: int, max_error: float) -> bool:
+    """Whether so many errors among the fitted answers say that a threshold breaks the promise."""
+    return served > 0 and lower_bound(errors, served, RULED_OUT_AT) > max_error
+
+
+class _Counts:
+    """What thresholds serve of some answers, and how much of it is wrong."""
+
+    def __init__(self, scored: Sequence[Scored]) -> None:
+        ordered = sorted(scored, key=lambda one: one.score)
+        self._scores = [one.score for one in ordered]
+        self._errors = [0, *accumulate(one.wrong for one in reversed(ordered))]
+
+    def at(self, threshold: float) -> tuple[int, int]:
+        """The served answers, and the wrong ones among them."""
+        served = len(self._scores) - bisect_left(self._scores, threshold)
+        return served, self._errors[served]
+
+
+def _first_that_holds(
+    served: Sequence[int], errors: int, max_error: float, confidence: float
+) -> int:
+    """The index of the first threshold that holds with so many errors; one of them does."""
+    return next(
+        index
+        for index, count in enumerate(served)
+        if holds(min(errors, count), count, max_error, confidence)
+    )
 
 
 def _check(thresholds: Sequence[float], max_error: float) -> None:

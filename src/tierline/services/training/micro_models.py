@@ -340,6 +340,7 @@ def _promised(
             thresholds,
             wanted.max_error,
             tested_at,
+            lesson.planned,
         )
 
     found = searched(lesson.held_out)

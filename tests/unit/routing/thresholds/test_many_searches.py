@@ -16,14 +16,19 @@ def test_it_chooses_as_the_search_of_one_set_does() -> None:
         scores = draw.random((40, number)).round(2)
         wrong = draw.random((40, number)) < 2.5 * max_error * (1 - scores)
         thresholds = np.linspace(1.0, 0.0, 51).round(2)
-        served, errors = counts_at(scores, wrong, np.tile(thresholds, (40, 1)))
-        many = search_each(served, errors, max_error, CONFIDENCE)
+        tiled = np.tile(thresholds, (40, 1))
+        fits = number // 4  # the fitted outcomes of each set; the others are tested
+        known = counts_at(scores[:, :fits], wrong[:, :fits], tiled)
+        tests = counts_at(scores[:, fits:], wrong[:, fits:], tiled)
+        many = search_each(*tests, max_error, CONFIDENCE, known)
         for row in range(40):
             scored = [
                 Scored(float(score), bool(bad))
                 for score, bad in zip(scores[row], wrong[row], strict=True)
             ]
-            one = search_threshold(scored, thresholds.tolist(), max_error, CONFIDENCE).chosen
+            one = search_threshold(
+                scored[fits:], thresholds.tolist(), max_error, CONFIDENCE, scored[:fits]
+            ).chosen
             chosen = None if many[row] == NONE else thresholds[many[row]]
             assert chosen == (None if one is None else one.threshold)
 

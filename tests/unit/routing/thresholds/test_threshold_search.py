@@ -86,6 +86,17 @@ def test_the_start_does_not_depend_on_which_answers_are_wrong() -> None:
     assert len(starts) == 1
 
 
+@pytest.mark.parametrize("sure", [20, 30, 40, 60])
+def test_of_two_scores_the_surer_one_is_served_if_the_fitted_outcomes_rule_the_other_out(
+    sure: int,
+) -> None:
+    """Few sure answers cannot stand a chance error, and the next looser threshold serves all."""
+    outcomes = [*[Scored(0.9, False)] * sure, *[Scored(0.1, True)] * 80]
+    found = search_threshold(outcomes, [0.9, 0.0], 0.2, CONFIDENCE, outcomes)
+    assert found.chosen is not None
+    assert (found.chosen.threshold, found.chosen.served) == (0.9, sure)
+
+
 def test_a_grid_goes_from_strict_to_loose_and_ends_with_all() -> None:
     assert grid([0.5, 0.9, 0.5, 0.7], steps=4) == [0.9, 0.7, 0.5, 0.0]
     assert grid([]) == [0.0]
