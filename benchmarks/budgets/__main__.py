@@ -25,7 +25,8 @@ from benchmarks.throughput.window import WARM
 from tests.support.database.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
-from tierline.storage.money.budgets import CallId, Holder, reserve, set_budget, settle
+from tierline.storage.money.budgets import Holder, set_budget
+from tierline.storage.money.reservations import CallId, reserve, settle
 
 WANTED_MS = 2.0
 WANTED_KEPT = 0.8

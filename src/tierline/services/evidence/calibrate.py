@@ -37,7 +37,7 @@ from tierline.services.evidence.calibrations import Tested, add
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.db.engine import allow_idle
 from tierline.storage.evidence import calibrations
-from tierline.storage.evidence.calibrations import ComparedOutcome, OutcomeGroup
+from tierline.storage.evidence.outcomes import ComparedOutcome, OutcomeGroup, groups, use_labels
 from tierline.views.calibrations import Calibration, OutcomeCount
 
 UNNAMED_SIGNAL = "grounded"  # ranks the answers of a feature without a confidence
@@ -195,7 +195,7 @@ def calibrate(
         )
         made = add(connection, tested, found)
         if request.reference == "human":
-            calibrations.use_labels(connection, available.outcomes, int(made.id))
+            use_labels(connection, available.outcomes, int(made.id))
         watch.keep(connection, made)
     return made
 
@@ -270,7 +270,7 @@ def _available(
     request: CalibrationRequest,
 ) -> _Available:
     """Raises InvalidInput, Conflict."""
-    group = choose_group(calibrations.groups(connection, recipe), request.models)
+    group = choose_group(groups(connection, recipe), request.models)
     outcomes = (
         []
         if group is None

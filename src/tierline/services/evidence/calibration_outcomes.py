@@ -18,14 +18,14 @@ from tierline.routing.thresholds.sampling import equally_drawn
 from tierline.services.evidence.calibrated_tiers import compared_tier
 from tierline.services.evidence.shadows import AT_ONCE, compare_open
 from tierline.services.steering.recipes import recipe_of
-from tierline.storage.evidence import calibrations
-from tierline.storage.evidence.calibrations import (
+from tierline.storage.evidence import calibrations, outcomes
+from tierline.storage.evidence.judgements import JudgedOutcome, people_said
+from tierline.storage.evidence.outcomes import (
     ComparedOutcome,
     LabelledOutcome,
     OutcomeGroup,
     UnlabelledOutcome,
 )
-from tierline.storage.evidence.judgements import JudgedOutcome, people_said
 from tierline.views.calibrations import OutcomeToLabel
 
 ReferenceBy = Literal["model", "human"]  # decides which answers are wrong
@@ -56,21 +56,19 @@ def draw_for_labels(
     """
     feature, tier = compared_tier(connection, name, tier_name)
     if not is_compared(feature, tier):
-        jobs = calibrations.ended_to_label(connection, name, account_id)
+        jobs = outcomes.ended_to_label(connection, name, account_id)
         jobs.sort(key=lambda row: share_of("label", str(row.job_id)))
         return _to_label(feature, jobs[:count])
     made_by = recipe_of(connection, feature, tier)
     compare_all(connection, made_by)
     with connection.transaction():
         calibrations.lock_recipe(connection, made_by)
-        group = choose_group(calibrations.groups(connection, made_by), models)
+        group = choose_group(outcomes.groups(connection, made_by), models)
         if group is None:
             return []
-        rows = equally_drawn(
-            calibrations.to_label(connection, made_by, group.fingerprint, account_id)
-        )
+        rows = equally_drawn(outcomes.to_label(connection, made_by, group.fingerprint, account_id))
         rows.sort(key=lambda row: share_of("label", str(row.job_id)))
-        calibrations.ask_for_labels(connection, rows[:count])
+        outcomes.ask_for_labels(connection, rows[:count])
     return _to_label(feature, rows[:count])
 
 
@@ -115,9 +113,9 @@ def compared_outcomes(
     """
     if reference == "model":
         return equally_drawn(
-            calibrations.outcomes(connection, recipe, group.fingerprint, group.last_seq)
+            outcomes.compared(connection, recipe, group.fingerprint, group.last_seq)
         )
-    said = calibrations.labelled(connection, recipe, group.fingerprint)
+    said = outcomes.labelled(connection, recipe, group.fingerprint)
     wrong = [_wrong(feature, row) for row in said]
     _refuse_unlabelled(wrong)
     rows = [

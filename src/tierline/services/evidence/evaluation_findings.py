@@ -15,8 +15,8 @@ from tierline.features.comparison import Comparison
 from tierline.features.prompts import input_text
 from tierline.rules.jobs import Status
 from tierline.services.evidence.evaluation_judge import Pair, held_same
-from tierline.storage.evidence import evaluations
-from tierline.storage.evidence.evaluations import EvaluationAnswer, Judgement
+from tierline.storage.evidence import evaluation_jobs
+from tierline.storage.evidence.evaluation_jobs import EvaluationAnswer, Judgement
 from tierline.views.evaluations import EvaluationRow
 
 
@@ -34,14 +34,14 @@ def findings(connection: Connection[Any], feature: Feature, row: EvaluationRow) 
     """
     names = [planned["tier"] for planned in row["plan"]["tiers"]]
     of_number: dict[int, dict[str, EvaluationAnswer]] = {}
-    for one in evaluations.answers(connection, row["id"]):
+    for one in evaluation_jobs.answers(connection, row["id"]):
         if not one["removed"]:
             of_number.setdefault(one["number"], {})[one["tier"]] = one
     whole = {number: found for number, found in of_number.items() if len(found) == len(names)}
     if len(whole) < FEWEST:
         return None
     examples = _sliced(feature, whole)
-    said = evaluations.judged(connection, row["id"])
+    said = evaluation_jobs.judged(connection, row["id"])
     answers = {
         name: [
             _answer(

@@ -18,8 +18,8 @@ from tierline.rules.jobs import Status
 from tierline.rules.purposes import Purpose
 from tierline.rules.queues import lane
 from tierline.services.evidence.judge import ANSWER, ASKED, MAX_TOKENS, TIMEOUT_S
-from tierline.storage.evidence import evaluations
-from tierline.storage.evidence.evaluations import Judgement
+from tierline.storage.evidence import evaluation_jobs
+from tierline.storage.evidence.evaluation_jobs import Judgement
 from tierline.storage.features import features
 from tierline.views.evaluations import EvaluationRow
 
@@ -53,9 +53,9 @@ def to_judge(connection: Connection[Any], feature: Feature, row: EvaluationRow) 
     """
     if row["plan"].get("judge_draft_id") is None:
         return []
-    said = evaluations.judged(connection, row["id"])
+    said = evaluation_jobs.judged(connection, row["id"])
     found: list[Pair] = []
-    for one in evaluations.answers(connection, row["id"]):
+    for one in evaluation_jobs.answers(connection, row["id"]):
         if one["removed"] or not one["has_output"] or one["status"] != Status.COMPLETED:
             continue
         if feature.compared_by.same(one["output"], one["expected"]):
@@ -74,7 +74,7 @@ def ask_judge(connection: Connection[Any], row: EvaluationRow, pairs: list[Pair]
     if draft_id is None:
         return
     for tier, swapped in sorted({(tier, swapped) for tier, _, swapped in pairs}):
-        evaluations.ask_judge(
+        evaluation_jobs.ask_judge(
             connection,
             row,
             tier=tier,

@@ -19,9 +19,10 @@ from tierline.routing.thresholds.fingerprint import task
 from tierline.services.evidence.evaluation_judge import keep_judge
 from tierline.services.evidence.evaluation_validity import recipe_alone
 from tierline.services.features.find_feature import current_version
-from tierline.storage.evidence import datasets, evaluations
+from tierline.storage.evidence import datasets
 from tierline.storage.features import features
 from tierline.storage.money.prices import own_prices
+from tierline.storage.steering.artefacts import seen_by_micro_model
 from tierline.views.datasets import StoredDataset
 from tierline.views.evaluations import EvaluationPlan, PlannedTier
 
@@ -162,7 +163,7 @@ def _in_training(
     """The first DIGEST_BYTES of the digests of the current micro model's training inputs."""
     if not any(feature.tier(name).is_micro for name in tiers):
         return frozenset()
-    packed = evaluations.seen_by_micro_model(connection, feature.name, task(feature))
+    packed = seen_by_micro_model(connection, feature.name, task(feature))
     if packed is None:
         raise Conflict(
             f"it is not known what the micro model of {feature.name} was trained on: train it on "

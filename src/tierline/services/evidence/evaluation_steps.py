@@ -22,7 +22,7 @@ from tierline.services.evidence.evaluation_findings import findings
 from tierline.services.evidence.evaluation_judge import ask_judge, to_judge
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.db.engine import allow_idle
-from tierline.storage.evidence import datasets, evaluations
+from tierline.storage.evidence import datasets, evaluation_jobs, evaluations
 from tierline.storage.evidence.evaluations import LockedEvaluation
 from tierline.storage.money.prices import own_prices
 from tierline.storage.upkeep import retention
@@ -86,7 +86,7 @@ def forget_left_over(connection: Connection[Any]) -> int:
     how many jobs. The next round continues.
     """
     with connection.transaction():
-        jobs = evaluations.left_over(connection, AT_ONCE_LEFT_OVER)
+        jobs = evaluation_jobs.left_over(connection, AT_ONCE_LEFT_OVER)
         if jobs:
             everything = retention.What(inputs=True, outputs=True)
             retention.remove(connection, jobs, everything, keep_feedback=False)
@@ -96,9 +96,9 @@ def forget_left_over(connection: Connection[Any]) -> int:
 def drive(connection: Connection[Any], feature: Feature, row: LockedEvaluation) -> Step:
     """Queue as many answers and judgements as the limits allow, or complete the evaluation."""
     plan = row["plan"]
-    so_far = evaluations.progress(connection, row["id"])
+    so_far = evaluation_jobs.progress(connection, row["id"])
     out = sum(one["asked"] - one["ended"] for one in so_far.values())
-    asked = evaluations.asked_numbers(connection, row["id"])
+    asked = evaluation_jobs.asked_numbers(connection, row["id"])
     there = {number for number, _ in datasets.test_rows(connection, row["dataset_id"], None)}
     # Example by example, not tier by tier: if the budget is spent, the answers so far are still
     # comparable.
@@ -122,7 +122,7 @@ def drive(connection: Connection[Any], feature: Feature, row: LockedEvaluation) 
     for planned in plan["tiers"]:
         numbers = [number for one, number in waiting[:room] if one is planned]
         if numbers:
-            evaluations.ask(
+            evaluation_jobs.ask(
                 connection,
                 row,
                 tier=planned["tier"],

@@ -15,8 +15,8 @@ from tierline.services.evidence.evaluation_steps import step_due
 from tierline.services.evidence.evaluation_validity import stale_now
 from tierline.services.features.find_feature import current_feature
 from tierline.services.jobs.cancel import cancel
-from tierline.storage.evidence import datasets, evaluations
-from tierline.storage.evidence.evaluations import EvaluationAnswer
+from tierline.storage.evidence import datasets, evaluation_jobs, evaluations
+from tierline.storage.evidence.evaluation_jobs import EvaluationAnswer
 from tierline.views.evaluations import (
     Differing,
     Evaluation,
@@ -127,7 +127,7 @@ def side_by_side(
         if one.input is not None
     }
     said: dict[int, dict[str, EvaluationAnswer]] = {}
-    for answer in evaluations.answers(connection, id, numbers):
+    for answer in evaluation_jobs.answers(connection, id, numbers):
         said.setdefault(answer["number"], {})[answer["tier"]] = answer
     return [
         Differing(
@@ -158,6 +158,6 @@ def _none(name: str, id: int) -> NotFound:
 
 def _shown(connection: Connection[Any], feature: Feature, row: EvaluationRow) -> Evaluation:
     if row["status"] == "running":
-        return running_view(row, evaluations.progress(connection, row["id"]))
+        return running_view(row, evaluation_jobs.progress(connection, row["id"]))
     completed = row["status"] == "completed"
     return evaluation_view(row, stale_now(connection, feature, row) if completed else None)

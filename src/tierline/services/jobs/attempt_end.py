@@ -20,7 +20,7 @@ from tierline.rules.verdicts import Verdict
 from tierline.services.calls.answer import Answered
 from tierline.services.calls.attempt import Attempt
 from tierline.services.evidence.judge import PairRemoved
-from tierline.storage.evidence.calibrations import AnswerOutcome
+from tierline.storage.evidence.outcomes import AnswerOutcome
 from tierline.storage.jobs.finishes import Ended
 
 log = structlog.get_logger(__name__)

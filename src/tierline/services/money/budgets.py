@@ -28,8 +28,9 @@ from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.webhooks.announce import announce_budget
 from tierline.storage.db.repeat import repeat
 from tierline.storage.jobs.claims import Claim
-from tierline.storage.money import budgets
-from tierline.storage.money.budgets import CallId, Full, Holder
+from tierline.storage.money import budgets, reservations
+from tierline.storage.money.budgets import Full, Holder
+from tierline.storage.money.reservations import CallId
 
 WAIT_S = 1.0  # until calls under way, whose reservations use up the budget, may have ended
 MOST_WAIT_S = 60.0
@@ -63,7 +64,7 @@ class Purse:
             return
         full = repeat(
             self.pool,
-            lambda connection: budgets.reserve(
+            lambda connection: reservations.reserve(
                 connection,
                 holder,
                 self._call(number),
@@ -87,10 +88,10 @@ class Purse:
         call, amount = self._call(number), self._reserved[number]
 
         def settled(connection: Connection[Any]) -> list[tuple[int, int]]:
-            crossed = budgets.settle(connection, call, cost)
+            crossed = reservations.settle(connection, call, cost)
             if crossed is None:
                 holder = _holder(self.taken)
-                crossed = budgets.settle_anew(connection, holder, call, amount, cost)
+                crossed = reservations.settle_anew(connection, holder, call, amount, cost)
             return crossed
 
         reached = repeat(self.pool, settled, keep_on=self.keep_on)
@@ -142,9 +143,9 @@ def settle_lost(connection: Connection[Any], older_than_s: float, most: int) -> 
 
     `older_than_s` counts from the booking of the call, so that a call may still report its cost.
     """
-    lost = budgets.lost_calls(connection, older_than_s, most)
+    lost = reservations.lost_calls(connection, older_than_s, most)
     for call, cost in lost:
-        for period, percent in budgets.settle(connection, call, cost) or ():
+        for period, percent in reservations.settle(connection, call, cost) or ():
             alert(connection, period, percent)
     return len(lost)
 
@@ -174,7 +175,7 @@ def refusal_of(full: Full, needed_usd: Decimal | None = None) -> str:
 def alert(connection: Connection[Any], period: int, percent: int) -> None:
     """Notify the account's endpoints once that this percentage of a budget is spent."""
     with connection.transaction():
-        crossed = budgets.cross(connection, period, percent)
+        crossed = reservations.cross(connection, period, percent)
         if crossed is not None:
             announce_budget(connection, crossed, percent)
             log.warning("budget_alert", account_id=crossed.account_id, percent=percent)

@@ -20,6 +20,7 @@ from tierline.services.reports.usage import day_of
 from tierline.storage.evidence import datasets, drift, evaluations, labels, promotions
 from tierline.storage.reports import reports
 from tierline.storage.reports.feature_sums import Window
+from tierline.storage.steering.artefacts import seen_by_micro_model
 from tierline.views.reports import FeatureStatus, MonthOfFeature
 
 LATELY = timedelta(days=30)
@@ -71,7 +72,7 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
         name=name,
         tiers=tuple(tier.name for tier in feature.tiers),
         micro=feature.tiers[0].is_micro,
-        micro_trained=evaluations.seen_by_micro_model(connection, name, task(feature)) is not None,
+        micro_trained=seen_by_micro_model(connection, name, task(feature)) is not None,
         begins_on_last=feature.first_tier() is feature.tiers[-1],
         jobs=sum(one.jobs for one in reports.statuses(connection, lately)),
         labels=labels.count_labels(connection, name, last),

@@ -41,7 +41,8 @@ from tierline.services.calls.embedding import Embedding
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.db.repeat import repeat
 from tierline.storage.evidence import calibrations
-from tierline.storage.evidence.calibrations import AnswerOutcome, CalibrationInForce
+from tierline.storage.evidence.calibrations import CalibrationInForce
+from tierline.storage.evidence.outcomes import AnswerOutcome
 
 log = structlog.get_logger(__name__)
 

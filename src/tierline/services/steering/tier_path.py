@@ -36,7 +36,7 @@ from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.micro import Micros, NotTrained, ReadyMicro
 from tierline.services.steering.routers import Routers
 from tierline.services.steering.tier_history import TierHistory
-from tierline.storage.evidence.calibrations import AnswerOutcome
+from tierline.storage.evidence.outcomes import AnswerOutcome
 
 
 @dataclass(frozen=True)

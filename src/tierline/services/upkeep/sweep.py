@@ -27,7 +27,8 @@ from tierline.services.upkeep.retention import remove_due
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.parts import move_ended, move_waiting
 from tierline.storage.jobs.submissions import forget_idempotency_keys
-from tierline.storage.money.budgets import forget_periods, forget_reservations
+from tierline.storage.money.budgets import forget_periods
+from tierline.storage.money.reservations import forget_reservations
 from tierline.storage.operations.operations import forget_ended
 
 log = structlog.get_logger(__name__)

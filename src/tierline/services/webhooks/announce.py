@@ -14,7 +14,7 @@ from psycopg import Connection
 from tierline.base.ids import database_now, new_id
 from tierline.base.settings import settings
 from tierline.rules.openai_names import incomplete_reason
-from tierline.storage.money.budgets import Crossed
+from tierline.storage.money.reservations import Crossed
 from tierline.storage.webhooks import announcements, deliveries
 from tierline.storage.webhooks.announcements import Listener
 from tierline.views.jobs import status_label

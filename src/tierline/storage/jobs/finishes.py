@@ -16,7 +16,7 @@ from psycopg import Connection
 from tierline.rules.jobs import Status, Transition
 from tierline.rules.verdicts import Verdict
 from tierline.storage.db.homes import at_home
-from tierline.storage.evidence.calibrations import AnswerOutcome, parameters_of
+from tierline.storage.evidence.outcomes import AnswerOutcome, parameters_of
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.webhooks.deliveries import HOOKED_SQL
 

@@ -109,3 +109,16 @@ def artefact_in_force(
         {"feature": feature, "recipe": recipe, "known": known},
     ).fetchone()
     return None if row is None else (row[0], row[1], row[2])
+
+
+def seen_by_micro_model(connection: Connection[Any], feature: str, task: str) -> bytes | None:
+    """8 bytes of the digest of each input that the present micro model has seen. None if there is
+    no model, or if a client trained it: what a client says about its inputs is not trusted.
+    """
+    row = connection.execute(
+        "SELECT CASE WHEN trained_by = 'server' THEN inputs END FROM micro_models"
+        " WHERE feature = %s AND recipe = %s"
+        " AND withdrawn_at IS NULL ORDER BY id DESC LIMIT 1",
+        (feature, task),
+    ).fetchone()
+    return None if row is None else row[0]

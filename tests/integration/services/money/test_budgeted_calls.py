@@ -13,8 +13,9 @@ from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
 from tierline.services.money.budgets import BudgetSpent, refuse_spent, settle_lost
 from tierline.storage.jobs import claims
-from tierline.storage.money.budgets import CallId, Holder, hard_ones, reserve, settle
+from tierline.storage.money.budgets import Holder, hard_ones
 from tierline.storage.money.plans import put_on, set_plan
+from tierline.storage.money.reservations import CallId, reserve, settle
 
 SMALL_CALL = Decimal("0.000014")  # 100 tokens in, 10 out
 LARGE_CALL = Decimal("0.0014")

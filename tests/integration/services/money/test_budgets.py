@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.scenes.bench import Bench
 from tierline.base.ids import new_id
-from tierline.storage.money.budgets import CallId, Full, Holder, reserve, settle, settle_anew
+from tierline.storage.money.budgets import Full, Holder
+from tierline.storage.money.reservations import CallId, reserve, settle, settle_anew
 
 CENT = Decimal("0.01")
 

@@ -20,9 +20,10 @@ from tierline.services.calls.answer import Answered
 from tierline.services.calls.attempt import Attempt
 from tierline.services.jobs.attempt_end import answered_with, skipped
 from tierline.services.steering.tier_path import TierPath
-from tierline.storage.evidence.calibrations import AnswerOutcome
+from tierline.storage.evidence.outcomes import AnswerOutcome
 from tierline.storage.jobs.claims import Claim, FirstCall
-from tierline.storage.money.budgets import CallId, Holder, reserve, set_budget, settle
+from tierline.storage.money.budgets import Holder, set_budget
+from tierline.storage.money.reservations import CallId, reserve, settle
 
 FEATURE = """
 feature: path-{number}

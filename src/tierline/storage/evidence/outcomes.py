@@ -1,0 +1,265 @@
+"""Outcomes: the answers of calibrated tiers that are kept for comparison or for a label.
+
+The statement that ends an attempt (`finishes.FINISH`) writes an outcome. `shadows` compares it
+later.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.base.json_text import JSON
+from tierline.storage.db.rows import typed_rows
+from tierline.storage.evidence.labels import OUTCOME_WITH_LABEL
+
+MOST_OUTCOMES = 50_000  # of one calibration, the newest; more would change nothing
+
+
+@dataclass(frozen=True)
+class AnswerOutcome:
+    """An answer that is kept to compare it with the last tier's: its row in `outcomes`."""
+
+    feature: str
+    recipe: str
+    fingerprint: str
+    models: str
+    signals: Mapping[str, float]
+    served: bool  # whether it was served; else it was escalated
+    inclusion: float  # the probability with which it is drawn
+    drawn: bool  # for a reference: a later tier's answer, which an escalated job gets anyway
+    input_digest: bytes
+    calibration_id: int | None = None  # None: there was none, so it escalated
+    score: float | None = None
+    judge: str | None = None  # the model that compares it, where no rule can
+    vector: bytes | None = None  # its input's embedding, if it is drawn and can be computed here
+
+
+@dataclass(frozen=True)
+class OutcomeGroup:
+    """The outcomes of one fingerprint, which a calibration may use together."""
+
+    fingerprint: str
+    models: str  # that answered
+    drawn: int
+    fresh: int  # of the drawn: used by no calibration
+    attempts: int  # calibrations so far
+    last_seq: int  # of the last outcome that a calibration used
+
+
+@dataclass(frozen=True)
+class ComparedOutcome:
+    """An answer of a calibrated tier, compared with its reference."""
+
+    seq: int
+    job_id: UUID
+    attempt: int
+    signals: Mapping[str, float]
+    inclusion: float  # the probability with which it was drawn
+    served: bool
+    differs: bool
+    reference_by: str | None  # the model that gave the reference; None: a person
+    vector: bytes | None  # its input's embedding
+    output: JSON  # None: removed since
+
+
+@dataclass(frozen=True)
+class LabelledOutcome:
+    """An answer of a calibrated tier that was drawn for a label, with the job's last feedback."""
+
+    seq: int
+    job_id: UUID
+    attempt: int
+    signals: Mapping[str, float]
+    inclusion: float  # the probability with which it was drawn
+    served: bool
+    vector: bytes | None  # its input's embedding
+    output: JSON
+    expected: JSON
+    has_expected: bool
+    correct: bool | None  # about `served_output`; None: not said
+    served_output: JSON  # what the caller got
+    has_served_output: bool
+
+
+@dataclass(frozen=True)
+class UnlabelledOutcome:
+    """An outcome that may be chosen for a label."""
+
+    job_id: UUID
+    attempt: int
+    inclusion: float  # the probability with which it was drawn
+    input: JSON
+    output: JSON
+
+
+class OutcomeKey(Protocol):
+    """What names an outcome."""
+
+    @property
+    def job_id(self) -> UUID: ...
+
+    @property
+    def attempt(self) -> int: ...
+
+
+def groups(connection: Connection[Any], recipe: str) -> list[OutcomeGroup]:
+    """The recipe's outcomes by fingerprint, the one with most new outcomes first."""
+    return typed_rows(
+        connection,
+        OutcomeGroup,
+        """
+        SELECT o.fingerprint, o.models, count(*) AS drawn,
+            count(*) FILTER (WHERE o.seq > used.last_seq) AS fresh, used.attempts, used.last_seq
+        FROM outcomes o CROSS JOIN LATERAL (
+            SELECT coalesce(max(c.last_seq) FILTER (WHERE c.reference = 'model'), 0)
+                AS last_seq, count(*) AS attempts
+            FROM calibrations c WHERE c.fingerprint = o.fingerprint
+        ) used
+        WHERE o.recipe = %s AND o.drawn
+        GROUP BY o.fingerprint, o.models, used.attempts, used.last_seq
+        ORDER BY fresh DESC, max(o.seq) DESC
+        """,
+        (recipe,),
+    )
+
+
+def compared(
+    connection: Connection[Any], recipe: str, fingerprint: str, after: int
+) -> list[ComparedOutcome]:
+    """The compared outcomes with `seq` above `after`, the oldest first.
+
+    Of jobs with the same input only the first counts.
+    """
+    newest_first = typed_rows(
+        connection,
+        ComparedOutcome,
+        """
+        SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.differs,
+            o.reference_by, o.vector, a.output
+        FROM outcomes o
+        LEFT JOIN answers a ON a.job_id = o.job_id AND a.attempt = o.attempt
+        WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
+            AND o.differs IS NOT NULL AND NOT o.repeated AND o.seq > %(after)s
+        ORDER BY o.seq DESC LIMIT %(most)s
+        """,
+        {
+            "recipe": recipe,
+            "fingerprint": fingerprint,
+            "after": after,
+            "most": MOST_OUTCOMES,
+        },
+    )
+    return newest_first[::-1]
+
+
+def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list[LabelledOutcome]:
+    """The unused outcomes that were drawn for a label, the oldest first."""
+    return typed_rows(
+        connection,
+        LabelledOutcome,
+        f"""
+        SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.vector,
+            own.output, said.expected, said.expected IS NOT NULL AS has_expected, said.correct,
+            later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
+        {OUTCOME_WITH_LABEL}
+        WHERE o.recipe = %s AND o.fingerprint = %s AND o.label_asked_at IS NOT NULL
+            AND o.label_used_by IS NULL AND o.drawn
+        ORDER BY o.seq
+        """,
+        (recipe, fingerprint),
+    )
+
+
+def to_label(
+    connection: Connection[Any], recipe: str, fingerprint: str, account_id: int | None
+) -> list[UnlabelledOutcome]:
+    """The drawn outcomes that may still be chosen for a label, with their inputs; of one account's
+    jobs or of all.
+    """
+    return typed_rows(
+        connection,
+        UnlabelledOutcome,
+        """
+        SELECT o.job_id, o.attempt, o.inclusion, r.input, own.output
+        FROM outcomes o
+        JOIN job_requests r ON r.job_id = o.job_id
+        JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+        JOIN jobs j ON j.id = o.job_id AND j.completed_at IS NOT NULL
+        WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
+            AND o.label_asked_at IS NULL AND o.repeated IS NOT TRUE AND r.input IS NOT NULL
+            AND j.output_removed_at IS NULL
+            AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
+        ORDER BY o.seq DESC LIMIT %(most)s
+        """,
+        {
+            "recipe": recipe,
+            "fingerprint": fingerprint,
+            "account": account_id,
+            "most": MOST_OUTCOMES,
+        },
+    )
+
+
+def ended_to_label(
+    connection: Connection[Any], feature: str, account_id: int | None
+) -> list[UnlabelledOutcome]:
+    """The feature's completed jobs that nobody gave feedback on, the newest ones; of one account or
+    of all.
+    """
+    return typed_rows(
+        connection,
+        UnlabelledOutcome,
+        """
+        SELECT j.id AS job_id, n.number AS attempt, 1.0::double precision AS inclusion, r.input,
+            n.output
+        FROM jobs j
+        JOIN feature_versions v ON v.id = j.feature_version_id
+        JOIN job_requests r ON r.job_id = j.id
+        JOIN LATERAL (
+            SELECT a.number, own.output FROM attempts a
+            JOIN answers own ON own.job_id = a.job_id AND own.attempt = a.number
+            WHERE a.job_id = j.id AND a.verdict = 'passed'
+            ORDER BY a.number DESC LIMIT 1
+        ) n ON true
+        WHERE v.name = %(feature)s AND v.version > 0 AND j.status = 'completed'
+            AND j.completed_at IS NOT NULL AND j.output_removed_at IS NULL
+            AND j.shadow_of IS NULL AND r.input IS NOT NULL
+            AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
+            AND NOT EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id)
+        ORDER BY j.id DESC LIMIT %(most)s
+        """,
+        {"feature": feature, "account": account_id, "most": MOST_OUTCOMES},
+    )
+
+
+def ask_for_labels(connection: Connection[Any], outcomes: Sequence[OutcomeKey]) -> None:
+    """Record that a label is wanted for them. Those already marked stay as they are."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE outcomes SET label_asked_at = coalesce(label_asked_at, clock_timestamp())"
+            " WHERE job_id = %s AND attempt = %s",
+            [(outcome.job_id, outcome.attempt) for outcome in outcomes],
+        )
+
+
+def use_labels(
+    connection: Connection[Any], outcomes: Sequence[OutcomeKey], calibration_id: int
+) -> None:
+    """Record that a calibration used their labels."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE outcomes SET label_used_by = %s WHERE job_id = %s AND attempt = %s",
+            [(calibration_id, outcome.job_id, outcome.attempt) for outcome in outcomes],
+        )
+
+
+def parameters_of(outcome: AnswerOutcome | None) -> dict[str, JSON]:
+    """The parameters for `finishes.FINISH`; empty without an outcome."""
+    if outcome is None:
+        return {}
+    found = {f"o_{name}": value for name, value in vars(outcome).items()}
+    return {**found, "o_signals": json.dumps(dict(outcome.signals))}
