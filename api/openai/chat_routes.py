@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access.auth import Submit
 from api.access.keys import Caller
-from api.http.bodies import answer, encoded, refuse_other_types, strict_json
+from api.http.bodies import answer, encoded
 from api.http.hot_routes import HotRoute
 from api.openai.chat_objects import (
     chunks_before_the_answer,
@@ -15,12 +15,10 @@ from api.openai.chat_objects import (
 from api.openai.errors import ROOT
 from api.openai.parameters import read_chat_request
 from api.openai.response_objects import job_headers
-from api.openai.response_routes import ended_job, refuse_without_read, replayed_header
-from api.openai.submitting import submit_asked
-from api.openai.waiting import FollowedJob
-from api.routes.jobs.submit import ContentType, IdempotencyKey, read_key
+from api.openai.submitting import admit_waiting, read_asked, replayed_header, submit_asked
+from api.openai.waiting import FollowedJob, ended_job, stream_response
+from api.routes.jobs.submit import ContentType, IdempotencyKey
 from api.state import Shared
-from api.streams import StreamResponse
 from tierline.features.model import DEEPER_LABEL
 from tierline.rules.job_events import ESCALATED
 from tierline.views.events import EventRow
@@ -41,27 +39,15 @@ async def create_completion(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submits a job and answers when it has ended. A job without an answer is an error."""
-    body = await request.body()
-    key = read_key(idempotency_key)
-    refuse_other_types(content_type)
-    asked = read_chat_request(strict_json(body, state.settings.max_json_depth))
-    refuse_without_read(caller)
-    state.streams.admit(caller)  # before the job is written: a refusal means that it was not
+    asked, key = await read_asked(request, state, content_type, idempotency_key, read_chat_request)
+    admit_waiting(state, caller)  # before the job is written: a refusal means that it was not
     submitted = await submit_asked(
         state, caller, asked, key, where="messages", format="response_format"
     )
     headers = replayed_header(submitted)
-    if not submitted.replayed:
-        state.ready.ready()
     if asked.stream:
         stream = CompletionStream(caller, submitted.row, include_usage=asked.include_usage)
-        return StreamResponse(
-            stream,
-            state.job_watch.job(stream),
-            lambda: state.keys.caller(request.headers.get("authorization")),
-            headers={**headers, "Tierline-Job": str(submitted.job_id)},
-            retry=False,
-        )
+        return stream_response(request, state, stream, submitted.row, headers)
     end = await ended_job(request, state, caller, submitted)
     headers |= job_headers(end.row, end.attempts)
     failed = failure(end.row)

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.access.auth import Read, Submit, needs
+from api.access.auth import Read, Submit
 from api.access.keys import Caller
 from api.http.ask_again import ask_again
-from api.http.bodies import answer, refuse_other_types, strict_json
+from api.http.bodies import answer
 from api.http.hot_routes import HotRoute
 from api.openai.errors import ROOT
 from api.openai.ids import MESSAGE, openai_id, read_response_id
@@ -18,18 +18,15 @@ from api.openai.inputs import sent_text
 from api.openai.parameters import read_response_request
 from api.openai.response_events import Streamed
 from api.openai.response_objects import ended, job_headers, response_object
-from api.openai.submitting import submit_asked
-from api.openai.waiting import Ended, ResponseStream, wait_until_ended
-from api.routes.jobs.submit import ContentType, IdempotencyKey, read_key
+from api.openai.submitting import admit_waiting, read_asked, replayed_header, submit_asked
+from api.openai.waiting import ResponseStream, attempts_of, ended_job, stream_response
+from api.routes.jobs.submit import ContentType, IdempotencyKey
 from api.state import Database, Shared, State
-from api.streams import StreamResponse
 from tierline.base.errors import InvalidInput, NotFound, Problem
 from tierline.rules.job_events import AttemptFacts
 from tierline.services.features.find_feature import version_of
 from tierline.services.jobs.cancel import cancel
-from tierline.services.jobs.job_events import find_event_row
 from tierline.services.jobs.read_jobs import find_job, find_request, read_job
-from tierline.services.jobs.submit import Submitted
 from tierline.services.upkeep.retention import remove_content
 from tierline.views.jobs import JobRow
 
@@ -50,16 +47,12 @@ async def create_response(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submits a job. With background=true the answer comes at once, else when the job has ended."""
-    body = await request.body()
-    key = read_key(idempotency_key)
-    refuse_other_types(content_type)
-    asked = read_response_request(strict_json(body, state.settings.max_json_depth))
+    asked, key = await read_asked(
+        request, state, content_type, idempotency_key, read_response_request
+    )
     if asked.stream or not asked.background:
-        refuse_without_read(caller)
-        state.streams.admit(caller)  # before the job is written: a refusal means that it was not
+        admit_waiting(state, caller)  # before the job is written: a refusal means that it was not
     submitted = await submit_asked(state, caller, asked, key, where="input", format="text/format")
-    if not submitted.replayed:
-        state.ready.ready()
     headers = replayed_header(submitted)
     if asked.stream:
         return _stream(request, state, caller, submitted.row, asked.background, -1, headers)
@@ -67,24 +60,6 @@ async def create_response(
         return await _shown(state, caller, submitted.row, headers)
     end = await ended_job(request, state, caller, submitted)
     return _answer(caller, end.row, end.attempts, headers, background=False)
-
-
-def refuse_without_read(caller: Caller) -> None:
-    """Raises Refused (403) unless the caller may read the answer that it waits for."""
-    if not caller.may("read"):
-        raise needs(caller, "read", "waiting for the answer")
-
-
-def replayed_header(submitted: Submitted) -> dict[str, str]:
-    """The header of an answer to an Idempotency-Key that was used before."""
-    return {"Idempotent-Replayed": "true"} if submitted.replayed else {}
-
-
-async def ended_job(request: Request, state: State, caller: Caller, submitted: Submitted) -> Ended:
-    """The submitted job, once it has ended. Raises as `wait_until_ended`."""
-    if not submitted.ended:
-        return await wait_until_ended(request, state, caller, submitted.row)
-    return Ended(submitted.row, await _attempts(state, submitted.row))
 
 
 @hot.get("/{response_id}")
@@ -183,15 +158,8 @@ def _known(act: Callable[[], object], response_id: str) -> None:
         raise _nothing(response_id) from None
 
 
-async def _attempts(state: State, row: JobRow) -> Sequence[AttemptFacts]:
-    if row["started_at"] is None:
-        return ()
-    found = await find_event_row(state.pool, row["account_id"], row["id"])
-    return () if found is None else found.facts.attempts
-
-
 async def _shown(state: State, caller: Caller, row: JobRow, headers: Mapping[str, str]) -> Response:
-    return _answer(caller, row, await _attempts(state, row), headers)
+    return _answer(caller, row, await attempts_of(state, row), headers)
 
 
 def _answer(
@@ -219,13 +187,7 @@ def _stream(
     headers: Mapping[str, str],
 ) -> Response:
     stream = ResponseStream(caller, Streamed(row, caller.may("read"), background), after)
-    return StreamResponse(
-        stream,
-        state.job_watch.job(stream),
-        lambda: state.keys.caller(request.headers.get("authorization")),
-        headers={**headers, "Tierline-Job": str(row["id"])},
-        retry=False,  # OpenAI's clients would read it as an event
-    )
+    return stream_response(request, state, stream, row, headers)
 
 
 def _read_query(query: Mapping[str, str]) -> tuple[bool, int]:

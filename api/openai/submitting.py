@@ -1,24 +1,74 @@
 """From a request of OpenAI's to a job that is written."""
 
+from collections.abc import Callable
+
+from fastapi import Request
+
+from api.access.auth import needs
 from api.access.keys import Caller
+from api.http.bodies import refuse_other_types, strict_json
 from api.openai.formats import check_format
 from api.openai.inputs import job_input, read_text, where_sent
 from api.openai.model_names import check_current, read_model_name
 from api.openai.parameters import Asked
+from api.routes.jobs.submit import read_key
 from api.state import State
 from tierline.base.errors import InvalidInput
+from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.services.jobs.submission import Submission, metadata_problems
 from tierline.services.jobs.submit import KeyReused, Submitted, UnknownFeature
 
 
+async def read_asked(
+    request: Request,
+    state: State,
+    content_type: str | None,
+    idempotency_key: str | None,
+    read: Callable[[JSON], Asked],
+) -> tuple[Asked, str | None]:
+    """The job that the body asks for, which `read` reads, and its Idempotency-Key.
+
+    Raises Refused and InvalidInput.
+    """
+    body = await request.body()
+    key = read_key(idempotency_key)
+    refuse_other_types(content_type)
+    return read(strict_json(body, state.settings.max_json_depth)), key
+
+
+def admit_waiting(state: State, caller: Caller) -> None:
+    """Before a job is written whose caller waits for its answer.
+
+    Raises Refused (403) unless the caller may read the answer, and as `streams.admit`.
+    """
+    if not caller.may("read"):
+        raise needs(caller, "read", "waiting for the answer")
+    state.streams.admit(caller)
+
+
+def replayed_header(submitted: Submitted) -> dict[str, str]:
+    """The header of an answer to an Idempotency-Key that was used before."""
+    return {"Idempotent-Replayed": "true"} if submitted.replayed else {}
+
+
 async def submit_asked(
     state: State, caller: Caller, asked: Asked, key: str | None, *, where: str, format: str
 ) -> Submitted:
-    """Write the job. `where` and `format`: the names of the request's input and its format.
+    """Write the job and wake the dispatcher. `where` and `format`: the names of the request's input
+    and its format.
 
     Raises InvalidInput and NotFound with this request's names, and what `Submitter.submit` raises.
     """
+    submitted = await _write(state, caller, asked, key, where, format)
+    if not submitted.replayed:
+        state.ready.ready()
+    return submitted
+
+
+async def _write(
+    state: State, caller: Caller, asked: Asked, key: str | None, where: str, format: str
+) -> Submitted:
     name, version = read_model_name(asked.model)
     problems = [] if asked.metadata is None else list(metadata_problems(asked.metadata))
     if problems:

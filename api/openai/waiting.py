@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
+from tierline.services.jobs.new_jobs import Submitted
 
 from api.access.keys import Caller
 from api.access.shown import event_for
@@ -16,8 +17,9 @@ from api.job_watch import JobStream
 from api.openai.ids import RESPONSE, openai_id
 from api.openai.response_events import Streamed, events_before_the_end, events_of_the_end
 from api.state import State
-from api.streams import chunk
+from api.streams import StreamResponse, chunk
 from tierline.rules.job_events import AttemptFacts, JobEvent, events_of
+from tierline.services.jobs.job_events import find_event_row
 from tierline.views.events import EventRow
 from tierline.views.jobs import JobRow
 
@@ -74,6 +76,34 @@ class ResponseStream(FollowedJob):
                     self.put(chunk(one["type"], encoded(one)))
             if event.last:
                 self.close()
+
+
+def stream_response(
+    request: Request, state: State, stream: FollowedJob, row: JobRow, headers: Mapping[str, str]
+) -> StreamResponse:
+    """The job's events, as long as the key is valid."""
+    return StreamResponse(
+        stream,
+        state.job_watch.job(stream),
+        lambda: state.keys.caller(request.headers.get("authorization")),
+        headers={**headers, "Tierline-Job": str(row["id"])},
+        retry=False,  # OpenAI's clients would read it as an event
+    )
+
+
+async def attempts_of(state: State, row: JobRow) -> Sequence[AttemptFacts]:
+    """The job's attempts until now."""
+    if row["started_at"] is None:
+        return ()
+    event_row = await find_event_row(state.pool, row["account_id"], row["id"])
+    return () if event_row is None else event_row.facts.attempts
+
+
+async def ended_job(request: Request, state: State, caller: Caller, submitted: Submitted) -> Ended:
+    """The submitted job, once it has ended. Raises as `wait_until_ended`."""
+    if not submitted.ended:
+        return await wait_until_ended(request, state, caller, submitted.row)
+    return Ended(submitted.row, await attempts_of(state, submitted.row))
 
 
 async def wait_until_ended(request: Request, state: State, caller: Caller, row: JobRow) -> Ended:
