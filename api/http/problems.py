@@ -35,7 +35,8 @@ from tierline.base.errors import (
     shortened,
     some_of,
 )
-from tierline.services.jobs.submit import KeyReused, UnknownFeature
+from tierline.services.jobs.current_versions import UnknownFeature
+from tierline.services.jobs.replays import KeyReused
 from tierline.services.money.budgets import BudgetSpent
 
 MEDIA_TYPE = "application/problem+json"

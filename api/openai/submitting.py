@@ -16,8 +16,10 @@ from api.state import State
 from tierline.base.errors import InvalidInput
 from tierline.base.json_text import JSON
 from tierline.features import Feature
+from tierline.services.jobs.current_versions import UnknownFeature
+from tierline.services.jobs.new_jobs import Submitted
+from tierline.services.jobs.replays import KeyReused
 from tierline.services.jobs.submission import Submission, metadata_problems
-from tierline.services.jobs.submit import KeyReused, Submitted, UnknownFeature
 
 
 async def read_asked(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
-from tierline.services.jobs.new_jobs import Submitted
 
 from api.access.keys import Caller
 from api.access.shown import event_for
@@ -20,6 +19,7 @@ from api.state import State
 from api.streams import StreamResponse, chunk
 from tierline.rules.job_events import AttemptFacts, JobEvent, events_of
 from tierline.services.jobs.job_events import find_event_row
+from tierline.services.jobs.new_jobs import Submitted
 from tierline.views.events import EventRow
 from tierline.views.jobs import JobRow
 

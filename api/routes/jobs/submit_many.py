@@ -13,6 +13,7 @@ from api.state import Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON
 from tierline.services.jobs.submission import Submission, read_submission
+from tierline.services.jobs.submit_many import submit_all
 from tierline.views.jobs import MOST_AT_ONCE, NewJobs, SubmittedJobs
 
 router = APIRouter(tags=["jobs"])
@@ -46,7 +47,8 @@ async def submit_jobs(
     """
     key = read_key(idempotency_key)
     submissions = _submissions(await read_json(request, state.settings.max_json_depth))
-    submitted = await state.submitter.submit_all(
+    submitted = await submit_all(
+        state.submitter,
         caller.account_id,
         submissions,
         key,

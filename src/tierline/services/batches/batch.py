@@ -26,12 +26,13 @@ from tierline.rules.batches import MAX_CUSTOM_ID, StoredPart
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.jobs.backlog import full
+from tierline.services.jobs.current_versions import UnknownFeature
+from tierline.services.jobs.replays import KeyReused
 from tierline.services.jobs.submission import (
     input_problems,
     metadata_problems,
     webhook_url_problems,
 )
-from tierline.services.jobs.submit import KeyReused, UnknownFeature
 from tierline.services.money.budgets import refuse_spent
 from tierline.storage.accounts.accounts import account_name
 from tierline.storage.batches import batches
