@@ -28,6 +28,7 @@ from examples.demo.check_server import CheckServer
 from examples.demo.classifier import train
 from examples.demo.live import Progress
 from examples.demo.outcomes import Outcome
+from examples.demo.picture import draw
 from examples.demo.product import Product, ProductFailed, environment
 from examples.demo.report import print_report
 from examples.demo.rows import Road, Row, read_rows
@@ -60,7 +61,13 @@ class RunState:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--frontier", default="", help="a paid second tier, as openai:gpt-6.1-sol")
-    parser.add_argument("--larger", default="", help="0: do without the larger local model")
+    parser.add_argument(
+        "--larger",
+        default="",
+        type=str.strip,
+        choices=("", "0", "1"),
+        help="0: do without the larger local model",
+    )
     parser.add_argument("--every", type=int, default=1, help="only every n-th input: a short run")
     parser.add_argument("--local-url", default=None, help="a server in the local models' place")
     parser.add_argument("--home", type=Path, default=Path(".tierline-demo"))
@@ -68,22 +75,28 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.every < 1:
         parser.error("--every: at least 1")
+    frontier = options.frontier.strip()
+    if frontier:
+        try:
+            ModelRef.parse(frontier)
+        except ValueError as error:
+            parser.error(f"FRONTIER: {error}")
     console = Console(highlight=False, soft_wrap=True, stderr=options.json)
     # SIGTERM and a closed terminal end it as Ctrl-C does: in order, leaving nothing running.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         return _demo(
             console,
-            options.frontier.strip(),
-            options.larger.strip() == "0",
+            frontier,
+            options.larger == "0",
             options.every,
             options.local_url,
             options.home.absolute(),
             as_json=options.json,
         )
     except KeyboardInterrupt:
-        console.print("stopped; run it again to go on where it was")
+        console.print("stopped; run it again and it continues where it was")
         return 130
     except (ProductFailed, TierlineError) as error:
         print(f"make demo: {error}", file=sys.stderr)
@@ -91,6 +104,8 @@ def main(argv: list[str]) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # Not by print(), which a signal may have interrupted.
+    os.write(2, b"\nstopping; this takes some seconds (Ctrl-C again: at once)\n")
     raise KeyboardInterrupt
 
 
@@ -143,6 +158,8 @@ def _demo(
         outcomes = _outcomes(product, submission)
         bar = print_report(console, outcomes, second, promise, datetime.now(UTC))
         whole = _say_whole(console, submission)
+        draw(bar, run_folder / "served.png")
+        console.print(f"As a picture: {os.path.relpath(run_folder / 'served.png')}", markup=False)
         _say_where_next(console, product)
         replace(state, finished=True).write(folder / "run.json")
     if as_json:
@@ -294,9 +311,9 @@ def _say_whole(console: Console, submission: Submission) -> bool:
 
 def _say_where(console: Console, product: Product) -> None:
     where = product.addresses
-    console.print(f"API    {where['api']}", markup=False)
+    console.print(f"API     {where['api']}", markup=False)
     console.print(
-        f"Flower {where['flower']} (user {where['flower_user']}, "
+        f"Flower  {where['flower']} (user {where['flower_user']}, "
         f"password {where['flower_password']})",
         markup=False,
     )
@@ -305,14 +322,16 @@ def _say_where(console: Console, product: Product) -> None:
 def _say_where_next(console: Console, product: Product) -> None:
     home = shlex.quote(os.path.relpath(product.home))
     where = product.addresses
-    port = where["flower"].rstrip("/").rpartition(":")[2]
+    api, flower = (where[name].rstrip("/").rpartition(":")[2] for name in ("api", "flower"))
     console.print(
         "\nIt stops now; the jobs are kept. To open the same jobs again:\n"
-        f"  ./tierline up --home {home} --flower-port {port}\n"
-        f"Flower is then at {where['flower']} (user {where['flower_user']}, "
-        f"password {where['flower_password']}).\n"
+        f"  ./tierline up --home {home} --port {api} --flower-port {flower}\n"
+        f"Console  {where['api']}/console  (sign in with the key in {home}/run/api_key)\n"
+        f"Flower   {where['flower']}  (user {where['flower_user']}, "
+        f"password {where['flower_password']})\n"
         f"Beside it: ./tierline jobs list --home {home}    ./tierline queues --home {home}\n"
-        "Next, a feature of your own: ./tierline features init order-number",
+        "Next, a feature of your own, with './tierline up' in another terminal:\n"
+        "  ./tierline features init order-number",
         markup=False,
     )
 

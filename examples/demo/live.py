@@ -1,13 +1,18 @@
-"""The table that stands while the demo runs; plain lines where there is no terminal."""
+"""What stands on the screen while the demo runs: a table, and the path of the jobs that moved last.
+
+Plain lines where there is no terminal.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
+from examples.demo.moving import DEEPER, SHOWN, Moving
 from examples.demo.rows import Row
 
 FIRST_PAUSE_S = 1.0  # between two lines, where there is no terminal; each pause is twice as long
@@ -43,6 +48,8 @@ class Progress:
     def __init__(self, console: Console, rows: Sequence[Row]) -> None:
         self._console = console
         self._rows = rows
+        self._moving = Moving(rows)
+        self._moved: list[str] = []  # not printed yet, where there is no terminal
         self._began = time.monotonic()
         self._live: Live | None = None
         self._last: tuple[float, str] = (float("-inf"), "")
@@ -60,16 +67,25 @@ class Progress:
 
     def show(self, seen: Mapping[str, Mapping[str, Any]], events: int, final: bool = False) -> None:
         found = counts(self._rows, seen)
+        moved = self._moving.moved(seen)
         if self._live is not None:
-            self._live.update(self._table(found, events), refresh=True)
+            self._live.update(Group(self._table(found, events), self._paths()), refresh=True)
             return
+        self._moved = [*self._moved, *moved][-SHOWN:]
         total = {name: sum(one[name] for one in found.values()) for name in COLUMNS}
         text = ", ".join(f"{number} {name}" for name, number in total.items() if number)
         at, said = self._last
         if final or (text != said and time.monotonic() - at >= self._pause_s):
             self._console.print(f"{self._elapsed():>4.0f} s  {text}; {events} webhooks verified")
+            for line in self._moved:
+                self._console.print(f"        {line}", markup=False)
+            self._moved = []
             self._last = (time.monotonic(), text)
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def _paths(self) -> Text:
+        lines = ["", "the jobs that moved last:", *self._moving.latest()]
+        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
@@ -78,7 +94,7 @@ class Progress:
         title = f"{self._elapsed():.0f} s, {events} webhooks verified"
         table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
         table.add_column("feature")
-        heads = {"deeper": "running deeper analysis…"}
+        heads = {"deeper": DEEPER}
         for name in COLUMNS:
             table.add_column(heads.get(name, name), justify="right")
         for feature, one in found.items():

@@ -153,9 +153,10 @@ class Product:
         self.start()
 
     def pass_on(self) -> None:
-        """Say what `up` said since the last time."""
+        """Say what `up` said since the last time, but for its first key: nobody needs it here."""
         while not self._said.empty():
-            if line := self._said.get():
+            line = self._said.get()
+            if line and not line.startswith(("first admin key", "tl_")):
                 self.say(f"up: {line}")
 
     def stop(self) -> None:

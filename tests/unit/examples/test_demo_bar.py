@@ -1,12 +1,14 @@
 """What the demo is held to, and the threshold of its last tier."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from examples.demo.bar import bar_of
 from examples.demo.outcomes import Outcome
+from examples.demo.picture import draw
 from examples.demo.rows import Road, Row
 from examples.demo.second_tier import LARGER, SMALL, SecondTier
 from examples.demo.thresholds import GRID, NOTHING, RECORDED, chosen, key_of, threshold_of
@@ -87,3 +89,8 @@ def test_the_recorded_outcomes_are_of_this_model_and_prompt_and_gave_the_thresho
     assert recorded["threshold"] == chosen(recorded["outcomes"]) == threshold_of(second)
     assert all(one["custom_id"].startswith(("dev-", "lab-")) for one in recorded["outcomes"])
     assert len(GRID) == 50
+
+
+def test_the_picture_is_a_png(tmp_path: Path) -> None:
+    draw(bar_of(outcomes(right=3, wrong=1, left=2), stand_in=True), tmp_path / "served.png")
+    assert (tmp_path / "served.png").read_bytes().startswith(b"\x89PNG")
