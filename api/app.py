@@ -13,8 +13,9 @@ from fastapi_swagger import patch_fastapi
 from api.access.keys import Keys
 from api.access.rates import Rates
 from api.console import static_files
+from api.console.routes import audit as console_audit
 from api.console.routes import jobs as console_jobs
-from api.console.routes import overview, sign_in, unknown
+from api.console.routes import keys, overview, providers, sign_in, unknown, webhooks
 from api.document.openapi import document
 from api.health.metrics import Metrics
 from api.health.readiness import Health
@@ -26,7 +27,7 @@ from api.job_watch import JobWatch
 from api.openai import chat_routes, model_routes, response_routes
 from api.replica import ReplicaPools
 from api.routes import probes
-from api.routes.accounts import accounts
+from api.routes.accounts import accounts, audit
 from api.routes.batches import batches
 from api.routes.evidence import (
     calibrations,
@@ -78,11 +79,14 @@ ROUTES = (
         prices,
         reports,
     ),
-    *(endpoints, accounts, probes),
+    *(endpoints, accounts, audit, probes),
 )
 OPENAI_ROUTERS = (model_routes.router, response_routes.hot, response_routes.router, chat_routes.hot)
 """The routes in the form of OpenAI's API, which the OpenAPI document leaves to docs/openai.md."""
-CONSOLE_ROUTES = (static_files, sign_in, overview, console_jobs, unknown)
+CONSOLE_ROUTES = (
+    *(static_files, sign_in, overview, console_jobs, providers, webhooks, keys, console_audit),
+    unknown,
+)
 """The console: pages for people, which the OpenAPI document does not list. `unknown` is last."""
 NAME = "api"
 

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.access.keys import Caller
+from api.console.navigation import links_for
 from api.console.session import CONSOLE, SignedOut, form_token, session_cookie
 from api.console.static_files import static_url
 from api.console.views import formats, marks
@@ -64,10 +65,11 @@ _templates.globals.update(
     share=formats.share,
     count=formats.count,
     exact=formats.exact,
-    pages=((CONSOLE, "Overview"), (f"{CONSOLE}/jobs", "Jobs")),
     status_mark=marks.status_mark,
     tier_mark=marks.tier_mark,
     verdict_mark=marks.verdict_mark,
+    delivery_mark=marks.delivery_mark,
+    model_mark=marks.model_mark,
 )
 
 
@@ -80,6 +82,7 @@ def page(
     html = _templates.get_template(template).render(
         {
             "caller": caller,
+            "links": [] if caller is None else links_for(caller, request.url.path),
             "form_token": form_token(token) if token else "",
             "path": request.url.path,
             "now": datetime.now(UTC),

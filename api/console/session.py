@@ -142,6 +142,8 @@ class SignedIn:
 
 Reader = Annotated[Caller, Depends(SignedIn("read"))]
 Submitter = Annotated[Caller, Depends(SignedIn("submit"))]
+Administrator = Annotated[Caller, Depends(SignedIn("admin"))]
+OperatorHere = Annotated[Caller, Depends(SignedIn("operator"))]
 
 
 async def read_form(request: Request, token: str) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ import structlog
 from fastapi import APIRouter, Query, Request, Response
 
 from api.access.auth import needs
+from api.console.actions import log_action
 from api.console.pages import ConsoleRoute, own_path, page, see_other
 from api.console.session import (
     CONSOLE,
@@ -20,6 +21,7 @@ from api.console.session import (
 )
 from api.http.problems import Refused
 from api.state import State, state_of
+from tierline.services.accounts import audit
 from tierline.services.accounts.sessions import begin_session, end_session
 
 router = APIRouter(prefix=CONSOLE, include_in_schema=False, route_class=ConsoleRoute)
@@ -58,6 +60,7 @@ async def post_sign_in(request: Request) -> Response:
     await _end(state, request)  # an earlier session of this browser
     token = await begin_session(state.pool, caller.key_id)
     log.info("console_signed_in", account=caller.account, key_id=caller.key_id)
+    await log_action(state, caller, audit.SIGNED_IN)
     answer = see_other(then)
     session_cookie(request).write(answer, token)
     cookie.remove(answer)
@@ -69,7 +72,11 @@ async def post_sign_out(request: Request) -> Response:
     """End the session."""
     cookie = session_cookie(request)
     await read_form(request, cookie.read(request))
-    await _end(state_of(request), request)
+    state = state_of(request)
+    caller = await find_caller(request)
+    await _end(state, request)
+    if caller is not None:
+        await log_action(state, caller, audit.SIGNED_OUT)
     answer = see_other(f"{CONSOLE}/sign-in")
     cookie.remove(answer)
     return answer

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from tierline.rules.jobs import Status
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
+from tierline.views.features import Model
 
 
 class Mark(NamedTuple):
@@ -51,3 +52,26 @@ def verdict_mark(verdict: str | None) -> Mark:
     if verdict in CHECK_FAILURES:
         return Mark("✕", word, "bad")
     return Mark("!", word, "warn")
+
+
+_DELIVERIES = {
+    "pending": Mark("◐", "pending", "busy"),
+    "delivered": Mark("✓", "delivered", "good"),
+    "failed": Mark("✕", "failed", "bad"),
+}
+
+
+def delivery_mark(status: str) -> Mark:
+    """The mark of a webhook delivery."""
+    return _DELIVERIES.get(status, Mark("•", status, "quiet"))
+
+
+def model_mark(model: Model) -> Mark:
+    """Whether jobs can call the model now."""
+    if model.circuit_open is not None:
+        return Mark("✕", "held", "bad")
+    if not model.configured:
+        return Mark("!", "key or setting missing", "warn")
+    if model.lifecycle in ("retired", "retires soon"):
+        return Mark("!", model.lifecycle, "warn")
+    return Mark("✓", "ready", "good")

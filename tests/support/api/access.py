@@ -169,6 +169,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/keys/{key_id}/demote"): Row(ALL, OPERATOR),
     ("get", "/v1/webhook-secret"): Row(OWN, ADMIN),
     ("post", "/v1/webhook-secret/rotate"): Row(OWN, ADMIN, {}),
+    ("get", "/v1/audit"): Row(BY_ROLE, ADMIN),
     ("get", "/healthz"): Row(Whose.PUBLIC),
     ("get", "/readyz"): Row(Whose.PUBLIC),
     ("get", "/metrics"): Row(Whose.PUBLIC),

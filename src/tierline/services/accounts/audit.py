@@ -13,11 +13,33 @@ from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_reads
 from tierline.storage.jobs.job_reads import RequestRow
 
-__all__ = ["Entry", "LoggedEntry", "entries_of_job", "log_entry", "show_request"]
+__all__ = [
+    "Entry",
+    "LoggedEntry",
+    "entries_of_job",
+    "list_entries",
+    "log_entry",
+    "show_request",
+]
 
 CONTENT_SHOWN = "job.content_shown"
 CANCELLED = "job.cancel_asked"
 RETRIED = "job.retried"
+SIGNED_IN = "session.began"
+SIGNED_OUT = "session.ended"
+PROBED = "circuit.probe_asked"
+ENDPOINT_ADDED = "webhook.added"
+ENDPOINT_DISABLED = "webhook.disabled"
+ENDPOINT_ENABLED = "webhook.enabled"
+ENDPOINT_REMOVED = "webhook.removed"
+ENDPOINT_TESTED = "webhook.tested"
+ENDPOINT_RESIGNED = "webhook.secret_rotated"
+RESENT = "webhook.resent"
+ACCOUNT_CREATED = "account.created"
+ACCOUNT_CHANGED = "account.changed"
+KEY_CREATED = "key.created"
+KEY_ROTATED = "key.rotated"
+KEY_REVOKED = "key.revoked"
 MOST_ENTRIES = 50
 
 
@@ -45,3 +67,12 @@ def entries_of_job(connection: Connection[Any], job_id: UUID) -> list[LoggedEntr
     job it is.
     """
     return audit.of_job(connection, job_id, MOST_ENTRIES)
+
+
+def list_entries(
+    connection: Connection[Any], account_id: int | None, before: int | None, limit: int
+) -> list[LoggedEntry]:
+    """Entries with an id below `before`, the newest first. `account_id`: only what keys of that
+    account did; None: of every account.
+    """
+    return audit.page(connection, account_id, before, limit)

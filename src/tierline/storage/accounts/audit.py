@@ -26,11 +26,25 @@ class Entry(NamedTuple):
 class LoggedEntry(NamedTuple):
     """An entry, as read to be shown."""
 
+    id: int
     at: datetime
+    account: str  # the key's; empty: it is not known
     key_id: int
     key_name: str
     key_prefix: str
     action: str
+    job_id: UUID | None
+    detail: dict[str, str | int] | None
+
+
+_READ = """
+SELECT l.id, l.at, coalesce(a.name, '') AS account, l.key_id, coalesce(k.name, '') AS key_name,
+    coalesce(k.prefix, '') AS key_prefix, l.action, l.job_id, l.detail
+FROM audit_log l
+    LEFT JOIN api_keys k ON k.id = l.key_id
+    LEFT JOIN accounts a ON a.id = l.account_id
+"""
+_NEWEST = " ORDER BY l.id DESC LIMIT %(limit)s"
 
 
 def add(connection: Connection[Any], entry: Entry) -> None:
@@ -45,14 +59,24 @@ async def add_async(connection: AsyncConnection[Any], entry: Entry) -> None:
 
 def of_job(connection: Connection[Any], job_id: UUID, limit: int) -> list[LoggedEntry]:
     """The newest entries about a job, the newest first."""
+    return _read(connection, "l.job_id = %(job_id)s", job_id=job_id, limit=limit)
+
+
+def page(
+    connection: Connection[Any], account_id: int | None, before: int | None, limit: int
+) -> list[LoggedEntry]:
+    """Entries with an id below `before`, the newest first; with `account_id` only that account's.
+    An index leads to them in both cases.
+    """
+    wanted = "true" if account_id is None else "l.account_id = %(account_id)s"
+    if before is not None:
+        wanted += " AND l.id < %(before)s"
+    return _read(connection, wanted, account_id=account_id, before=before, limit=limit)
+
+
+def _read(connection: Connection[Any], wanted: str, **values: object) -> list[LoggedEntry]:
     with connection.cursor(row_factory=class_row(LoggedEntry)) as cursor:
-        return cursor.execute(
-            "SELECT l.at, l.key_id, coalesce(k.name, '') AS key_name,"
-            " coalesce(k.prefix, '') AS key_prefix, l.action"
-            " FROM audit_log l LEFT JOIN api_keys k ON k.id = l.key_id"
-            " WHERE l.job_id = %s ORDER BY l.id DESC LIMIT %s",
-            (job_id, limit),
-        ).fetchall()
+        return cursor.execute(f"{_READ} WHERE {wanted}{_NEWEST}", values).fetchall()
 
 
 def _values(entry: Entry) -> tuple[object, ...]:

@@ -56,6 +56,11 @@ UPDATE circuits SET
 WHERE model = %(model)s AND open AND probe_token = %(token)s
 """
 
+PROBE_NOW = """
+UPDATE circuits SET probe_at = clock_timestamp()
+WHERE model = %s AND open AND probe_token IS NULL
+"""
+
 PAUSE = """
 INSERT INTO circuits AS c (model, paused_until)
 VALUES (%(model)s, clock_timestamp() + make_interval(secs => %(wait_s)s))
@@ -148,6 +153,13 @@ def give_back_probe(connection: Connection[Any], model: str, token: UUID) -> Non
         " WHERE model = %s AND open AND probe_token = %s",
         (model, token),
     )
+
+
+def probe_now(connection: Connection[Any], model: str) -> bool:
+    """Let the next probe of an open circuit go out at once. False: it is closed, or a probe is
+    under way.
+    """
+    return connection.execute(PROBE_NOW, (model,)).rowcount == 1
 
 
 def pause(connection: Connection[Any], model: str, wait_s: float) -> None:

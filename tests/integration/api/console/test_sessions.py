@@ -21,7 +21,7 @@ JOB = "01a1f2b0-0000-7000-8000-000000000000"
 def paths(method: str) -> list[str]:
     """The console's routes with that method."""
     return [
-        re.sub(r"\{job_id\}", JOB, route.path)
+        re.sub(r"\{[a-z]+_id\}", JOB, route.path)
         for route in ROUTES
         if method in route.methods and route.path not in OPEN
     ]

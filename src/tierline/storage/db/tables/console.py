@@ -1,6 +1,6 @@
 """The console: who is signed in, and what people did."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tierline.storage.db.tables.shared import metadata, when
@@ -28,5 +28,6 @@ audit_log = Table(
     Column(
         "detail", JSONB, comment="more about it: names and numbers, never an input or an output"
     ),
+    Index("audit_log_account_id_id_idx", "account_id", "id"),
     comment="what people did in the console",
 )

@@ -1,0 +1,41 @@
+"""Entries of the log of what people did, in words."""
+
+from typing import NamedTuple
+
+from tierline.services.accounts import audit
+from tierline.services.accounts.audit import LoggedEntry
+
+_WORDS = {
+    audit.CONTENT_SHOWN: "looked at input and output",
+    audit.CANCELLED: "asked to cancel a job",
+    audit.RETRIED: "ran a job again",
+    audit.SIGNED_IN: "signed in",
+    audit.SIGNED_OUT: "signed out",
+    audit.PROBED: "asked for a probe",
+    audit.ENDPOINT_ADDED: "added a webhook endpoint",
+    audit.ENDPOINT_DISABLED: "disabled a webhook endpoint",
+    audit.ENDPOINT_ENABLED: "enabled a webhook endpoint",
+    audit.ENDPOINT_REMOVED: "removed a webhook endpoint",
+    audit.ENDPOINT_TESTED: "sent a test webhook",
+    audit.ENDPOINT_RESIGNED: "changed a webhook secret",
+    audit.RESENT: "sent a webhook again",
+    audit.ACCOUNT_CREATED: "created an account",
+    audit.ACCOUNT_CHANGED: "changed an account",
+    audit.KEY_CREATED: "created a key",
+    audit.KEY_ROTATED: "rotated a key",
+    audit.KEY_REVOKED: "revoked a key",
+}
+
+
+class Said(NamedTuple):
+    """An entry in words."""
+
+    what: str
+    about: str  # names and numbers; empty: nothing more
+
+
+def said_of(entry: LoggedEntry) -> Said:
+    """The entry in words. An action of a later release is shown by its name."""
+    detail = entry.detail or {}
+    about = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in detail.items())
+    return Said(_WORDS.get(entry.action, entry.action), about)

@@ -1,0 +1,28 @@
+"""Each form of the console: the scopes that its key needs."""
+
+SUBMIT, ADMIN, OPERATOR = ("submit", "read"), ("admin",), ("operator",)
+READ = ("read",)
+
+FORMS: dict[str, tuple[str, ...]] = {
+    "/console/sign-out": READ,
+    "/console/jobs/{job_id}/content": READ,
+    "/console/jobs/{job_id}/cancel": SUBMIT,
+    "/console/jobs/{job_id}/retry": SUBMIT,
+    "/console/providers/probe": OPERATOR,
+    "/console/webhooks": SUBMIT,
+    "/console/webhooks/{endpoint_id}/test": SUBMIT,
+    "/console/webhooks/{endpoint_id}/rotate": SUBMIT,
+    "/console/webhooks/{endpoint_id}/switch": SUBMIT,
+    "/console/webhooks/{endpoint_id}/remove": SUBMIT,
+    "/console/webhooks/deliveries/{delivery_id}/resend": SUBMIT,
+    "/console/keys": ADMIN,
+    "/console/keys/{key_id}/rotate": ADMIN,
+    "/console/keys/{key_id}/revoke": ADMIN,
+    "/console/keys/accounts": OPERATOR,
+    "/console/keys/accounts/change": OPERATOR,
+}
+PAGES: dict[str, tuple[str, ...]] = {
+    "/console/keys": ADMIN,
+    "/console/audit": ADMIN,
+}
+"""The pages that reading is not enough for."""
