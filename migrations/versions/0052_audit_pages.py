@@ -14,4 +14,3 @@ depends_on = None
 
 def upgrade() -> None:
     create_indexes([("audit_log_account_id_id_idx", "audit_log", "account_id, id", "")])
-
