@@ -12,7 +12,7 @@ import pytest
 
 from examples.demo.bar import BAR_MISSED
 from tests.support.processes.demo import of_home, start
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 MARKS = {
     "up": " up --home ",
@@ -61,4 +61,4 @@ def test_every_job_ends_once_after_a_kill(name: str, tmp_path: Path) -> None:
     assert code in (0, BAR_MISSED), f"after {time.monotonic() - began:.0f} s: {said}"
     assert "80 rows, 80 jobs" in said
     assert "Every row is one job, and each ended once." in said
-    wait_until(lambda: not of_home(home), 30, "everything to have ended")
+    wait_until(lambda: not of_home(home), DEADLINE_S, "everything to have ended")

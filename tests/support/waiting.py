@@ -6,6 +6,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+DEADLINE_S = 60.0
+"""For everything that waits for a process, a thread or a server: a busy machine is slow, and a test
+that passes does not wait so long."""
+
 
 def wait_until(check: Callable[[], T], timeout_s: float, what: str, every_s: float = 0.02) -> T:
     """The first true value of `check`. Fails the test, naming `what`, after `timeout_s` seconds."""

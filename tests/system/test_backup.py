@@ -18,7 +18,7 @@ from tests.support.docs import Block, blocks
 from tests.support.fake_servers.model_server import ModelServer, Reply
 from tests.support.fake_servers.webhook_receiver import Receiver, receiving, status
 from tests.support.processes.up import RunningUp, run_up
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.embedded import postgres
 from tierline.stack.embedded.servers import Servers, running_servers
 
@@ -79,7 +79,7 @@ def installation(
     }
     with run_up(home, "--no-flower", env=env) as up:
         key = {"Authorization": f"Bearer {up.line['api_key']}"}
-        with httpx.Client(base_url=str(up.line["api"]), headers=key, timeout=40) as api:
+        with httpx.Client(base_url=str(up.line["api"]), headers=key, timeout=DEADLINE_S) as api:
             yield up, api
 
 
@@ -128,10 +128,10 @@ def test_jobs_in_the_middle_of_work_are_taken_up_after_a_restore_and_nothing_end
         with installation(tmp_path / "one", live, models) as (up, api):
             apply(api)
             done = [submit(api, f"done-{number}", receiver) for number in range(DONE)]
-            wait_until(lambda: len(told(receiver)) == DONE, 60, "the first jobs to be told")
+            wait_until(lambda: len(told(receiver)) == DONE, DEADLINE_S, "the first jobs to be told")
             receiver.manner = status(503)
             untold = submit(api, "untold", receiver)
-            wait_until(lambda: len(told(receiver)) > DONE, 60, "a webhook that is refused")
+            wait_until(lambda: len(told(receiver)) > DONE, DEADLINE_S, "a webhook that is refused")
             models.answer = lambda _: Reply(ANSWER, delay_s=300)
             held = [submit(api, f"held-{number}", receiver) for number in range(HELD)]
             other = other_account(api)
@@ -143,7 +143,7 @@ def test_jobs_in_the_middle_of_work_are_taken_up_after_a_restore_and_nothing_end
                         and found["hinted"] > 0
                         and found["queued"] > 0
                     ),
-                    60,
+                    DEADLINE_S,
                     "jobs on every thread, in the broker and behind it",
                 )
             run("pg_dump", tmp_path, DATABASE_URL=live)
@@ -162,10 +162,12 @@ def test_jobs_in_the_middle_of_work_are_taken_up_after_a_restore_and_nothing_end
                     lambda: places(connection) == {"completed": jobs}, 120, "every job to end"
                 )
             assert {job: api.get(f"/v1/jobs/{job}").json() for job in before} == before
-            wait_until(lambda: len(told(receiver)) == 2 * HELD + 1, 60, "every webhook to be told")
+            wait_until(
+                lambda: len(told(receiver)) == 2 * HELD + 1, DEADLINE_S, "every webhook to be told"
+            )
             assert submit(api, "held-3", receiver) == held[3]
             new = submit(api, "new", receiver)
-            wait_until(lambda: new in told(receiver), 60, "a new job to be told")
+            wait_until(lambda: new in told(receiver), DEADLINE_S, "a new job to be told")
             assert sorted(told(receiver)) == sorted([untold, *held, new])
     with psycopg.connect(restored) as connection:
         verdicts = connection.execute(

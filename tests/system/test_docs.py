@@ -18,7 +18,7 @@ import pytest
 from tests.support.docs import Block, blocks
 from tests.support.processes.flower import tasks
 from tests.support.processes.up import environment
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ class Walk:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(60) == 0
+            assert process.wait(DEADLINE_S) == 0
         finally:
             process.kill()
 
@@ -151,10 +151,14 @@ def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
 def test_every_command_of_the_docs_does_what_the_page_says(tmp_path: Path) -> None:
     with checkout(tmp_path) as walk:
         ran = sum(type_page(walk, page) for page in PAGES)
-        wait_until(lambda: {"slm.answer", "webhooks.deliver"} <= in_flower(walk), 30, "the tasks")
+        wait_until(
+            lambda: {"slm.answer", "webhooks.deliver"} <= in_flower(walk), DEADLINE_S, "the tasks"
+        )
         receiver = walk.staying[1]
         wait_until(
-            lambda: "job.completed" in receiver.read_text(), 60, "the webhook to be received"
+            lambda: "job.completed" in receiver.read_text(),
+            DEADLINE_S,
+            "the webhook to be received",
         )
     assert ran >= 9
     assert "0 rejected" in receiver.read_text()

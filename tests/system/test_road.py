@@ -16,7 +16,7 @@ import redis
 from tests.support.database.rows import TWO_TIERS
 from tests.support.fake_servers.model_server import ModelServer, Reply
 from tests.support.processes.up import RunningUp, run_up
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 ENDED = {"completed", "failed", "cancelled", "expired"}
 LEASE_S = 5.0
@@ -46,7 +46,7 @@ def up(models: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="module")
 def api(up: RunningUp) -> Iterator[httpx.Client]:
     key = {"Authorization": f"Bearer {up.line['api_key']}"}
-    with httpx.Client(base_url=str(up.line["api"]), headers=key, timeout=40) as client:
+    with httpx.Client(base_url=str(up.line["api"]), headers=key, timeout=DEADLINE_S) as client:
         feature = TWO_TIERS.format(name="echo")
         applied = client.post(
             "/v1/features", content=feature, headers={"Content-Type": "application/yaml"}
@@ -79,7 +79,7 @@ def attempts(api: httpx.Client, found: dict[str, Any]) -> list[dict[str, Any]]:
     # Right after an outage a pooled connection may still be a dead one: 503, try again.
     answer = wait_until(
         lambda: one if (one := api.get(f"/v1/jobs/{found['id']}/attempts")).is_success else None,
-        20,
+        DEADLINE_S,
         "the attempts to be readable",
     )
     return list(answer.json()["data"])
@@ -169,7 +169,7 @@ def test_a_lost_workers_job_is_taken_up_again_and_says_what_happened(
 ) -> None:
     asked, go = gate(models)
     found = submit(api)
-    assert asked.wait(20)
+    assert asked.wait(DEADLINE_S)
     kill(up, "slm")
     go.set()
     done = ended(api, found)
@@ -219,7 +219,7 @@ def test_a_late_answer_of_a_frozen_worker_does_not_win_and_its_cost_is_booked(
     pid = up.pid_of("slm")
     assert pid is not None
     found = submit(api)
-    assert first.wait(20)
+    assert first.wait(DEADLINE_S)
     os.kill(pid, signal.SIGSTOP)
     try:
         wait_until(
@@ -232,7 +232,9 @@ def test_a_late_answer_of_a_frozen_worker_does_not_win_and_its_cost_is_booked(
     done = ended(api, found)
     assert done["output"] == {"text": "in time"}
     wait_until(
-        lambda: attempts(api, found)[0]["calls"][0]["settled_at"], 20, "the late call to be booked"
+        lambda: attempts(api, found)[0]["calls"][0]["settled_at"],
+        DEADLINE_S,
+        "the late call to be booked",
     )
 
 

@@ -23,7 +23,7 @@ from tests.support.fake_servers.model_server import ModelServer, Reply
 from tests.support.fake_servers.webhook_receiver import Receiver, receiving, status
 from tests.support.processes import flower
 from tests.support.processes.up import RunningUp, run_up
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 INPUT = "sentinel-of-an-input"
 OUTPUT = "sentinel-of-an-output"
@@ -132,7 +132,7 @@ class Monitor:
 
     def close(self) -> None:
         self._connection.disconnect()
-        self._thread.join(5)
+        self._thread.join(DEADLINE_S)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         with run_up(home, env=env) as up:
             headers = {"Authorization": f"Bearer {up.line['api_key']}"}
             with httpx.Client(
-                base_url=str(up.line["api"]), headers=headers, trust_env=False, timeout=40
+                base_url=str(up.line["api"]), headers=headers, trust_env=False, timeout=DEADLINE_S
             ) as api:
                 yield Scene(up, api, models, receiver)
 
@@ -173,7 +173,9 @@ def walked(scene: Scene) -> dict[str, bytes]:
         places[f"log/{path.name}"] = path.read_bytes()
     # Right after an outage a pooled connection may still be a dead one: 503, try again.
     metrics = wait_until(
-        lambda: one if (one := scene.api.get("/metrics")).is_success else None, 20, "the metrics"
+        lambda: one if (one := scene.api.get("/metrics")).is_success else None,
+        DEADLINE_S,
+        "the metrics",
     )
     places["/metrics"] = metrics.content
     places["what up says"] = scene.up.said().encode()
@@ -215,7 +217,7 @@ def live(scene: Scene) -> None:
     assert {one["status"] for one in found} == {"completed", "failed"}
     batch_of(scene)
     scene.receiver.manner = status(204)
-    wait_until(lambda: len(scene.receiver.requests) > 3, 30, "webhooks to arrive")
+    wait_until(lambda: len(scene.receiver.requests) > 3, DEADLINE_S, "webhooks to arrive")
     refusals(scene)
 
 
@@ -233,7 +235,7 @@ def batch_of(scene: Scene) -> None:
     assert scene.api.post(f"{path}/seal", json={"parts": 1}).status_code == 200
     wait_until(
         lambda: scene.api.get(path).json()["status"] == "completed",
-        60,
+        DEADLINE_S,
         "the batch to complete",
         0.1,
     )
@@ -279,10 +281,13 @@ def fall(scene: Scene) -> None:
 def flower_pages(scene: Scene) -> dict[str, bytes]:
     line = scene.up.line
     auth = (str(line["flower_user"]), str(line["flower_password"]))
-    with httpx.Client(base_url=str(line["flower"]), auth=auth, timeout=40) as client:
+    with httpx.Client(base_url=str(line["flower"]), auth=auth, timeout=DEADLINE_S) as client:
         names = {"slm.answer", "webhooks.deliver"}
         wait_until(
-            lambda: names <= {str(task["name"]) for task in flower.tasks(client)}, 30, "tasks", 0.2
+            lambda: names <= {str(task["name"]) for task in flower.tasks(client)},
+            DEADLINE_S,
+            "tasks",
+            0.2,
         )
         return flower.everything(client)
 

@@ -16,7 +16,7 @@ from tests.support.processes import small_api
 from tests.support.processes.previous_release import python_path
 from tests.support.processes.started import ROOT
 from tests.support.processes.up import command, environment, run_up
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.processes.identity import group_members
 
 NO_MODEL = {"TIERLINE_LOCAL_URL": "http://127.0.0.1:9/v1"}
@@ -77,10 +77,12 @@ def test_a_killed_process_is_started_again(tmp_path: Path, procfile: Path, name:
         first = up.pid_of(name)
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: up.pid_of(name) not in (None, first), 20, f"{name} to be started again")
+        wait_until(
+            lambda: up.pid_of(name) not in (None, first), DEADLINE_S, f"{name} to be started again"
+        )
         assert f"{name} was ended by SIGKILL" in up.said()
         address = str(up.line["database_url"])
-        wait_until(lambda: connects(address), 20, "the database to answer")
+        wait_until(lambda: connects(address), DEADLINE_S, "the database to answer")
 
 
 def connects(database_url: str) -> bool:
@@ -107,7 +109,9 @@ def test_after_a_kill_of_up_the_next_one_ends_what_was_left(tmp_path: Path, proc
         tree = first.pid_of("tree")
         assert tree is not None
         orphans = wait_until(
-            lambda: [pid for pid in group_members(tree) if pid != tree], 10, "the grandchild"
+            lambda: [pid for pid in group_members(tree) if pid != tree],
+            DEADLINE_S,
+            "the grandchild",
         )
         with psycopg.connect(str(first.line["database_url"])) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 1 AS id")
@@ -125,7 +129,7 @@ def test_a_kill_of_up_takes_its_children_along(tmp_path: Path, procfile: Path) -
         family = up.descendants()
         up.process.kill()
         up.process.wait()
-        wait_until(lambda: not left(family), 30, "the children to end by themselves")
+        wait_until(lambda: not left(family), DEADLINE_S, "the children to end by themselves")
 
 
 def test_a_second_signal_ends_even_what_ignores_the_first(tmp_path: Path, procfile: Path) -> None:
@@ -135,12 +139,16 @@ def test_a_second_signal_ends_even_what_ignores_the_first(tmp_path: Path, procfi
     extra = {**NO_MODEL, "TIERLINE_GRACE_S": "3600"}
     with run_up(tmp_path / "home", "--procfile", str(procfile), env=extra) as up:
         log = up.home / "log" / "deaf.log"
-        wait_until(lambda: log.exists() and "deaf |" in log.read_text(), 10, "it to be deaf")
+        wait_until(
+            lambda: log.exists() and "deaf |" in log.read_text(), DEADLINE_S, "it to be deaf"
+        )
         family = up.descendants()
         deaf_pid = up.pid_of("deaf")
         api_pid = up.pid_of("api")
         up.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: not (api_pid and psutil.pid_exists(api_pid)), 20, "the api to end")
+        wait_until(
+            lambda: not (api_pid and psutil.pid_exists(api_pid)), DEADLINE_S, "the api to end"
+        )
         assert deaf_pid is not None
         assert psutil.pid_exists(deaf_pid)
         assert up.stop() == 130
@@ -274,7 +282,9 @@ def test_the_local_model_answers_under_its_name(tmp_path: Path, procfile: Path) 
     env = {"SHOWN": str(shown), "TIERLINE_MODEL_DIR": str(tmp_path / "cache")}
     with run_up(tmp_path / "home", "--procfile", str(procfile), env=env):
         text = wait_until(
-            lambda: shown.read_text() if shown.exists() else "", 10, "the environment to be shown"
+            lambda: shown.read_text() if shown.exists() else "",
+            DEADLINE_S,
+            "the environment to be shown",
         )
         servers, key = text.split(" ")
         name, _, url = servers.split(",")[0].partition("=")

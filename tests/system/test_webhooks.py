@@ -15,7 +15,7 @@ from tests.support.database.rows import TWO_TIERS
 from tests.support.fake_servers.model_server import ModelServer
 from tests.support.fake_servers.webhook_receiver import Receiver, hang, receiving, status
 from tests.support.processes.up import RunningUp, run_up
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 
 def small_is_wrong(request: dict[str, Any]) -> str:
@@ -80,7 +80,7 @@ def test_a_jobs_receiver_hears_of_the_escalation_and_of_the_end(
     job_id = submit(client, receiver.url)
 
     both = {("job.escalated", job_id), ("job.completed", job_id)}
-    wait_until(lambda: heard(receiver, secret) == both, 30, "both events")
+    wait_until(lambda: heard(receiver, secret) == both, DEADLINE_S, "both events")
     escalated, completed = sorted(
         (json.loads(request.body) for request in receiver.requests),
         key=lambda body: body["timestamp"],
@@ -99,7 +99,7 @@ def test_an_endpoint_that_asks_for_outputs_gets_them(
     job_id = submit(client)
 
     expected = {("job.completed", job_id)}
-    wait_until(lambda: heard(receiver, made["secret"]) == expected, 30, "the end")
+    wait_until(lambda: heard(receiver, made["secret"]) == expected, DEADLINE_S, "the end")
     assert json.loads(receiver.requests[0].body)["data"]["output"] == {"text": "hello"}
     client.delete(f"/v1/webhook-endpoints/{made['id']}").raise_for_status()
 
@@ -109,11 +109,13 @@ def test_a_receiver_that_hangs_holds_up_no_other(client: httpx.Client, receiver:
     secret = client.get("/v1/webhook-secret").json()["secret"]
     with receiving() as healthy:
         stuck = [submit(client, receiver.url) for _ in range(5)]
-        wait_until(lambda: receiver.held == 2, 30, "two calls to hang")
+        wait_until(lambda: receiver.held == 2, DEADLINE_S, "two calls to hang")
         jobs = [submit(client, healthy.url) for _ in range(5)]
 
         expected = {(event, job) for job in jobs for event in ("job.escalated", "job.completed")}
-        wait_until(lambda: heard(healthy, secret) == expected, 60, "the healthy one's events")
+        wait_until(
+            lambda: heard(healthy, secret) == expected, DEADLINE_S, "the healthy one's events"
+        )
         assert receiver.most_held == 2
     receiver.manner = status(410)
     receiver.released.set()
@@ -126,7 +128,7 @@ def test_a_webhook_whose_worker_was_killed_in_the_call_is_delivered(
 ) -> None:
     receiver.manner = hang
     job_id = submit(client, receiver.url)
-    wait_until(lambda: receiver.held == 2, 30, "both of its events to hang")
+    wait_until(lambda: receiver.held == 2, DEADLINE_S, "both of its events to hang")
     killed = up.pid_of("webhooks")
     assert killed is not None
 
@@ -137,7 +139,7 @@ def test_a_webhook_whose_worker_was_killed_in_the_call_is_delivered(
         listed = client.get("/v1/webhook-deliveries", params={"job_id": job_id}).json()["data"]
         return [(row["status"], row["tries"]) for row in listed] == [("delivered", 2)] * 2
 
-    wait_until(delivered, 60, "both to be delivered by the second try")
+    wait_until(delivered, DEADLINE_S, "both to be delivered by the second try")
     receiver.released.set()
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 2
 
@@ -147,12 +149,12 @@ def test_a_failed_try_comes_again_after_five_seconds(
 ) -> None:
     receiver.manner = status(500)
     job_id = submit(client, receiver.url)
-    wait_until(lambda: len(receiver.requests) >= 2, 30, "the first tries")
+    wait_until(lambda: len(receiver.requests) >= 2, DEADLINE_S, "the first tries")
     receiver.manner = status(204)
 
     def delivered() -> bool:
         listed = client.get("/v1/webhook-deliveries", params={"job_id": job_id}).json()["data"]
         return [row["status"] for row in listed] == ["delivered", "delivered"]
 
-    wait_until(delivered, 60, "both to be delivered")
+    wait_until(delivered, DEADLINE_S, "both to be delivered")
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 2

@@ -17,7 +17,7 @@ from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
 from tests.support.processes.played_worker import played
 from tests.support.processes.started import process
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import create_key
 from tierline_client import AsyncTierline, Tierline
 
@@ -39,7 +39,7 @@ class KilledApi:
         """Serve; `kills` times, kill the process once somebody could have been waiting."""
         while not stop.is_set():
             with process(["-m", "api", "--port", str(self._port)], os.environ) as child:
-                wait_until(self._answers, 60, "the API")
+                wait_until(self._answers, DEADLINE_S, "the API")
                 self.starts += 1
                 stop.wait(0.7 if self.starts <= kills else 600)
                 child.send_signal(signal.SIGKILL)
@@ -65,11 +65,11 @@ def killed(key: str) -> Iterator[KilledApi]:
     thread = threading.Thread(target=api.run, args=(stop, 2))
     thread.start()
     try:
-        wait_until(lambda: api.starts > 0, 60, "the API")
+        wait_until(lambda: api.starts > 0, DEADLINE_S, "the API")
         yield api
     finally:
         stop.set()
-        thread.join(60)
+        thread.join(DEADLINE_S)
 
 
 def jobs_of(rows: Connection, run: str) -> list[str]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
 from tests.support.processes.played_worker import played
+from tests.support.waiting import DEADLINE_S
 from tierline.services.accounts.accounts import create_key
 from tierline_client import (
     AsyncTierline,
@@ -86,7 +87,7 @@ def test_a_job_is_submitted_and_waited_for(
 ) -> None:
     job = client.jobs.submit(feature, {"text": "hello"}, metadata={"a": 1}, output_type=Echoed)
     assert (job.status, job.metadata, job.output) == ("queued", {"a": 1}, None)
-    ended = job.wait(30)
+    ended = job.wait(DEADLINE_S)
     assert ended.result() == Echoed(text="hello")
     assert ended.attempts()[0].verdict == "passed"
     assert ended.feedback(correct=True).correct is True
@@ -107,7 +108,7 @@ def test_the_async_client_does_the_same(run: Run, feature: str, worker: list[str
     async def use(client: AsyncTierline) -> Any:
         job = await client.jobs.submit(feature, {"text": "a"}, output_type=Echoed)
         other = await client.jobs.submit_and_wait(feature, {"text": "b"}, output_type=Echoed)
-        return [(await job.wait(30)).result(), other.result()]
+        return [(await job.wait(DEADLINE_S)).result(), other.result()]
 
     assert run(use) == [Echoed(text="a"), Echoed(text="b")]
 
@@ -116,7 +117,7 @@ def test_many_jobs_are_submitted_in_one_call(
     client: Tierline, feature: str, worker: list[str]
 ) -> None:
     jobs = client.jobs.submit_many([Submission(feature, {"text": str(n)}) for n in range(5)])
-    assert [job.wait(30).result()["text"] for job in jobs] == ["0", "1", "2", "3", "4"]
+    assert [job.wait(DEADLINE_S).result()["text"] for job in jobs] == ["0", "1", "2", "3", "4"]
 
 
 def test_a_job_that_failed_is_an_error_that_has_the_job(
@@ -148,7 +149,7 @@ def test_a_wait_ends_in_time_and_the_job_goes_on(client: Tierline, feature: str)
     assert job.refresh().status == "queued"
     assert job.cancel().status == "cancelled"
     with pytest.raises(JobFailed, match="cancelled"):
-        job.wait(10)
+        job.wait(DEADLINE_S)
     again = client.jobs.retry(job.id)
     assert again.id != job.id
     again.cancel()
@@ -252,7 +253,7 @@ def test_logs_have_no_content_and_no_key(
     client: Tierline, key: str, feature: str, worker: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, logger="tierline_client"):
-        client.jobs.submit(feature, {"text": "a secret"}, user="somebody").wait(30)
+        client.jobs.submit(feature, {"text": "a secret"}, user="somebody").wait(DEADLINE_S)
         with pytest.raises(InvalidInput):
             client.jobs.submit(feature, {"other": "a secret"})
     said = "\n".join(

@@ -18,7 +18,7 @@ from tests.support.cli import Ran, Tierline
 from tests.support.fake_servers.model_server import ModelServer
 from tests.support.processes.up import environment as clean_environment
 from tests.support.scenes.bench import NoLeases, WakeUps
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline import providers
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
@@ -62,11 +62,11 @@ def api(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             return False
 
     try:
-        wait_until(answers, 60, "the API to answer")
+        wait_until(answers, DEADLINE_S, "the API to answer")
         yield {"TIERLINE_URL": url, "TIERLINE_API_KEY": key}
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(DEADLINE_S)
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +128,7 @@ def trains(api: dict[str, str], database_url: str) -> Iterator[None]:
             yield
         finally:
             over.set()
-            thread.join(60)
+            thread.join(DEADLINE_S)
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +173,6 @@ def models(api: dict[str, str], database_url: str, redis_url: str) -> Iterator[M
                 yield server
             finally:
                 over.set()
-                thread.join(30)
+                thread.join(DEADLINE_S)
         providers.close()
     settings.cache_clear()

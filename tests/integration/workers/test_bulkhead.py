@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.database.rows import add_account, add_feature, add_job, one_tier, status_of
 from tests.support.fake_servers.model_server import ModelServer, Reply
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.rules.scheduling import limit_of_one_model
 
 THREADS = 8
@@ -44,7 +44,7 @@ def process(*arguments: str) -> Iterator[None]:
         yield
     finally:
         child.send_signal(signal.SIGKILL)
-        child.wait(30)
+        child.wait(DEADLINE_S)
 
 
 @pytest.fixture
@@ -70,12 +70,14 @@ def test_an_accounts_jobs_of_another_model_go_on_while_one_hangs(scene: Scene) -
     stuck = [add_job(scene.db, scene.account, slow) for _ in range(40)]
     share = limit_of_one_model(THREADS)
     wait_until(
-        lambda: len(scene.hangs.calls) == share, 60, "the model that hangs to have its share"
+        lambda: len(scene.hangs.calls) == share,
+        DEADLINE_S,
+        "the model that hangs to have its share",
     )
     others = [add_job(scene.db, scene.account, quick) for _ in range(12)]
     wait_until(
         lambda: all(status_of(scene.db, job) == "completed" for job in others),
-        60,
+        DEADLINE_S,
         "the other model's jobs to be done",
     )
     assert len(scene.hangs.calls) == share < THREADS

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.services.jobs.dispatch import Choice
@@ -56,11 +56,11 @@ def test_it_ends_when_its_watcher_does(
                 ).fetchone()
                 is not None
             ),
-            30,
+            DEADLINE_S,
             "the dispatcher to connect",
         )
         connection.execute("ALTER TABLE worker_beats RENAME COLUMN beat TO beaten")
-    assert dispatcher.wait(30) == 1
+    assert dispatcher.wait(DEADLINE_S) == 1
 
 
 def test_what_was_chosen_goes_out_although_a_later_choice_fails(

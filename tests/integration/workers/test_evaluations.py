@@ -10,7 +10,7 @@ from tests.support.fake_servers.model_server import ModelServer
 from tests.support.processes.started import process
 from tests.support.samples.tickets import TICKETS
 from tests.support.scenes.evaluations import begun, given
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.datasets import build
 from tierline.services.evidence.evaluations import evaluation_of
@@ -44,9 +44,9 @@ def test_it_goes_on_by_itself_and_a_killed_worker_of_maintenance_loses_nothing(
                 return 10**6 if progress is None else progress.asked
 
             with process([*worker, "maintenance", "--name", "first"], environment) as first:
-                wait_until(lambda: asked() > 0, 60, "the first examples to be asked")
+                wait_until(lambda: asked() > 0, DEADLINE_S, "the first examples to be asked")
                 first.kill()
-                first.wait(30)
+                first.wait(DEADLINE_S)
             assert evaluation_of(db, "tickets", id).status == "running"
             with process([*worker, "maintenance", "--name", "second"], environment):
                 wait_until(

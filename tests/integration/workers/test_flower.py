@@ -12,7 +12,7 @@ import pytest
 from flower import urls
 
 from tests.support.processes.flower import tasks
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.embedded import valkey
 from tierline.stack.embedded.servers import Servers
 from tierline.stack.ports import free_port
@@ -30,12 +30,18 @@ def flower(stack: Servers) -> Iterator[httpx.Client]:
     worker = subprocess.Popen([*module, "worker"], env=environment)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=AUTH) as client:
-            wait_until(lambda: answers(client), 20, "Flower to answer")
-            wait_until(lambda: "slm@here" in client.get("/workers?json=1").text, 20, "the worker")
+            wait_until(lambda: answers(client), DEADLINE_S, "Flower to answer")
+            wait_until(
+                lambda: "slm@here" in client.get("/workers?json=1").text, DEADLINE_S, "the worker"
+            )
             send = "from tests.support.processes import small_celery as s; "
             send += "s.answer.delay('job-1'); s.deliver.apply_async(['d-1'], queue='webhooks')"
-            subprocess.run([sys.executable, "-c", send], env=environment, check=True, timeout=30)
-            wait_until(lambda: states(client) == {"SUCCESS", "FAILURE"}, 20, "both tasks to end")
+            subprocess.run(
+                [sys.executable, "-c", send], env=environment, check=True, timeout=DEADLINE_S
+            )
+            wait_until(
+                lambda: states(client) == {"SUCCESS", "FAILURE"}, DEADLINE_S, "both tasks to end"
+            )
             yield client
     finally:
         for process in (worker, page):
@@ -95,7 +101,7 @@ def test_no_page_shows_a_result_an_exception_or_the_broker_password(
     flower: httpx.Client, stack: Servers
 ) -> None:
     worker = wait_until(
-        lambda: flower.get("/api/workers", params={"refresh": "1"}).text, 10, "the workers"
+        lambda: flower.get("/api/workers", params={"refresh": "1"}).text, DEADLINE_S, "the workers"
     )
     pages = [flower.get(path).text for path in ("/", "/workers", "/tasks", "/broker")]
     pages += [worker, flower.get("/worker/slm@here").text, flower.get("/api/tasks").text]

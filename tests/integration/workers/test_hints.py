@@ -9,7 +9,7 @@ import pytest
 import redis
 from celery import Celery
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.rules import queues
@@ -83,9 +83,9 @@ def test_flower_hears_of_every_hint_and_of_its_queue(
                     connection.drain_events(timeout=0.1)
                 return len(heard) == len(sent)
 
-            wait_until(listening, 10, "the receiver to listen")
+            wait_until(listening, DEADLINE_S, "the receiver to listen")
             publish(app, sent)
-            wait_until(all_heard, 10, "an event of each hint")
+            wait_until(all_heard, DEADLINE_S, "an event of each hint")
     assert [(one["routing_key"], one["name"]) for one in heard] == [
         (queue, TASK_OF_QUEUE[queue]) for queue, _ in sent
     ]

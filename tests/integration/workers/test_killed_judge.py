@@ -11,14 +11,13 @@ from tests.support.fake_servers.model_server import Reply
 from tests.support.processes.started import process
 from tests.support.samples.judged_feature import SUMMARY, model
 from tests.support.scenes.bench import Bench, bench, module_bench
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.features.parse import parse_feature
 from tierline.services.evidence.judgements import keep_judged
 
 __all__ = ["bench", "module_bench"]
 
 LEASE_S = 5.0  # the dispatcher looks once a second, and has to see it still in each look
-PATIENCE_S = 60.0
 
 
 def hangs_for_a_judge(body: dict[str, Any]) -> Reply | str:
@@ -37,7 +36,7 @@ def judging(bench: Bench) -> UUID:
         version = add_feature(connection, parse_feature(SUMMARY.format(name="summary")))
     job = bench.submit(version, "an easy one: 7 euros")
     bench.run(job, 2)
-    assert keep_judged(bench.pool, time.monotonic() + PATIENCE_S) == 1
+    assert keep_judged(bench.pool, time.monotonic() + DEADLINE_S) == 1
     found: UUID = bench.one("SELECT judge_job_id FROM outcomes WHERE job_id = %s", job)
     return found
 
@@ -58,15 +57,15 @@ def test_a_killed_worker_loses_no_judge_and_no_call(bench: Bench) -> None:
     with ExitStack() as stack:
         stack.enter_context(process(("-m", "workers.dispatcher"), environment))
         with process(worker("first"), environment) as first:
-            wait_until(lambda: asked(bench), PATIENCE_S, "the judge to be asked")
+            wait_until(lambda: asked(bench), DEADLINE_S, "the judge to be asked")
             first.kill()
             first.wait()
         bench.server.answer = model
         stack.enter_context(process(worker("second"), environment))
         wait_until(
-            lambda: bench.job(job)["status"] == "completed", PATIENCE_S, "the judge's job to end"
+            lambda: bench.job(job)["status"] == "completed", DEADLINE_S, "the judge's job to end"
         )
-    keep_judged(bench.pool, time.monotonic() + PATIENCE_S)
+    keep_judged(bench.pool, time.monotonic() + DEADLINE_S)
     outcome = bench.one(
         "SELECT judged_same, judge_tries FROM outcomes WHERE judge_job_id = %s", job
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from workers.take import BLOCK_S, Messages, Threads, read_hint
@@ -59,14 +59,14 @@ def test_an_empty_queue_is_waited_for(broker: "redis.Redis[Any]", messages: Mess
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(messages.pop, 4)
         broker.lpush("slm", "late")
-        assert waiting.result(10) == ("slm", [b"late"])
+        assert waiting.result(DEADLINE_S) == ("slm", [b"late"])
 
 
 def test_a_thread_counts_as_free_only_when_its_work_has_ended() -> None:
     go = threading.Event()
 
     def wait() -> None:
-        go.wait(10.0)
+        go.wait(DEADLINE_S)
 
     with ThreadPoolExecutor(2) as executor:
         threads = Threads(executor, 2)
@@ -75,7 +75,7 @@ def test_a_thread_counts_as_free_only_when_its_work_has_ended() -> None:
         threads.run(wait)
         assert threads.wait_for_free(0.01) == 0
         go.set()
-        wait_until(lambda: threads.wait_for_free(1.0) == 2, 10, "both threads to be free")
+        wait_until(lambda: threads.wait_for_free(1.0) == 2, DEADLINE_S, "both threads to be free")
 
 
 def test_work_that_raises_frees_its_thread() -> None:
@@ -85,7 +85,7 @@ def test_work_that_raises_frees_its_thread() -> None:
     with ThreadPoolExecutor(1) as executor:
         threads = Threads(executor, 1)
         threads.run(fail)
-        assert wait_until(lambda: threads.wait_for_free(1.0), 10, "the thread") == 1
+        assert wait_until(lambda: threads.wait_for_free(1.0), DEADLINE_S, "the thread") == 1
     with pytest.raises(RuntimeError):
         threads.run(fail)
     assert threads.wait_for_free(0.0) == 1, "the pool refused it, so no thread is in use"

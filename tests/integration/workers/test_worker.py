@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from tests.support.processes.started import process
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 
@@ -33,7 +33,7 @@ def test_a_worker_that_starts_while_the_broker_has_no_room_waits_for_some(tmp_pa
             )
             wait_until(
                 lambda: "maxmemory" in log.read_text() or worker.poll() is not None,
-                60,
+                DEADLINE_S,
                 "the broker to refuse the worker",
             )
         finally:
@@ -42,13 +42,13 @@ def test_a_worker_that_starts_while_the_broker_has_no_room_waits_for_some(tmp_pa
             publish(create_app(), [("slm", (str(new_id()),))])
             wait_until(
                 lambda: broker.llen("slm") == 0 or worker.poll() is not None,
-                60,
+                DEADLINE_S,
                 "the worker to take a hint",
             )
             assert worker.poll() is None, log.read_text()
         finally:
             worker.terminate()
-            assert worker.wait(30) == 0
+            assert worker.wait(DEADLINE_S) == 0
 
 
 @pytest.mark.usefixtures("environment")
@@ -75,26 +75,28 @@ def test_celery_and_its_events_see_what_a_worker_does() -> None:
         listening = threading.Thread(target=receiver.capture, kwargs={"wakeup": False})
         listening.start()
         try:
-            wait_until(lambda: events, 60, "the worker's first event")
+            wait_until(lambda: events, DEADLINE_S, "the worker's first event")
             inspect = app.control.inspect(timeout=2.0)
-            (listed,) = wait_until(inspect.active_queues, 60, "the worker to answer").values()
+            (listed,) = wait_until(
+                inspect.active_queues, DEADLINE_S, "the worker to answer"
+            ).values()
             assert {queue["name"] for queue in listed} == {"slm", "slm-backfill"}
 
             publish(app, [("slm", (str(new_id()),)) for _ in range(5)])  # no such jobs
             wait_until(
                 lambda: sum(event["type"] == "task-succeeded" for event in events) == 5,
-                30,
+                DEADLINE_S,
                 "the events of five tasks",
             )
-            (stats,) = wait_until(inspect.stats, 10, "the counts").values()
+            (stats,) = wait_until(inspect.stats, DEADLINE_S, "the counts").values()
             assert stats["total"] == {"slm.answer": 5}
-            (running,) = wait_until(inspect.active, 10, "what runs").values()
+            (running,) = wait_until(inspect.active, DEADLINE_S, "what runs").values()
             assert running == []
             worker.terminate()
-            assert worker.wait(30) == 0
+            assert worker.wait(DEADLINE_S) == 0
         finally:
             receiver.should_stop = True
-            listening.join(10)
+            listening.join(DEADLINE_S)
     kinds = Counter(str(event["type"]) for event in events)
     for kind in ("task-received", "task-started", "task-succeeded"):
         assert kinds[kind] == 5, kinds

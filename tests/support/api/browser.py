@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.waiting import DEADLINE_S
+
 _TOKEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
 
@@ -16,7 +18,7 @@ class Browser:
     def __init__(self, url: str) -> None:
         self.url = url
         self.http = httpx.Client(
-            base_url=url, timeout=30, trust_env=False, verify=False, follow_redirects=False
+            base_url=url, timeout=DEADLINE_S, trust_env=False, verify=False, follow_redirects=False
         )
 
     def close(self) -> None:

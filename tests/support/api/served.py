@@ -11,7 +11,7 @@ import jsonschema_rs
 
 from api.app import create_app
 from api.http.server import Server, configured
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 
 @contextlib.contextmanager
@@ -22,13 +22,13 @@ def serving() -> Iterator[str]:
     thread = threading.Thread(target=server.run, name="api")
     thread.start()
     try:
-        wait_until(lambda: server.started or not thread.is_alive(), 30, "the API")
+        wait_until(lambda: server.started or not thread.is_alive(), DEADLINE_S, "the API")
         assert server.started
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(DEADLINE_S)
 
 
 class Api:
@@ -39,7 +39,7 @@ class Api:
         self.http = httpx.Client(
             base_url=url,
             headers=headers,
-            timeout=30,
+            timeout=DEADLINE_S,
             trust_env=False,
             verify=False,  # plain HTTP on loopback: reading certificates would take 0.1 s a client
         )

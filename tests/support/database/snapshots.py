@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.embedded import postgres
 
 Holds = Callable[[], bool]  # whether the snapshot is still held
@@ -63,14 +63,16 @@ def pg_dump(url: str, admin_url: str) -> Iterator[Holds]:
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
         try:
-            wait_until(lambda: _told(admin.execute(DUMPING).fetchone()), 60, "pg_dump to begin")
+            wait_until(
+                lambda: _told(admin.execute(DUMPING).fetchone()), DEADLINE_S, "pg_dump to begin"
+            )
             yield lambda: child.poll() is None and _told(admin.execute(DUMPING).fetchone())
         finally:
             child.terminate()
             stopped.set()
             reader.join()
             child.stdout.close()
-            child.wait(30)
+            child.wait(DEADLINE_S)
 
 
 def _told(row: tuple[object, ...] | None) -> bool:

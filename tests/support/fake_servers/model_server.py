@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fake_servers.model_ledger import Ledger, read_ledger
+from tests.support.waiting import DEADLINE_S
 
 Json = dict[str, Any]
 HELD_S = 60.0  # at most, for a reply that waits for its release
@@ -96,13 +97,13 @@ class ModelServer:
 
     def start(self) -> "ModelServer":
         self._thread.start()
-        if not self._up.wait(10):
+        if not self._up.wait(DEADLINE_S):
             raise RuntimeError("the model server did not start")
         return self
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(DEADLINE_S)
         if self._ledger is not None:
             self._ledger.close()
 

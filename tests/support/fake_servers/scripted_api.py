@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.waiting import DEADLINE_S
 from tierline_client import Place
 
 GOOD = (200, {"ok": True})
@@ -66,4 +67,4 @@ def scripted_api() -> Iterator[ScriptedApi]:
     finally:
         made.shutdown()
         made.server_close()
-        thread.join(10)
+        thread.join(DEADLINE_S)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.waiting import DEADLINE_S
+
 
 @dataclass(frozen=True)
 class Request:
@@ -87,7 +89,7 @@ def status(code: int, body: bytes = b"", **headers: str) -> Manner:
 
 def hang(request: _Answer) -> None:
     """Say nothing until the test is over."""
-    request.server.released.wait(60)
+    request.server.released.wait(DEADLINE_S)
 
 
 def drip_headers(request: _Answer) -> None:
@@ -116,7 +118,7 @@ def break_in_the_status(request: _Answer) -> None:
     """Half a status, and then nothing more."""
     request.wfile.write(b"HTTP/1.1 2")
     request.wfile.flush()
-    request.server.released.wait(60)
+    request.server.released.wait(DEADLINE_S)
 
 
 def drip_body(request: _Answer) -> None:
@@ -145,4 +147,4 @@ def receiving() -> Iterator[Receiver]:
         finally:
             receiver.released.set()
             receiver.shutdown()
-            thread.join(timeout=5)
+            thread.join(timeout=DEADLINE_S)

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import psycopg
 
+from tests.support.waiting import DEADLINE_S
+
 Answer = Callable[[Any], tuple[str, Any]]
 
 WAITING = """
@@ -34,7 +36,7 @@ def played(url: str, feature: str, answer: Answer = echo) -> Iterator[list[str]]
         yield ended
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(DEADLINE_S)
 
 
 def _play(url: str, feature: str, answer: Answer, stop: threading.Event, ended: list[str]) -> None:

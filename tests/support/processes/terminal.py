@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.waiting import DEADLINE_S
+
 
 class Screen:
     """The person's side of the terminal."""
@@ -62,7 +64,7 @@ def on_terminal(
         yield process, Screen(person)
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(DEADLINE_S)
         os.close(person)
 
 

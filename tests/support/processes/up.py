@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.embedded import postgres
 from tierline.stack.home import open_home
 
@@ -117,7 +117,7 @@ def run_up(
             family += psutil.Process(process.pid).children(recursive=True)
             process.terminate()
             try:
-                process.wait(60)
+                process.wait(DEADLINE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

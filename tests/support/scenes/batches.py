@@ -14,7 +14,7 @@ import uvicorn
 
 from api.app import create_app
 from tests.support.database.rows import add_feature, two_tiers
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import ensure_first_admin
 from tierline.services.batches.finish_batches import complete_finished
 
@@ -136,7 +136,7 @@ def scene(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     )
     thread = threading.Thread(target=server.run, name="api", daemon=True)
     thread.start()
-    wait_until(lambda: server.started, 30, "the API to start")
+    wait_until(lambda: server.started, DEADLINE_S, "the API to start")
     port = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     with (
@@ -145,12 +145,12 @@ def scene(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             base_url=url,
             headers={"Authorization": f"Bearer {key}"},
             trust_env=False,
-            timeout=30,
+            timeout=DEADLINE_S,
         ) as http,
     ):
         made = Scene(url, key, connection, http)
         made.version = add_feature(connection, two_tiers(FEATURE))
         yield made
     server.should_exit = True
-    thread.join(30)
+    thread.join(DEADLINE_S)
     settings.cache_clear()

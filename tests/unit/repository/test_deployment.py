@@ -17,7 +17,7 @@ import pytest
 import redis
 from ruamel.yaml import YAML
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.embedded import valkey
 from tierline.stack.ports import free_port
 from tierline.stack.processes import environment
@@ -190,7 +190,7 @@ def test_the_brokers_command_asks_for_its_password_and_shows_it_nowhere(tmp_path
     )
     try:
         with redis.Redis(port=port, password=PASSWORD, socket_timeout=5) as known:
-            wait_until(lambda: pings(known), 20, "the broker to answer")
+            wait_until(lambda: pings(known), DEADLINE_S, "the broker to answer")
             assert known.config_get("appendonly") == {"appendonly": "yes"}
         with (
             redis.Redis(port=port, socket_timeout=5) as stranger,

@@ -26,6 +26,7 @@ from tests.support.fake_servers.webhook_receiver import (
     receiving,
     status,
 )
+from tests.support.waiting import DEADLINE_S
 from tierline.base.network.deadline_http import DeadlineTransport
 from tierline.webhooks import call
 from tierline.webhooks.addresses import Address, AddressRefused, Reach, read_url
@@ -130,7 +131,7 @@ def test_a_name_without_an_address_is_a_failed_try() -> None:
 
 def test_a_look_up_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(DEADLINE_S) and [])
     try:
         met = post("http://hooks.example.com/x", timeout_s=0.2)
     finally:

@@ -44,7 +44,7 @@ from tests.support.database.rows import (
     add_router,
     end_job,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import create_key, revoke_key
@@ -359,7 +359,9 @@ def test_a_demoted_key_is_its_accounts_administrators(api: Api, rows: Connection
     for _ in range(2):  # a repeat changes nothing
         demoted = api.post(f"/v1/keys/{made.row['id']}/demote")
         assert (demoted.status_code, demoted.json()["scopes"]) == (200, ["admin"])
-    wait_until(lambda: client.get("/v1/accounts").status_code == 403, 30, "the role to be gone")
+    wait_until(
+        lambda: client.get("/v1/accounts").status_code == 403, DEADLINE_S, "the role to be gone"
+    )
     assert client.get("/v1/keys").status_code == 200
     plain = create_key(rows, "other", READ).row["id"]
     assert api.post(f"/v1/keys/{plain}/demote").json()["scopes"] == ["read"]

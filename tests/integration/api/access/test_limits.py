@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.api.served import Api, serving
 from tests.support.database.rows import add_feature, add_job, two_tiers
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import (
@@ -172,7 +172,9 @@ def test_a_large_limit_is_held_by_a_count_now_and_then(
     assert limited(scene.apis[1].post("/v1/jobs", json=ONE), "max_queued_jobs")
     scene.db.execute("DELETE FROM jobs WHERE account_id = %s", (scene.account_id,))
     wait_until(
-        lambda: scene.apis[0].post("/v1/jobs", json=ONE).status_code == 202, 10, "a new count"
+        lambda: scene.apis[0].post("/v1/jobs", json=ONE).status_code == 202,
+        DEADLINE_S,
+        "a new count",
     )
 
 
@@ -234,9 +236,15 @@ def test_requests_over_the_rate_are_refused_on_every_route_until_the_wait_is_ove
     codes = Counter(api.get("/v1/jobs").status_code for _ in range(20))
     assert codes[429] >= 10
     assert codes[200] >= 2  # the burst
-    assert limited(wait_until(lambda: refused(api, "GET", "/v1/jobs"), 5, "a refusal"), "requests")
-    assert limited(wait_until(lambda: refused(api, "POST", "/v1/jobs"), 5, "a refusal"), "requests")
-    wait_until(lambda: api.get("/v1/jobs").status_code == 200, 10, "the rate to let it through")
+    assert limited(
+        wait_until(lambda: refused(api, "GET", "/v1/jobs"), DEADLINE_S, "a refusal"), "requests"
+    )
+    assert limited(
+        wait_until(lambda: refused(api, "POST", "/v1/jobs"), DEADLINE_S, "a refusal"), "requests"
+    )
+    wait_until(
+        lambda: api.get("/v1/jobs").status_code == 200, DEADLINE_S, "the rate to let it through"
+    )
 
 
 def refused(api: Api, method: str, path: str) -> httpx.Response | None:
@@ -246,7 +254,7 @@ def refused(api: Api, method: str, path: str) -> httpx.Response | None:
 
 def test_another_account_and_the_probes_are_not_held_to_it(scene: Scene) -> None:
     scene.limit(max_requests_per_s=1)
-    wait_until(lambda: refused(scene.apis[0], "GET", "/v1/jobs"), 10, "a refusal")
+    wait_until(lambda: refused(scene.apis[0], "GET", "/v1/jobs"), DEADLINE_S, "a refusal")
     assert scene.admin.get("/v1/jobs").status_code == 200
     assert scene.apis[0].get("/healthz").status_code == 200
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.api.browser import SignIn, text_of
 from tests.support.api.served import Api
 from tests.support.database.rows import end_job
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 
 Connection = psycopg.Connection[Any]
@@ -259,6 +259,8 @@ def test_the_stream_of_a_revoked_key_ends(
             "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = (SELECT key_id FROM"
             " console_sessions ORDER BY created_at DESC LIMIT 1)"
         )
-        wait_until(lambda: browser.get("/console/jobs").status_code == 303, 5, "the session's end")
+        wait_until(
+            lambda: browser.get("/console/jobs").status_code == 303, DEADLINE_S, "the session's end"
+        )
         api.post(f"/v1/jobs/{job}/cancel")
         assert not [line for line in lines if "cancelled" in line]

@@ -9,7 +9,7 @@ import pytest
 from api.app import CONSOLE_ROUTES
 from tests.support.api.browser import Browser, SignIn, text_of
 from tests.support.api.served import Api
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import create_key, revoke_key
 
 Connection = psycopg.Connection[Any]
@@ -108,14 +108,14 @@ def test_the_session_of_a_revoked_key_ends(
 
     revoke_key(rows, made.row["id"])
 
-    wait_until(lambda: stranger.get("/console").status_code == 303, 5, "the session's end")
+    wait_until(lambda: stranger.get("/console").status_code == 303, DEADLINE_S, "the session's end")
     assert stranger.get(path).status_code == 303
 
 
 def test_a_session_ends_after_its_time(signed_in: SignIn, rows: Connection) -> None:
     browser = signed_in("read")
     rows.execute("UPDATE console_sessions SET expires_at = clock_timestamp()")
-    wait_until(lambda: browser.get("/console").status_code == 303, 5, "the session's end")
+    wait_until(lambda: browser.get("/console").status_code == 303, DEADLINE_S, "the session's end")
     signed_in("read")
     left = rows.execute(
         "SELECT count(*) FROM console_sessions WHERE expires_at < clock_timestamp()"

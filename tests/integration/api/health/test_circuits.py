@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 
 from tests.support.api.served import Api
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.storage.calls import circuits
 
 
@@ -40,7 +40,7 @@ def test_an_open_circuit_is_told_in_readyz_metrics_and_by_its_own_route(
     circuits.pause(rows, "openai:busy", 30.0)
     degraded = wait_until(
         lambda: api.get("/readyz").json()["degraded"].get("circuit:openai:gone"),
-        10,
+        DEADLINE_S,
         "the circuit to be told",
     )
     assert degraded.endswith("the server refused the key (HTTP 401)")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.api.served import Api
 from tests.support.database.rows import end_job
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 
 Connection = psycopg.Connection[Any]
@@ -56,7 +56,7 @@ def test_verdicts_leases_lost_and_costs_of_the_last_hour_are_told(
         found = numbers(api)
         return found if found["tierline_leases_lost_last_hour"] else {}
 
-    found = wait_until(told, 20, "the lost lease to be told", every_s=0.2)
+    found = wait_until(told, DEADLINE_S, "the lost lease to be told", every_s=0.2)
     passed = 'tierline_attempts_last_hour{feature="echo",tier="slm",verdict="passed"}'
     assert found[passed] == 1
     assert found["tierline_leases_lost_last_hour"] == 1
@@ -81,7 +81,7 @@ def test_webhooks_that_were_given_up_are_counted_for_an_hour(api: Api, rows: Con
 
 
 def test_the_broker_and_the_dispatchers_are_told(api: Api) -> None:
-    wait_until(lambda: numbers(api)["tierline_broker_up"] == 1, 20, "the broker to be seen")
+    wait_until(lambda: numbers(api)["tierline_broker_up"] == 1, DEADLINE_S, "the broker to be seen")
     assert numbers(api)["tierline_dispatchers"] == 0
     assert numbers(api)['tierline_queue_threads{queue="slm"}'] == 0
 

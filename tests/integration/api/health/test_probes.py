@@ -25,7 +25,7 @@ from tests.support.database.rows import (
     of_a_later_release,
     two_tiers,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import make_run_key
 from tierline.stack.embedded import postgres, valkey
@@ -109,9 +109,9 @@ def test_a_database_that_is_not_migrated_is_said_and_picked_up_once_it_is(
         assert asked.status_code == 503
         assert int(asked.headers["retry-after"]) >= 1
         migrate.upgrade(empty_database_url)
-        wait_until(lambda: api.get("/readyz").status_code == 200, 20, "the API to be ready")
+        wait_until(lambda: api.get("/readyz").status_code == 200, DEADLINE_S, "the API to be ready")
         client = api.as_(make_run_key(empty_database_url, "late"))
-        wait_until(lambda: client.get("/v1/jobs").status_code == 200, 10, "a list of jobs")
+        wait_until(lambda: client.get("/v1/jobs").status_code == 200, DEADLINE_S, "a list of jobs")
     settings.cache_clear()
 
 
@@ -145,19 +145,25 @@ def test_a_broker_that_is_frozen_behind_its_open_port_is_told_at_once_and_nobody
             with serving() as url:
                 api = Api(url, None)
                 if not frozen_first:
-                    wait_until(lambda: "broker" not in degraded(api), 20, "the broker to be seen")
+                    wait_until(
+                        lambda: "broker" not in degraded(api), DEADLINE_S, "the broker to be seen"
+                    )
                     os.kill(pid, signal.SIGSTOP)
                 told = wait_until(
                     lambda: "does not answer" in degraded(api).get("broker", "") and degraded(api),
-                    30,
+                    DEADLINE_S,
                     "the frozen broker to be told",
                 )
                 assert "TimeoutError" in told["broker"]
                 assert "tierline_broker_up 0.0" in api.get("/metrics").text
                 os.kill(pid, signal.SIGCONT)
-                wait_until(lambda: "broker" not in degraded(api), 30, "the broker to be back")
                 wait_until(
-                    lambda: "tierline_broker_up 1.0" in api.get("/metrics").text, 10, "its number"
+                    lambda: "broker" not in degraded(api), DEADLINE_S, "the broker to be back"
+                )
+                wait_until(
+                    lambda: "tierline_broker_up 1.0" in api.get("/metrics").text,
+                    DEADLINE_S,
+                    "its number",
                 )
         finally:
             os.kill(pid, signal.SIGCONT)
@@ -176,7 +182,9 @@ def test_a_broker_that_answers_and_takes_nothing_is_told(
             assert full.ping()
         with serving() as url:
             api = Api(url, None)
-            reason = wait_until(lambda: degraded(api).get("broker", ""), 20, "the full broker")
+            reason = wait_until(
+                lambda: degraded(api).get("broker", ""), DEADLINE_S, "the full broker"
+            )
     assert "accepts no writes (OutOfMemoryError)" in reason
     settings.cache_clear()
 
@@ -194,14 +202,16 @@ def test_a_postgres_that_is_frozen_is_told_to_a_probe_that_does_not_wait_long(
         postmaster = psutil.Process(servers.postgres.pid)
         with serving() as url:
             probe = httpx.Client(base_url=url, timeout=6, trust_env=False)
-            wait_until(lambda: probe.get("/readyz").status_code == 200, 30, "the API to be ready")
+            wait_until(
+                lambda: probe.get("/readyz").status_code == 200, DEADLINE_S, "the API to be ready"
+            )
             frozen = [postmaster, *postmaster.children(recursive=True)]
             for process in frozen:
                 process.suspend()
             try:
                 told = wait_until(
                     lambda: (found := probe.get("/readyz")).status_code == 503 and found,
-                    30,
+                    DEADLINE_S,
                     "the frozen Postgres to be told",
                 )
                 assert "does not answer" in told.json()["detail"]
@@ -210,7 +220,9 @@ def test_a_postgres_that_is_frozen_is_told_to_a_probe_that_does_not_wait_long(
             finally:
                 for process in frozen:
                     process.resume()
-            wait_until(lambda: probe.get("/readyz").status_code == 200, 60, "the API to recover")
+            wait_until(
+                lambda: probe.get("/readyz").status_code == 200, DEADLINE_S, "the API to recover"
+            )
             probe.close()
     settings.cache_clear()
 
@@ -267,15 +279,19 @@ def test_the_process_starts_without_postgres_recovers_with_it_and_stops_in_order
             assert api.get("/readyz").status_code == 503
             assert api.get("/v1/jobs").status_code == 503
             servers.postgres.start()
-            wait_until(lambda: api.get("/v1/jobs").status_code == 200, 30, "the API to recover")
+            wait_until(
+                lambda: api.get("/v1/jobs").status_code == 200, DEADLINE_S, "the API to recover"
+            )
             # Cut every connection: the next request goes on through it.
             servers.postgres.stop(20)
             servers.postgres.start()
-            wait_until(lambda: api.get("/readyz").status_code == 200, 30, "the API to recover")
+            wait_until(
+                lambda: api.get("/readyz").status_code == 200, DEADLINE_S, "the API to recover"
+            )
             assert api.get("/v1/jobs").status_code == 200
         finally:
             process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=30)
+            _, log = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0
         assert key.encode() not in log
 
@@ -287,5 +303,5 @@ def _once_it_answers(url: str, key: str) -> Api:
         except httpx.TransportError:
             return False
 
-    wait_until(answers, 30, "the process to answer")
+    wait_until(answers, DEADLINE_S, "the process to answer")
     return Api(url, key)

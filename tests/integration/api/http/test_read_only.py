@@ -7,7 +7,7 @@ import pytest
 from psycopg import sql
 
 from tests.support.api.served import Api
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 CUT_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -42,19 +42,23 @@ def test_what_cannot_be_written_is_to_be_sent_again(api: Api) -> None:
 @pytest.mark.usefixtures("read_only")
 def test_jobs_can_still_be_read(api: Api) -> None:
     # A pooled connection may still be one of those that were cut.
-    wait_until(lambda: api.get("/v1/jobs").status_code == 200, 20, "the jobs to be readable")
+    wait_until(
+        lambda: api.get("/v1/jobs").status_code == 200, DEADLINE_S, "the jobs to be readable"
+    )
 
 
 @pytest.mark.usefixtures("read_only")
 def test_a_probe_is_told_that_it_takes_no_writes(api: Api) -> None:
     told = wait_until(
-        lambda: (found := api.get("/readyz")).status_code == 503 and found, 20, "the probe to see"
+        lambda: (found := api.get("/readyz")).status_code == 503 and found,
+        DEADLINE_S,
+        "the probe to see",
     )
-    wait_until(lambda: "accepts no writes" in api.get("/readyz").text, 20, "its reason")
+    wait_until(lambda: "accepts no writes" in api.get("/readyz").text, DEADLINE_S, "its reason")
     assert int(told.headers["Retry-After"]) > 0
     assert api.get("/healthz").status_code == 200
 
 
 def test_and_written_again_afterwards(api: Api) -> None:
     assert api.submit("hello")["status"] == "queued"
-    wait_until(lambda: api.get("/readyz").status_code == 200, 20, "the API to be ready")
+    wait_until(lambda: api.get("/readyz").status_code == 200, DEADLINE_S, "the API to be ready")

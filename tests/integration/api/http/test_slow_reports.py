@@ -24,7 +24,7 @@ from api.app import create_app
 from api.http.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS
 from tests.support.api.served import Api, serving
 from tests.support.database.rows import add_job
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import create_account, create_key, make_run_key
 from tierline.stack.ports import free_port
@@ -79,20 +79,20 @@ def asking(times: int, api: Api, path: str) -> Iterator[list[httpx.Response]]:
         yield answers
     finally:
         for thread in threads:
-            thread.join(60)
+            thread.join(DEADLINE_S)
 
 
 def test_four_reports_of_one_account_do_not_hold_up_anothers_list(
     api: Api, other: Api, rows: Connection, database_url: str
 ) -> None:
     with locked(database_url, "sums_pending"), asking(4, api, USAGE) as answers:
-        wait_until(lambda: running(rows) == 2, 10, "two reports to run")
+        wait_until(lambda: running(rows) == 2, DEADLINE_S, "two reports to run")
         until = time.monotonic() + COLD_WAIT_S + 1
         while time.monotonic() < until:
             began = time.monotonic()
             assert other.get("/v1/jobs").status_code == 200
             assert time.monotonic() - began < AT_ONCE_S
-        refused = wait_until(lambda: answers[:2], 10, "the others to be refused")
+        refused = wait_until(lambda: answers[:2], DEADLINE_S, "the others to be refused")
         assert running(rows) == 2
     for answer in refused:
         assert answer.status_code == 429
@@ -106,7 +106,7 @@ def test_a_report_of_another_account_begins_beside_them(
 ) -> None:
     with contextlib.ExitStack() as asked, locked(database_url, "sums_pending"):
         asked.enter_context(asking(2, api, USAGE))
-        wait_until(lambda: running(rows) == 2, 10, "two reports to run")
+        wait_until(lambda: running(rows) == 2, DEADLINE_S, "two reports to run")
         answers = asked.enter_context(asking(1, other, USAGE))
         wait_until(lambda: running(rows) == 3, AT_ONCE_S, "the third report to run")
     assert [answer.status_code for answer in answers] == [200]
@@ -126,7 +126,9 @@ def test_metrics_are_read_beside_as_many_reports_as_may_run(
         asked.enter_context(locked(database_url, "sums_pending"))
         asked.enter_context(asking(2, api, USAGE))
         asked.enter_context(asking(2, other, USAGE))
-        wait_until(lambda: running(rows) == REPORT_CONNECTIONS - 1, 10, "all reports to run")
+        wait_until(
+            lambda: running(rows) == REPORT_CONNECTIONS - 1, DEADLINE_S, "all reports to run"
+        )
         assert api.as_(None).get("/metrics").status_code == 200
 
 
@@ -135,7 +137,7 @@ def test_a_report_whose_caller_has_hung_up_is_gone_from_postgres(
 ) -> None:
     with locked(database_url, "sums_pending"):
         caller = raw(api, f"GET {USAGE}")
-        wait_until(lambda: running(rows) == 1, 10, "the report to run")
+        wait_until(lambda: running(rows) == 1, DEADLINE_S, "the report to run")
         caller.close()
         wait_until(lambda: running(rows) == 0, LOCKED_S / 2, "its statement to be gone")
     # … and its turn is free, and so is its connection.
@@ -149,7 +151,7 @@ def test_a_list_whose_caller_has_hung_up_is_gone_from_postgres(
 ) -> None:
     with locked(database_url, "job_requests"):
         caller = raw(api, "GET /v1/jobs")
-        wait_until(lambda: running(rows, "cold") == 1, 10, "the list to be read")
+        wait_until(lambda: running(rows, "cold") == 1, DEADLINE_S, "the list to be read")
         caller.close()
         wait_until(lambda: running(rows, "cold") == 0, LOCKED_S / 2, "its statement to be gone")
     assert api.get("/v1/jobs").status_code == 200
@@ -161,12 +163,12 @@ def test_what_is_changed_is_changed_though_its_caller_has_hung_up(
     job = api.submit()
     with locked(database_url, "job_requests"):
         caller = raw(api, f"POST /v1/jobs/{job['id']}/cancel")
-        wait_until(lambda: running(rows, "cold") == 1, 10, "the cancelling to begin")
+        wait_until(lambda: running(rows, "cold") == 1, DEADLINE_S, "the cancelling to begin")
         caller.close()
         assert running(rows, "cold") == 1
     wait_until(
         lambda: api.get(f"/v1/jobs/{job['id']}").json()["status"] == "cancelled",
-        10,
+        DEADLINE_S,
         "the job to be cancelled",
     )
 
@@ -176,7 +178,7 @@ def test_what_is_made_of_a_history_is_not_made_for_a_caller_who_has_hung_up(
 ) -> None:
     with locked(database_url, "outcomes"):
         caller = raw(api, "POST /v1/features/echo/datasets", b"{}")
-        wait_until(lambda: running(rows) == 1, 10, "the labels to be read")
+        wait_until(lambda: running(rows) == 1, DEADLINE_S, "the labels to be read")
         caller.close()
         wait_until(lambda: running(rows) == 0, LOCKED_S / 2, "its statement to be gone")
     assert api.get("/v1/features/echo/datasets").json()["data"] == []
@@ -290,11 +292,11 @@ def test_a_process_that_stops_does_not_wait_for_its_reports(
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: _answers(url), 30, "the process to answer")
+        wait_until(lambda: _answers(url), DEADLINE_S, "the process to answer")
         with locked(database_url, "sums_pending"), ThreadPoolExecutor(2) as pool:
             api = Api(url, key)
             asked = [pool.submit(api.get, USAGE) for _ in range(2)]
-            wait_until(lambda: running(rows) == 2, 10, "two reports to run")
+            wait_until(lambda: running(rows) == 2, DEADLINE_S, "two reports to run")
             process.send_signal(signal.SIGTERM)
             answers = [one.result(LOCKED_S / 2) for one in asked]
             wait_until(lambda: running(rows) == 0, LOCKED_S / 2, "their statements to be gone")

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from api.app import OPENAI_ROUTERS
 from tests.support.api.served import Api
 from tests.support.database.rows import end_job
+from tests.support.waiting import DEADLINE_S
 from tierline.services.accounts.accounts import create_key
 
 Connection = psycopg.Connection[Any]
@@ -46,7 +47,7 @@ def path_of(api: Api, rows: Connection, route: Route) -> str:
 def ask(api: Api, key: str | None, route: Route, path: str) -> httpx.Response:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     return httpx.request(
-        route[0], f"{api.url}{path}", headers=headers, json=NEEDS[route][1], timeout=30
+        route[0], f"{api.url}{path}", headers=headers, json=NEEDS[route][1], timeout=DEADLINE_S
     )
 
 

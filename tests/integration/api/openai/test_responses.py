@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
 from tests.support.processes.played_worker import played
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.features.parse import parse_feature
 from tierline.services.accounts.accounts import create_key
 
@@ -47,7 +47,7 @@ def ended(client: openai.OpenAI, response: Response) -> Response:
         found = client.responses.retrieve(response.id)
         return found if found.status not in ("queued", "in_progress") else None
 
-    return wait_until(now, 30, "the end of the response")
+    return wait_until(now, DEADLINE_S, "the end of the response")
 
 
 def test_a_response_waits_for_the_checked_answer(

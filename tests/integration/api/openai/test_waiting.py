@@ -13,7 +13,7 @@ from api.openai import waiting
 from tests.support.api.served import Api, serving
 from tests.support.database.rows import add_feature, two_tiers
 from tests.support.processes.played_worker import played
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import create_key, revoke_key
 
 Connection = psycopg.Connection[Any]
@@ -81,7 +81,7 @@ def test_a_key_that_is_revoked_meanwhile_gets_no_answer(
         thread, found = in_background(
             lambda: client.responses.create(model=feature, input="secret")
         )
-        wait_until(lambda: len(jobs(rows, feature)) > before, 20, "the job")
+        wait_until(lambda: len(jobs(rows, feature)) > before, DEADLINE_S, "the job")
         revoke_key(rows, made.row["id"])
         wait_until(
             lambda: (
@@ -90,11 +90,11 @@ def test_a_key_that_is_revoked_meanwhile_gets_no_answer(
                 ).status_code
                 == 401
             ),
-            20,
+            DEADLINE_S,
             "the end of the key",
         )
         with played(database_url, feature):
-            thread.join(30)
+            thread.join(DEADLINE_S)
     (error,) = found
     assert isinstance(error, openai.AuthenticationError)
     assert "secret" not in str(error)
@@ -111,8 +111,8 @@ def test_an_api_that_stops_lets_its_callers_go_and_another_has_the_response(
                 model=feature, input="x", extra_headers={"Idempotency-Key": "kept"}
             )
         )
-        wait_until(lambda: len(jobs(rows, feature)) > before, 20, "the job")
-    thread.join(30)
+        wait_until(lambda: len(jobs(rows, feature)) > before, DEADLINE_S, "the job")
+    thread.join(DEADLINE_S)
     (error,) = found
     assert isinstance(error, openai.InternalServerError | openai.APIConnectionError)
     with openai.OpenAI(base_url=f"{api.url}/openai/v1", api_key=key) as other:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.cli import Tierline
 from tests.support.samples.amounts import AMOUNT
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ def test_a_spent_hard_budget_refuses_submissions_until_it_resets(
         found.append(post("/v1/jobs", body))
         return found[-1].status_code == 429
 
-    wait_until(refused, 10, "the submission to be refused")
+    wait_until(refused, DEADLINE_S, "the submission to be refused")
     answer = found[-1]
     problem = answer.json()
     assert problem["type"] == "urn:tierline:problem:budget-spent"

@@ -19,7 +19,7 @@ from tests.support.database.rows import add_feature
 from tests.support.processes.terminal import Screen, on_terminal
 from tests.support.processes.up import environment
 from tests.support.scenes.batches import FEATURE, Scene
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.features.parse import parse_feature
 
 PRICED = """
@@ -120,7 +120,7 @@ class Bench:
     def pause(self) -> None:
         self._stop.set()
         if self._hand is not None:
-            self._hand.join(30)
+            self._hand.join(DEADLINE_S)
         self._stop.clear()
 
 
@@ -221,13 +221,13 @@ def test_a_killed_run_goes_on_and_no_row_is_submitted_twice(bench: Bench) -> Non
     file = bench.file("t.jsonl", rows(9_000))
     command = (file, "--feature", FEATURE, "--out", "o.jsonl", "--json")
     process = bench.start(*command)
-    wait_until(lambda: bench.jobs() >= 2_000, 60, "the first part")
+    wait_until(lambda: bench.jobs() >= 2_000, DEADLINE_S, "the first part")
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=DEADLINE_S)
     assert not (bench.folder / "o.jsonl").exists()
     assert bench.jobs() < 9_000, "killed in the middle"
     process = bench.start(*command)
-    wait_until(lambda: bench.jobs() == 9_000, 60, "the rest to be sent")
+    wait_until(lambda: bench.jobs() == 9_000, DEADLINE_S, "the rest to be sent")
     # By statement: answering nine thousand rows by hand, one by one, would be the test's longest.
     bench.scene.connection.execute(
         "UPDATE jobs SET status = 'completed', completed_at = clock_timestamp()"
@@ -242,9 +242,9 @@ def test_a_killed_run_goes_on_and_no_row_is_submitted_twice(bench: Bench) -> Non
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(bench: Bench) -> None:
     file = bench.file("t.jsonl", rows(20))
     process = bench.start(file, "--feature", FEATURE)
-    wait_until(lambda: bench.jobs() == 20, 60, "the rows to be sent")
+    wait_until(lambda: bench.jobs() == 20, DEADLINE_S, "the rows to be sent")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, err.count("\n")) == (130, 1), err
     assert "the same command continues" in err
     bench.answer()
@@ -255,9 +255,9 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(bench: Bench) -> Non
 def test_ctrl_c_cancels_what_was_sent_if_that_is_asked_for(bench: Bench) -> None:
     file = bench.file("t.jsonl", rows(20))
     process = bench.start(file, "--feature", FEATURE, "--on-interrupt", "cancel")
-    wait_until(lambda: bench.jobs() == 20, 60, "the rows to be sent")
+    wait_until(lambda: bench.jobs() == 20, DEADLINE_S, "the rows to be sent")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert "cancelled: waiting rows do not run" in err
     statuses = bench.scene.connection.execute("SELECT DISTINCT status FROM jobs").fetchall()
@@ -274,11 +274,11 @@ def test_a_terminal_is_asked_once_what_becomes_of_the_rows(
     for number, (typed, status) in enumerate(answers.items()):
         file = bench.file(f"{number}.jsonl", rows(3))
         with bench.on_terminal(file) as (process, screen):
-            wait_until(lambda: bench.open_jobs() == 3, 60, "the rows to be sent")
+            wait_until(lambda: bench.open_jobs() == 3, DEADLINE_S, "the rows to be sent")
             process.send_signal(signal.SIGINT)
-            wait_until(lambda: b"[y/N]" in screen.read(), 30, "the question")
+            wait_until(lambda: b"[y/N]" in screen.read(), DEADLINE_S, "the question")
             screen.type(typed)
-            assert process.wait(30) == 130
+            assert process.wait(DEADLINE_S) == 130
         found = bench.scene.connection.execute(
             "SELECT status, count(*) FROM jobs GROUP BY status"
         ).fetchall()
@@ -289,9 +289,9 @@ def test_a_terminal_is_asked_once_what_becomes_of_the_rows(
 def test_batches_are_listed_shown_cancelled_and_a_backfill_is_resumed(bench: Bench) -> None:
     file = bench.file("t.jsonl", rows(4))
     process = bench.start(file, "--feature", FEATURE, "--out", "o.jsonl")
-    wait_until(lambda: bench.jobs() == 4, 60, "the rows to be sent")
+    wait_until(lambda: bench.jobs() == 4, DEADLINE_S, "the rows to be sent")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=DEADLINE_S)
     (batch,) = json.loads(bench.command("batches", "list", "--json").out)["data"]
     assert f"tierline batches cancel {batch['id']}" in err
     listed = bench.command("batches", "list").out
@@ -379,9 +379,9 @@ def test_a_retry_that_was_cut_goes_on_instead_of_beginning_another(bench: Bench)
     assert bench.run(file, "--feature", FEATURE).code == 1
     bench.pause()
     process = bench.start(file, "--feature", FEATURE, "--retry-failed")
-    wait_until(lambda: bench.jobs() == 12, 60, "the retry to be sent")
+    wait_until(lambda: bench.jobs() == 12, DEADLINE_S, "the retry to be sent")
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=DEADLINE_S)
     bench.fail = None
     bench.answer()
     assert bench.run(file, "--feature", FEATURE, "--retry-failed").code == 0
@@ -438,17 +438,19 @@ def test_a_file_that_changed_is_not_gone_on_with_unless_begun_anew(bench: Bench)
 def test_a_restart_cancels_what_is_left_of_the_earlier_run(bench: Bench) -> None:
     file = bench.file("t.jsonl", rows(3))
     process = bench.start(file, "--feature", FEATURE)
-    wait_until(lambda: bench.statuses() == ["sealed"], 60, "the rows to be sent")
+    wait_until(lambda: bench.statuses() == ["sealed"], DEADLINE_S, "the rows to be sent")
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=DEADLINE_S)
     refused = bench.run(file, "--feature", "priced", "--map", "text=body", "--restart")
     assert refused.code == 2
     assert bench.statuses() == ["sealed"], "nothing was begun, nothing cancelled"
     process = bench.start(file, "--feature", FEATURE, "--restart")
-    wait_until(lambda: bench.jobs() == 6, 60, "the rows to be sent again")
+    wait_until(lambda: bench.jobs() == 6, DEADLINE_S, "the rows to be sent again")
     bench.answer()
-    assert process.wait(60) == 0
-    wait_until(lambda: bench.statuses() == ["completed", "cancelled"], 30, "the end of both")
+    assert process.wait(DEADLINE_S) == 0
+    wait_until(
+        lambda: bench.statuses() == ["completed", "cancelled"], DEADLINE_S, "the end of both"
+    )
 
 
 def test_a_folder_gives_a_row_a_file(bench: Bench) -> None:

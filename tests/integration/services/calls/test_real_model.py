@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.database.rows import add_feature
 from tests.support.scenes.bench import Bench
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline import providers
 from tierline.base.settings import settings
 from tierline.features import ModelRef
@@ -55,7 +55,7 @@ def model_url() -> Iterator[str]:
         yield url
     finally:
         child.terminate()
-        child.wait(30)
+        child.wait(DEADLINE_S)
 
 
 def answers(url: str) -> bool:

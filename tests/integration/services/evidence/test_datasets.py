@@ -11,7 +11,7 @@ import pytest
 from psycopg import Connection
 
 from tests.support.samples.tickets import TICKETS, answered
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.datasets import Given, build, rows_of
 from tierline.services.features.apply_feature import apply_feature
@@ -57,11 +57,11 @@ def built_beside(
         building.start()
         wait_until(
             lambda: db.execute(WAITING).fetchone() == (1,),
-            30,
+            DEADLINE_S,
             "the build to have read",
         )
         before(holder)
-    building.join(30)
+    building.join(DEADLINE_S)
     assert not building.is_alive()
     (found,) = made
     return found
@@ -112,7 +112,7 @@ def test_what_a_build_reads_is_never_left_behind_however_they_meet(
     for job, account in jobs[:36]:
         remove_content(db, account, job)
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
     assert not failed
     left = db.execute(
         "SELECT count(*) FROM dataset_rows d JOIN jobs j ON j.id = d.job_id"

@@ -15,7 +15,7 @@ from psycopg_pool import ConnectionPool
 
 from tests.support.samples.tickets import TICKETS
 from tests.support.scenes.evaluations import account, begun, end_all, given
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.errors import NotFound
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence import evaluation_hints, evaluation_steps
@@ -69,7 +69,7 @@ def run_to_its_end(db: Connection[Any], pool: ConnectionPool[Any]) -> None:
         due_now(db)
         return db.execute("SELECT FROM evaluations WHERE status = 'running'").fetchone() is None
 
-    wait_until(ended, 60, "the evaluation to end")
+    wait_until(ended, DEADLINE_S, "the evaluation to end")
 
 
 def test_hints_alone_lead_it_to_its_end(db: Connection[Any], pool: ConnectionPool[Any]) -> None:
@@ -89,14 +89,14 @@ def test_each_hint_goes_to_one_of_several_dispatchers(
     together = threading.Barrier(3)
 
     def look() -> None:
-        together.wait(30)
+        together.wait(DEADLINE_S)
         seen.append(due_evaluations(pool))
 
     threads = [threading.Thread(target=look) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(DEADLINE_S)
     assert sorted(seen) == [[], [], [id]]
 
 
@@ -155,19 +155,19 @@ def test_a_process_that_is_killed_within_a_step_loses_nothing(
                     ).fetchone()
                     is not None
                 ),
-                60,
+                DEADLINE_S,
                 "the step to be under way",
             )
             assert stepper.poll() is None
         finally:
             stepper.kill()
-            stepper.wait(30)
+            stepper.wait(DEADLINE_S)
     wait_until(
         lambda: (
             db.execute("SELECT FROM pg_stat_activity WHERE application_name = 'stepper'").fetchone()
             is None
         ),
-        30,
+        DEADLINE_S,
         "Postgres to end the transaction of the killed process",
     )
     assert jobs(db) == AT_ONCE

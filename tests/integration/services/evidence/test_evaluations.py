@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from tests.support.samples.tickets import TICKETS, answered
 from tests.support.scenes.evaluations import TWO, account, begun, end_all, given, to_its_end
+from tests.support.waiting import DEADLINE_S
 from tierline.base.errors import Conflict
 from tierline.base.json_text import canonical_json
 from tierline.services.accounts.accounts import create_account
@@ -50,7 +51,7 @@ def test_however_many_drive_it_no_example_is_asked_twice_and_few_are_out(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
     assert not failed
     assert db.execute("SELECT count(*) FROM jobs").fetchone() == (AT_ONCE,)
     found = to_its_end(db, made)
@@ -76,7 +77,7 @@ def test_of_several_that_begin_at_once_one_runs_and_the_others_join_it(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
     assert sorted(new for _, new in made) == [False] * 5 + [True]
     assert len({one.id for one, _ in made}) == 1
 

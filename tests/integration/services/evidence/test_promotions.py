@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from tests.support.database.notified import notifications_sent
 from tests.support.database.rows import add_job
+from tests.support.waiting import DEADLINE_S
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.base.ids import new_id
 from tierline.routing.thresholds.fingerprint import recipe, task
@@ -325,7 +326,7 @@ def test_of_promotions_and_demotions_at_once_each_stands_by_itself(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
     assert not failed
     kept = promotions_of(db, "kinds")
     open_ones = [one for one in kept if one.ended_at is None]

@@ -9,7 +9,7 @@ import pytest
 from tests.support.database.rows import add_outcomes
 from tests.support.processes.started import process
 from tests.support.processes.up import environment as clean_environment
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.errors import Conflict
 from tierline.rules.jobs import Status
 from tierline.services.accounts.accounts import create_account
@@ -70,20 +70,20 @@ def test_what_is_found_holds_and_a_cancelled_one_uses_nothing_up(
                     (progress := search_of(db, "kept", first).progress) is not None
                     and progress.phase == "reading"
                 ),
-                60,
+                DEADLINE_S,
                 "the search to be under way",
             )
             cancel(db, "kept", first)
             wait_until(
                 lambda: search_of(db, "kept", first).status == Status.CANCELLED,
-                30,
+                DEADLINE_S,
                 "the search to be cancelled",
             )
         assert calibrations_of(db, "kept") == []
         second = started(db)
         wait_until(
             lambda: search_of(db, "kept", second).status not in ("queued", "in_progress"),
-            60,
+            DEADLINE_S,
             "the search to end",
         )
     found = search_of(db, "kept", second)

@@ -22,7 +22,8 @@ from tests.support.database.rows import (
     three_tiers,
     two_tiers,
 )
-from tests.support.waiting import wait_until
+from tests.support.scenes.dispatching import account, choose_hints, leading, owners, submit, take_up
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.services.jobs import dispatch as dispatching
 from tierline.services.jobs import memory, out_jobs
@@ -118,7 +119,9 @@ def test_more_hints_go_out_while_workers_take_them_quickly(
             return len(chosen) - 16
 
         assert ahead() == 4
-        wait_until(lambda: ahead() == 8, 20, "half as many hints as threads to go out ahead")
+        wait_until(
+            lambda: ahead() == 8, DEADLINE_S, "half as many hints as threads to go out ahead"
+        )
 
 
 def test_a_choice_says_whether_more_may_be_waiting(pool: ConnectionPool[Any], version: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import RIGHT, Bench, by_model
+from tests.support.waiting import DEADLINE_S
 from tierline.base.ids import new_id
 from tierline.services.batches.batch import Opening, open_batch, take_part
 from tierline.services.jobs import settle as settling
@@ -20,7 +21,7 @@ def test_a_cancel_during_the_call_ends_a_job_whose_answer_fails(bench: Bench) ->
 
     def slow(_: Any) -> str:
         asked.set()
-        answer.wait(10)
+        answer.wait(DEADLINE_S)
         return "{}"
 
     bench.server.answer = slow
@@ -28,11 +29,11 @@ def test_a_cancel_during_the_call_ends_a_job_whose_answer_fails(bench: Bench) ->
     job = bench.submit(version)
     running = threading.Thread(target=bench.run, args=(job,))
     running.start()
-    assert asked.wait(10)
+    assert asked.wait(DEADLINE_S)
     with bench.pool.connection() as connection:
         assert cancel(connection, bench.account, job) == "in_progress"
     answer.set()
-    running.join(10)
+    running.join(DEADLINE_S)
     assert bench.job(job)["status"] == "cancelled"
     assert bench.verdicts(job) == ["schema"]
 
@@ -46,7 +47,7 @@ def test_of_ten_hints_for_one_job_one_runs_it(bench: Bench) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(DEADLINE_S)
     assert len(bench.server.calls) == before + 1
     assert bench.job(job)["attempts"] == 1
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
+from tests.support.waiting import DEADLINE_S
 from tierline.base.errors import NotFound
 from tierline.base.ids import new_id
 from tierline.services.jobs.cancel import cancel
@@ -57,7 +58,7 @@ def test_the_answer_of_a_worker_that_was_given_up_is_dropped_and_its_cost_is_boo
     def slow_once(_: Any) -> str:
         if not asked.is_set():
             asked.set()
-            answer.wait(10)
+            answer.wait(DEADLINE_S)
             return '{"amount": 999}'
         return RIGHT
 
@@ -66,11 +67,11 @@ def test_the_answer_of_a_worker_that_was_given_up_is_dropped_and_its_cost_is_boo
     job = bench.submit(version)
     late = threading.Thread(target=bench.run, args=(job,))
     late.start()
-    assert asked.wait(10)
+    assert asked.wait(DEADLINE_S)
     token = bench.one("SELECT claim_token FROM jobs WHERE id = %s", job)
     recover_lost(bench.pool, [token])
     answer.set()
-    late.join(10)
+    late.join(DEADLINE_S)
     bench.run(job)
     assert bench.job(job)["status"] == "completed"
     assert bench.all("SELECT output FROM answers WHERE job_id = %s", job) == [({"amount": 12.5},)]
@@ -105,7 +106,7 @@ def test_a_finish_and_a_recovery_at_once_leave_one_end(bench: Bench) -> None:
         while token is None:
             token = bench.one("SELECT claim_token FROM jobs WHERE id = %s", job)
         recover_lost(bench.pool, [token])
-        worker.join(10)
+        worker.join(DEADLINE_S)
         bench.run(job)
         assert bench.job(job)["status"] == "completed"
         assert bench.one("SELECT count(*) FROM answers WHERE job_id = %s", job) == 1
@@ -163,7 +164,7 @@ def test_a_cancel_and_a_claim_at_once_leave_a_job_that_is_one_or_the_other(bench
         start.wait()
         with bench.pool.connection() as connection:
             cancel(connection, bench.account, job)
-        worker.join(10)
+        worker.join(DEADLINE_S)
         found = bench.job(job)
         if found["status"] == "cancelled":
             assert found["attempts"] == 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.scenes.bench import Bench
+from tests.support.waiting import DEADLINE_S
 from tierline.base.ids import new_id
 from tierline.storage.money.budgets import Full, Holder
 from tierline.storage.money.reservations import CallId, reserve, settle, settle_anew
@@ -56,7 +57,7 @@ def test_64_threads_on_one_budget_take_what_there_is_and_no_more(bench: Bench) -
     out: list[Decimal] = []  # what was out or spent by calls let through, as each ended
 
     def work(number: int) -> int:
-        together.wait(30)
+        together.wait(DEADLINE_S)
         served = 0
         for turn in range(8):
             call, full = ask(bench, user=f"user-{number % 4}")
@@ -84,7 +85,7 @@ def test_without_settling_64_threads_get_exactly_as_many_as_fit(bench: Bench) ->
     together = threading.Barrier(64)
 
     def work(_: int) -> bool:
-        together.wait(30)
+        together.wait(DEADLINE_S)
         return ask(bench)[1] is None
 
     with ThreadPoolExecutor(64) as threads:

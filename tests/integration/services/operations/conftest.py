@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.support.processes.up import environment as clean_environment
+from tests.support.waiting import DEADLINE_S
 from tierline.storage.operations import operations
 
 Connection = psycopg.Connection[Any]
@@ -56,7 +57,7 @@ def start(database_url: str, tmp_path: Path) -> Iterator[StartTrainer]:
     for trainer in running:
         trainer.terminate()
     for trainer in running:
-        trainer.wait(30)
+        trainer.wait(DEADLINE_S)
     log.close()
 
 

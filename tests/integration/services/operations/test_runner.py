@@ -11,10 +11,8 @@ from tests.integration.services.operations.conftest import (
     alive,
     seen,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.storage.operations.operations import ask_to_cancel
-
-WAIT_S = 20.0
 
 
 def ended(rows: Connection, id: int) -> dict[str, object]:
@@ -22,7 +20,7 @@ def ended(rows: Connection, id: int) -> dict[str, object]:
         row = seen(rows, id)
         return None if row["status"] in ("queued", "in_progress") else row
 
-    return wait_until(look, WAIT_S, f"operation {id} to end")  # type: ignore[return-value]
+    return wait_until(look, DEADLINE_S, f"operation {id} to end")  # type: ignore[return-value]
 
 
 def pids(folder: Path) -> list[int]:
@@ -33,7 +31,9 @@ def pids(folder: Path) -> list[int]:
 
 def begun(folder: Path, times: int = 1) -> int:
     """The child's process id, once it has begun so many times."""
-    return wait_until(lambda: pids(folder)[times - 1 : times], WAIT_S, f"child {times} to begin")[0]
+    return wait_until(
+        lambda: pids(folder)[times - 1 : times], DEADLINE_S, f"child {times} to begin"
+    )[0]
 
 
 def test_it_is_done_in_a_nice_child_that_tells_how_far_it_is(
@@ -51,7 +51,7 @@ def test_it_is_done_in_a_nice_child_that_tells_how_far_it_is(
     (tmp_path / "go").touch()
     row = ended(rows, id)
     assert (row["status"], row["result"]) == ("completed", {"id": "7"})
-    wait_until(lambda: not alive(child), WAIT_S, "the child to end")
+    wait_until(lambda: not alive(child), DEADLINE_S, "the child to end")
 
 
 FAILURES = {
@@ -95,8 +95,8 @@ def test_a_killed_trainer_leaves_no_child_and_another_takes_the_operation_up(
     trainer = start()
     first = begun(tmp_path)
     trainer.kill()
-    trainer.wait(10)
-    wait_until(lambda: not alive(first), 30, "the child to end with its parent")
+    trainer.wait(DEADLINE_S)
+    wait_until(lambda: not alive(first), DEADLINE_S, "the child to end with its parent")
     assert seen(rows, id)["status"] == "in_progress"
     start()
     second = begun(tmp_path, 2)
@@ -114,7 +114,7 @@ def test_one_that_loses_its_trainer_again_and_again_fails(
     trainer = start()
     begun(tmp_path)
     trainer.kill()
-    trainer.wait(10)
+    trainer.wait(DEADLINE_S)
     start()
     row = ended(rows, id)
     assert (row["status"], row["error_code"], row["losses"]) == ("failed", "worker_lost", 3)
@@ -127,7 +127,7 @@ def test_a_stopped_trainer_gives_its_operation_back_without_a_loss(
     trainer = start()
     child = begun(tmp_path)
     trainer.send_signal(signal.SIGTERM)
-    assert trainer.wait(20) == 0
+    assert trainer.wait(DEADLINE_S) == 0
     row = seen(rows, id)
     assert (row["status"], row["losses"], row["progress"]) == ("queued", 0, None)
     assert not alive(child)
@@ -140,7 +140,7 @@ def test_a_child_whose_lease_was_taken_writes_nothing_and_is_ended(
     start()
     child = begun(tmp_path)
     rows.execute("UPDATE operations SET claim_token = gen_random_uuid() WHERE id = %s", (id,))
-    wait_until(lambda: not alive(child), 10, "the child to be ended")
+    wait_until(lambda: not alive(child), DEADLINE_S, "the child to be ended")
     assert seen(rows, id)["result"] is None
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tests.support.scenes.three_tiers import apply, tiers
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.routing.later_tiers import TierStats
 from tierline.rules.verdicts import Verdict
@@ -194,10 +194,12 @@ def test_no_attempt_waits_for_what_is_known_and_one_thread_reads_it(
             assert tiers(bench, job) == ["slm", "mid"]
             assert readers() == 1
             cascade.due_s = 0.0
-    wait_until(lambda: readers() == 0, 10, "the reader to end")
+    wait_until(lambda: readers() == 0, DEADLINE_S, "the reader to end")
     cascade.due_s = 0.0
     cascade.look()
-    wait_until(lambda: cascade.known.get((version, "slm")), 10, "what was rolled up to be read")
+    wait_until(
+        lambda: cascade.known.get((version, "slm")), DEADLINE_S, "what was rolled up to be read"
+    )
 
 
 def test_a_pool_without_a_connection_keeps_nobody_from_choosing(bench: Bench) -> None:
@@ -212,7 +214,7 @@ def test_a_pool_without_a_connection_keeps_nobody_from_choosing(bench: Bench) ->
         cascade.look()
         assert time.monotonic() - began < CONNECTION_S
         assert cascade.known == {}
-        wait_until(lambda: readers() == 0, 10, "the reader to give up")
+        wait_until(lambda: readers() == 0, DEADLINE_S, "the reader to give up")
     cascade.read()
     assert cascade.known[version, "slm"].attempts == 1
 

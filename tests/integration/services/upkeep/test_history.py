@@ -12,7 +12,7 @@ from psycopg import sql
 
 from tests.support.database.past import WEEKS, Past, past_weeks
 from tests.support.database.rows import add_dataset
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.rules.partitions import Partition
@@ -329,7 +329,7 @@ def test_rows_are_written_while_old_weeks_are_dropped(past: Past, fresh_database
         dropping = aside.submit(
             lambda: wait_until(
                 lambda: bool(remove_old(past)) and max(past.weeks().values()) <= 3,
-                60,
+                DEADLINE_S,
                 "the old weeks to go",
             )
         )

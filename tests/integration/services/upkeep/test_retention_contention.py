@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.database.retention import Kept
 from tests.support.database.rows import add_job
+from tests.support.waiting import DEADLINE_S
 from tierline.base.errors import Conflict
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.verdicts import Verdict
@@ -67,7 +68,7 @@ def test_sweeps_deletes_labels_and_deliveries_at_once_leave_nothing_and_lose_not
     random.Random(4).shuffle(work)
     with ThreadPoolExecutor(8) as several:
         for one in [several.submit(do) for do in work]:
-            one.result(60)
+            one.result(DEADLINE_S)
     remove_due(kept.pool, time.monotonic() + 60)
     assert all(kept.holding(job) == set() for job in jobs)
     assert sorted(delivered) == sorted(jobs)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.database.retention import SECRET, Kept, id_days_ago
 from tests.support.database.rows import add_feature, add_job, two_tiers
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.features import Retention
@@ -318,11 +318,11 @@ def test_feedback_that_comes_after_waits_and_is_refused(kept: Kept) -> None:
         late.start()
         wait_until(
             lambda: kept.one("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1,
-            10,
+            DEADLINE_S,
             "the feedback to wait",
         )
         statements.remove(removing, [locked], both, keep_feedback=True)
-    late.join(10)
+    late.join(DEADLINE_S)
     assert given == [None]
     assert kept.holding(job) == set()
 
@@ -363,10 +363,12 @@ def test_a_sweep_does_nothing_while_another_runs_in_the_process(kept: Kept) -> N
         with kept.pool.connection() as holding, holding.transaction():
             holding.execute("LOCK TABLE jobs")
             first = beside.submit(clear_away, kept.pool, Drift(kept.pool))
-            wait_until(lambda: kept.one(waiting), 30, "the first sweep to wait for the table")
+            wait_until(
+                lambda: kept.one(waiting), DEADLINE_S, "the first sweep to wait for the table"
+            )
             assert not clear_away(kept.pool, Drift(kept.pool))
             assert not first.done()
-        assert first.result(60)
+        assert first.result(DEADLINE_S)
     assert kept.holding(job) == set()
     assert clear_away(kept.pool, Drift(kept.pool))
 

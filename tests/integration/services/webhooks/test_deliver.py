@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.support.database.rows import add_account
 from tests.support.fake_servers.webhook_receiver import Receiver, hang, receiving, status
 from tests.support.scenes.webhooks import NoLeases, Scene
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.settings import Settings
 from tierline.services.webhooks import announce as announcing
 from tierline.services.webhooks.deliver import deliver
@@ -349,14 +349,14 @@ def test_a_delivery_whose_worker_was_lost_in_the_call_goes_out_again(
     receiver.manner = hang
     with ThreadPoolExecutor(1) as threads:
         lost = threads.submit(scene.deliver, delivery_id)
-        wait_until(lambda: receiver.requests, 10, "the first try to arrive")
+        wait_until(lambda: receiver.requests, DEADLINE_S, "the first try to arrive")
         (token,) = deliveries.in_flight_tokens(scene.db)
         deliveries.lost(scene.db, token)
 
         receiver.manner = status(200)
         assert scene.deliver_due() == [delivery_id]
         receiver.released.set()
-        lost.result(timeout=20)
+        lost.result(timeout=DEADLINE_S)
 
     first, second = receiver.requests
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
@@ -372,7 +372,7 @@ def test_a_receiver_that_hangs_holds_two_calls_and_nobody_else(
         for _ in range(6):
             scene.end_job(url=receiver.url)
         held = [threads.submit(scene.deliver, one) for one in scene.choose()]
-        wait_until(lambda: receiver.held == 2, 10, "both calls to hang")
+        wait_until(lambda: receiver.held == 2, DEADLINE_S, "both calls to hang")
         for _ in range(6):
             scene.end_job(url=healthy.url)
 
@@ -380,11 +380,11 @@ def test_a_receiver_that_hangs_holds_two_calls_and_nobody_else(
             scene.deliver_due()
             return len(healthy.requests) == 6
 
-        wait_until(all_arrived, 20, "the healthy receiver to get its six")
+        wait_until(all_arrived, DEADLINE_S, "the healthy receiver to get its six")
         assert receiver.most_held == len(held) == 2
         receiver.released.set()
         for one in held:
-            one.result(timeout=20)
+            one.result(timeout=DEADLINE_S)
 
 
 def test_a_slow_endpoint_that_takes_many_leaves_threads_to_the_others(
@@ -408,7 +408,7 @@ def test_a_slow_endpoint_that_takes_many_leaves_threads_to_the_others(
 
         step()
         step()
-        wait_until(lambda: receiver.held == 6, 10, "six threads to hang")
+        wait_until(lambda: receiver.held == 6, DEADLINE_S, "six threads to hang")
         for _ in range(6):
             scene.end_job(url=healthy.url, account=quiet)
 
@@ -416,7 +416,7 @@ def test_a_slow_endpoint_that_takes_many_leaves_threads_to_the_others(
             step()
             return len(healthy.requests) == 6
 
-        wait_until(all_arrived, 8, "the healthy receiver to get its six")
+        wait_until(all_arrived, DEADLINE_S, "the healthy receiver to get its six")
         assert receiver.most_held == 6
         receiver.released.set()
 

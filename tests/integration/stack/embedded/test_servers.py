@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import redis
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.errors import UsageError
 from tierline.base.network.broker_urls import kombu_url
 from tierline.stack.embedded import postgres, valkey
@@ -80,7 +80,7 @@ def test_postgres_is_18_and_durable_and_recovers_after_a_kill(tmp_path: Path) ->
         child = servers.postgres
         assert child is not None
         child.kill()
-        wait_until(lambda: not child.running(), 10, "the killed server to be gone")
+        wait_until(lambda: not child.running(), DEADLINE_S, "the killed server to be gone")
         child.start()
         postgres.wait_ready(servers.home, child)
         with psycopg.connect(postgres.url(servers.home)) as connection:

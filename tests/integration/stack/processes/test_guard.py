@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+from tests.support.waiting import DEADLINE_S
 from tierline.stack.processes.child import GUARD, guarded
 from tierline.stack.processes.guard import CANNOT
 
@@ -22,7 +23,7 @@ def test_the_program_takes_the_place_of_the_guard() -> None:
 def test_a_program_whose_parent_is_gone_already_does_not_start() -> None:
     argv = guarded([sys.executable, "-c", "print('started')"], signal.SIGKILL)
     argv[argv.index(str(os.getpid()))] = str(os.getpid() + 1)
-    done = subprocess.run(argv, capture_output=True, check=False, timeout=30)
+    done = subprocess.run(argv, capture_output=True, check=False, timeout=DEADLINE_S)
     assert (done.returncode, done.stdout) == (0, b"")
 
 
@@ -32,7 +33,7 @@ def test_a_program_that_is_not_there_is_said() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=DEADLINE_S,
     )
     assert done.returncode == CANNOT
     assert done.stderr.startswith("cannot start /no/such/program: ")
@@ -54,4 +55,4 @@ def test_without_a_death_signal_the_program_ends_when_the_pipe_closes() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         os.close(held)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        assert process.wait(DEADLINE_S) == 128 + signal.SIGTERM

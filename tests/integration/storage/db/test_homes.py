@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.database.past import id_at, past_weeks
 from tests.support.database.rows import add_job
+from tests.support.waiting import DEADLINE_S
 from tierline.base.ids import new_id
 from tierline.rules.partitions import WEEK, name_of, week_of
 from tierline.storage.db import migrate
@@ -137,7 +138,7 @@ def test_a_job_that_ends_while_it_is_read_is_found_each_time(url: str) -> None:
 
         def end_all() -> None:
             with pool.connection() as ending:
-                assert reading.wait(30)
+                assert reading.wait(DEADLINE_S)
                 for job in jobs:
                     ending.execute(
                         "UPDATE jobs SET part = 2, status = 'failed',"
@@ -156,7 +157,7 @@ def test_a_job_that_ends_while_it_is_read_is_found_each_time(url: str) -> None:
                     states.append(row["status"])
                     if row["status"] == "failed":
                         break
-            ended.result(30)
+            ended.result(DEADLINE_S)
         assert {"queued", "failed"} <= set(states)
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from tests.support.database.rows import add_account, add_feature, add_job, two_tiers
 from tests.support.processes import previous_release
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.services.reports.report import report
 from tierline.storage.db import migrate
@@ -175,17 +175,19 @@ def test_what_is_settled_while_it_is_copied_keeps_its_cost(
         holding.execute("SELECT FROM jobs WHERE judged_attempt = 1 ORDER BY id LIMIT 1 FOR UPDATE")
         copying = threads.submit(copy)
         wait_until(
-            lambda: waits_for_a_lock("query LIKE '%%copy_judge_call%%'"), 20, "the copy to begin"
+            lambda: waits_for_a_lock("query LIKE '%%copy_judge_call%%'"),
+            DEADLINE_S,
+            "the copy to begin",
         )
         settled = threads.submit(settle, settling)
         wait_until(
             lambda: settled.done() or waits_for_a_lock("pid = %s", settling.info.backend_pid),
-            20,
+            DEADLINE_S,
             "the call to be settled, or to wait for the copy",
         )
         holding.rollback()
-        copying.result(20)
-        settled.result(20)
+        copying.result(DEADLINE_S)
+        settled.result(DEADLINE_S)
     engine.dispose()
     assert sorted(row[1] is None for row in judges_of(rows)) == [False, True]
 

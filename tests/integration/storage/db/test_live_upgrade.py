@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.database.history import History, fill
 from tests.support.database.migrations import upgrade_to
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.storage.db import migrate, revisions
 
@@ -95,7 +95,7 @@ def writing(url: str, version: int) -> Iterator[list[UUID]]:
         finally:
             stop.set()
         for one in writers:
-            one.result(60)
+            one.result(DEADLINE_S)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_jobs_go_on_while_the_database_is_upgraded_and_none_is_lost(
                 psycopg.sql.SQL("SELECT FROM {} LIMIT 1").format(psycopg.sql.Identifier(table))
             )
         upgraded = aside.submit(migrate.upgrade, empty_database_url, told.append)
-        wait_until(lambda: any("pg_dump" in one for one in told), 60, "the upgrade to wait")
+        wait_until(lambda: any("pg_dump" in one for one in told), DEADLINE_S, "the upgrade to wait")
         before = len(done)
-        wait_until(lambda: len(done) > before + WRITERS, 30, "jobs to go on meanwhile")
+        wait_until(lambda: len(done) > before + WRITERS, DEADLINE_S, "jobs to go on meanwhile")
         dump.rollback()
         assert upgraded.result(1500) == (RELEASED, revisions.head())
     with psycopg.connect(empty_database_url, autocommit=True) as connection:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 import migrations
 from tests.support.database.migrations import upgrade_to
 from tests.support.database.rows import add_account, add_feature, add_job, status_of, two_tiers
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import became_operators
 from tierline.storage.db import migrate, revisions
 from tierline.storage.db.partitioned import declared
@@ -98,9 +98,9 @@ def test_the_release_before_goes_on_while_its_database_is_migrated(empty_databas
                 connection.execute("UPDATE jobs SET status = 'in_progress' WHERE id = %s", (job,))
                 upgraded = aside.submit(migrate.upgrade, empty_database_url)
                 with psycopg.connect(empty_database_url, autocommit=True) as other:
-                    wait_until(lambda: waits(other), 30, "the migration to wait")
+                    wait_until(lambda: waits(other), DEADLINE_S, "the migration to wait")
                     assert not upgraded.done()
-            assert upgraded.result(60) == (BEFORE, revisions.head())
+            assert upgraded.result(DEADLINE_S) == (BEFORE, revisions.head())
         found = connection.execute(
             "SELECT status, input_removed_at, output_removed_at FROM jobs"
         ).fetchone()
@@ -185,7 +185,7 @@ def test_an_upgrade_that_was_cut_in_an_index_is_done_by_the_next(
             upgraded = aside.submit(migrate.upgrade, empty_database_url)
             wait_until(
                 lambda: unfinished(connection) == [(index,)] and waits(connection),
-                30,
+                DEADLINE_S,
                 "the index to wait for the reader",
             )
             add_job(connection, account, version)  # nobody is held up by it
@@ -194,7 +194,7 @@ def test_an_upgrade_that_was_cut_in_an_index_is_done_by_the_next(
                 " WHERE datname = current_database() AND application_name = 'tierline-migrate'"
             )
             with pytest.raises(OperationalError):
-                upgraded.result(60)
+                upgraded.result(DEADLINE_S)
         assert unfinished(connection) == [(index,)]
         assert migrate.upgrade(empty_database_url) == (before, revisions.head())
         assert unfinished(connection) == []

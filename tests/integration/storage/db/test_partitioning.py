@@ -14,7 +14,7 @@ from psycopg import Connection
 from migrations import online, partitioning
 from tests.support.database.migrations import upgrade_to
 from tests.support.database.rows import add_account, add_feature, add_job, add_outcomes, two_tiers
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.rules.partitions import first_id
@@ -149,13 +149,17 @@ def test_rows_are_inserted_all_the_while(live: Live) -> None:
     with ThreadPoolExecutor(2) as inserting:
         counts = [inserting.submit(insert) for _ in range(2)]
         try:
-            wait_until(lambda: live.counts()["outcomes"] > 10, 60, "rows of the release before")
+            wait_until(
+                lambda: live.counts()["outcomes"] > 10, DEADLINE_S, "rows of the release before"
+            )
             migrate.upgrade(live.url)
             beyond = live.counts()["outcomes"] + 10
-            wait_until(lambda: live.counts()["outcomes"] > beyond, 60, "rows after the migration")
+            wait_until(
+                lambda: live.counts()["outcomes"] > beyond, DEADLINE_S, "rows after the migration"
+            )
         finally:
             stop.set()
-        total = sum(one.result(20) for one in counts)
+        total = sum(one.result(DEADLINE_S) for one in counts)
     assert set(live.counts().values()) == {total}
 
 
@@ -165,7 +169,9 @@ def test_a_transaction_that_uses_a_table_is_waited_for_without_holding_up_others
     with ThreadPoolExecutor(1) as aside, psycopg.connect(live.url) as reader:
         reader.execute("SELECT count(*) FROM calls")
         upgraded = aside.submit(migrate.upgrade, live.url)
-        wait_until(lambda: "attempts" in partitions.every(live.connection), 20, "the table before")
+        wait_until(
+            lambda: "attempts" in partitions.every(live.connection), DEADLINE_S, "the table before"
+        )
         # Each try for the lock ends after 50 ms, so that this gets its turn.
         for number in range(1, 20):
             with live.connection.transaction():
@@ -173,7 +179,7 @@ def test_a_transaction_that_uses_a_table_is_waited_for_without_holding_up_others
                 live.connection.execute(CALL, (new_id(), number))
         assert not upgraded.done()
         reader.rollback()
-        upgraded.result(30)
+        upgraded.result(DEADLINE_S)
     assert live.counts()["calls"] == 19
 
 

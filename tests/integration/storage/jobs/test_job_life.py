@@ -32,7 +32,7 @@ from psycopg_pool import ConnectionPool
 from tests.integration.storage.jobs import job_life
 from tests.integration.storage.jobs.job_life import ROUTE, Act, Attempt, Call, Life
 from tests.support.database.rows import add_account, add_feature, two_tiers
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.rules import queues
 from tierline.rules.jobs import (
@@ -65,7 +65,6 @@ EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "15"))
 STEPS = 30
 MOST_JOBS = 4
 MOST_AT_ONCE = 3
-PATIENCE_S = 30.0
 HELD = "SELECT FROM jobs WHERE claim_token = %s AND status = 'in_progress'"
 OVERDUE = "SELECT FROM jobs WHERE status = 'queued' AND deadline_at <= clock_timestamp()"
 FEATURE = two_tiers()
@@ -273,7 +272,7 @@ class Lives(RuleBasedStateMachine):
         start = threading.Barrier(len(chosen))
 
         def race(each: tuple[Act, bool]) -> None:
-            start.wait(PATIENCE_S)
+            start.wait(DEADLINE_S)
             self._do(job_id, *each)
 
         with ThreadPoolExecutor(len(chosen)) as threads:
@@ -310,7 +309,7 @@ class Lives(RuleBasedStateMachine):
             with self.pool.connection() as connection:
                 return connection.execute(left, parameters).fetchone() is None
 
-        wait_until(done, PATIENCE_S, "what was locked to be free", 0.001)
+        wait_until(done, DEADLINE_S, "what was locked to be free", 0.001)
 
     def _once(self, job_id: UUID, act: Act) -> None:
         match act:

@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from tests.support.database.migrations import upgrade_to
 from tests.support.database.rows import add_account, add_feature, add_job, status_of, two_tiers
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.verdicts import Verdict
@@ -138,8 +138,10 @@ def test_whoever_waits_for_a_job_that_ends_meanwhile_finds_it_ended(
             assert finish(connection, taken)
             waiting = aside.submit(late, waiter, account, taken)
             with pool.connection() as other:
-                wait_until(lambda: other.execute(WAITS).fetchone() is not None, 20, "a wait")
-        assert waiting.result(20) == result
+                wait_until(
+                    lambda: other.execute(WAITS).fetchone() is not None, DEADLINE_S, "a wait"
+                )
+        assert waiting.result(DEADLINE_S) == result
         assert status_of(connection, job) == "completed"
         answers = connection.execute("SELECT count(*) FROM answers WHERE job_id = %s", (job,))
         assert answers.fetchone() == (1,)
@@ -158,8 +160,10 @@ def test_a_finish_that_waits_for_a_recovery_that_ends_the_job_is_dropped(
             )
             waiting = aside.submit(_finish, waiter, 0, taken)
             with pool.connection() as other:
-                wait_until(lambda: other.execute(WAITS).fetchone() is not None, 20, "a wait")
-        assert waiting.result(20) is False
+                wait_until(
+                    lambda: other.execute(WAITS).fetchone() is not None, DEADLINE_S, "a wait"
+                )
+        assert waiting.result(DEADLINE_S) is False
         assert status_of(connection, job) == "failed"
 
 
@@ -180,7 +184,7 @@ def test_recovery_and_expiry_leave_a_job_that_ends_meanwhile(
                     threads.submit(expire_overdue, pool),
                 ]
                 for end in ends:
-                    end.result(20)
+                    end.result(DEADLINE_S)
             found = connection.execute("SELECT status, part FROM jobs WHERE id = %s", (one,))
             assert found.fetchall() in (
                 [("completed", 2)],
@@ -246,11 +250,11 @@ def test_a_table_that_somebody_reads_is_divided_after_the_reader_has_ended(
             reader.execute("SELECT FROM jobs")  # as pg_dump, it holds its lock to its end
             told: list[str] = []
             upgraded = aside.submit(migrate.upgrade, empty_database_url, told.append)
-            wait_until(lambda: any("lock on jobs" in one for one in told), 30, "a wait")
+            wait_until(lambda: any("lock on jobs" in one for one in told), DEADLINE_S, "a wait")
             # Nobody waits behind the migration for long.
             connection.execute("UPDATE jobs SET status = 'in_progress' WHERE id = %s", (job,))
             reader.rollback()
-            assert upgraded.result(60) == (BEFORE, revisions.head())
+            assert upgraded.result(DEADLINE_S) == (BEFORE, revisions.head())
         assert status_of(connection, job) == "in_progress"
 
 

@@ -23,6 +23,7 @@ from tests.support.database.sums import (
     roll_up_all,
     total,
 )
+from tests.support.waiting import DEADLINE_S
 from tierline.services.jobs.cancel import cancel
 from tierline.storage.db.engine import create_pool
 from tierline.storage.jobs import claims
@@ -277,10 +278,10 @@ def test_many_settlers_and_two_rollers_at_once(scene: Scene) -> None:
         rollers = [threads.submit(keep_rolling) for _ in range(2)]
         settlers = [threads.submit(settle, job) for job in jobs]
         for one in settlers:
-            one.result(60)
+            one.result(DEADLINE_S)
         stop.set()
         for one in rollers:
-            one.result(60)
+            one.result(DEADLINE_S)
     roll_up_all(scene.pool)
     scene.check()
     assert scene.one("SELECT sum(calls) FROM usage_sums WHERE daily") == scene.one(
@@ -303,7 +304,7 @@ def test_a_roller_that_is_killed_in_a_step_changes_nothing(scene: Scene) -> None
                     assert not step.done()
                 scene.one("SELECT pg_terminate_backend(%s)", pid)
                 with pytest.raises(psycopg.OperationalError):
-                    step.result(30)
+                    step.result(DEADLINE_S)
     scene.check("0.004")
     assert scene.one("SELECT count(*) FROM usage_sums") == 0
     assert scene.roll_up() == 4

@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from tests.support.database.rows import add_account
 from tests.support.scenes.webhooks import Scene
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.services.webhooks.dispatch import choose_due
 from tierline.storage.db.engine import PLANNED_ONCE, create_pool
@@ -39,7 +39,7 @@ def test_of_eight_claims_at_once_one_gets_the_delivery(scene: Scene) -> None:
 
     def take(_: int) -> Delivery | None:
         with scene.pool.connection() as connection:
-            together.wait(timeout=10)
+            together.wait(timeout=DEADLINE_S)
             return deliveries.claim(connection, delivery_id, uuid4())
 
     with ThreadPoolExecutor(8) as threads:
@@ -153,7 +153,7 @@ def test_two_dispatchers_never_choose_the_same(scene: Scene) -> None:
 
     def choose(_: int) -> list[UUID]:
         with scene.pool.connection() as connection:
-            together.wait(timeout=10)
+            together.wait(timeout=DEADLINE_S)
             return [
                 one for _ in range(10) for one in choose_due(connection, 200, 0, MOST_IN_FLIGHT)
             ]
@@ -270,11 +270,11 @@ def test_dispatchers_and_workers_at_once_never_pass_what_an_endpoint_takes(scene
         running = [threads.submit(dispatch, number) for number in range(3)]
         running += [threads.submit(work, number) for number in range(6)]
         try:
-            wait_until(look, 30, "all to be delivered", 0.0)
+            wait_until(look, DEADLINE_S, "all to be delivered", 0.0)
         finally:
             ended.set()
         for one in running:
-            one.result(timeout=20)
+            one.result(timeout=DEADLINE_S)
 
     assert 2 < max(seen) <= 5
     tries = scene.db.execute("SELECT DISTINCT tries FROM deliveries").fetchall()

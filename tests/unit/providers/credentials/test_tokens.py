@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import jwt
 
 from tests.support.fake_servers.model_server import ModelServer, Reply
+from tests.support.waiting import DEADLINE_S
 from tierline.base.settings import Settings
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
@@ -133,17 +134,17 @@ def test_while_one_renews_it_the_others_go_on_with_the_token_that_holds() -> Non
         token = next(given)
         if token.value == "new":
             renewing.set()
-            assert go_on.wait(10)
+            assert go_on.wait(DEADLINE_S)
         return token
 
     tokens = Tokens(fetch)
     assert tokens.get(1.0) == "old"
     with ThreadPoolExecutor(1) as threads:
         renewed = threads.submit(tokens.get, 5.0)
-        assert renewing.wait(10)
+        assert renewing.wait(DEADLINE_S)
         assert tokens.get(1.0) == "old"
         go_on.set()
-        assert renewed.result(10) == "new"
+        assert renewed.result(DEADLINE_S) == "new"
     assert tokens.get(1.0) == "new"
 
 

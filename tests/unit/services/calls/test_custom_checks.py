@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from tests.support.waiting import DEADLINE_S
 from tierline.base.settings import settings
 from tierline.checks import NotChecked, RuleBroken
 from tierline.features.task import Check
@@ -160,7 +161,7 @@ class Server(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         self.asked.append((dict(self.headers.items()), body))
         if self.path == "/slow":
-            self.waits.wait(30)
+            self.waits.wait(DEADLINE_S)
         self.send_response(self.status)
         self.send_header("location", "/elsewhere")
         self.end_headers()

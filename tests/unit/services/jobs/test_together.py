@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.jobs import together
 from tierline.services.jobs.together import Together
 
@@ -20,7 +20,7 @@ class Calls:
 
     def __call__(self, asked: Sequence[int]) -> list[int]:
         self.made.append(list(asked))
-        assert self.may_end.wait(20)
+        assert self.may_end.wait(DEADLINE_S)
         if 13 in asked:
             raise ValueError("unlucky")
         return [10 * one for one in asked]
@@ -37,10 +37,10 @@ def ask_behind(
 ) -> list[Future[int]]:
     """Ask `asked` while a call for 1 runs, in this order; that call may end when all wait."""
     found = [threads.submit(shared, 1)]
-    wait_until(lambda: calls.made == [[1]], 20, "the first call to run")
+    wait_until(lambda: calls.made == [[1]], DEADLINE_S, "the first call to run")
     for count, one in enumerate(asked, 1):
         found.append(threads.submit(shared, one))
-        wait_until(lambda n=count: shared.waiting == n, 20, "a thread to wait")
+        wait_until(lambda n=count: shared.waiting == n, DEADLINE_S, "a thread to wait")
     calls.may_end.set()
     return found
 
@@ -49,7 +49,7 @@ def test_threads_that_ask_while_a_call_runs_share_the_next_ones(calls: Calls) ->
     shared = Together(calls, at_once=1, most=3)
     with ThreadPoolExecutor(8) as threads:
         found = ask_behind(calls, shared, threads, [2, 3, 4, 5])
-        assert [one.result(20) for one in found] == [10, 20, 30, 40, 50]
+        assert [one.result(DEADLINE_S) for one in found] == [10, 20, 30, 40, 50]
     assert calls.made == [[1], [2, 3, 4], [5]]
     assert shared(6) == 60
 
@@ -58,20 +58,20 @@ def test_a_thread_makes_its_own_call_while_few_run(calls: Calls) -> None:
     shared = Together(calls, at_once=2, most=8)
     with ThreadPoolExecutor(2) as threads:
         found = [threads.submit(shared, one) for one in (1, 2)]
-        wait_until(lambda: sorted(calls.made) == [[1], [2]], 20, "both calls to run")
+        wait_until(lambda: sorted(calls.made) == [[1], [2]], DEADLINE_S, "both calls to run")
         calls.may_end.set()
-        assert [one.result(20) for one in found] == [10, 20]
+        assert [one.result(DEADLINE_S) for one in found] == [10, 20]
 
 
 def test_an_error_is_raised_in_each_thread_of_its_call_and_in_no_other(calls: Calls) -> None:
     shared = Together(calls, at_once=1, most=2)
     with ThreadPoolExecutor(8) as threads:
         found = ask_behind(calls, shared, threads, [12, 13, 14])
-        assert found[0].result(20) == 10
+        assert found[0].result(DEADLINE_S) == 10
         for one in found[1:3]:
             with pytest.raises(ValueError, match="unlucky"):
-                one.result(20)
-        assert found[3].result(20) == 140
+                one.result(DEADLINE_S)
+        assert found[3].result(DEADLINE_S) == 140
 
 
 def test_a_call_that_hangs_holds_up_others_for_a_moment_only(
@@ -81,8 +81,8 @@ def test_a_call_that_hangs_holds_up_others_for_a_moment_only(
     shared = Together(calls, at_once=1, most=8)
     with ThreadPoolExecutor(2) as threads:
         hangs = threads.submit(shared, 1)
-        wait_until(lambda: calls.made == [[1]], 20, "the first call to run")
+        wait_until(lambda: calls.made == [[1]], DEADLINE_S, "the first call to run")
         own = threads.submit(shared, 2)
-        wait_until(lambda: calls.made == [[1], [2]], 20, "the second call to run beside it")
+        wait_until(lambda: calls.made == [[1], [2]], DEADLINE_S, "the second call to run beside it")
         calls.may_end.set()
-        assert (hangs.result(20), own.result(20)) == (10, 20)
+        assert (hangs.result(DEADLINE_S), own.result(DEADLINE_S)) == (10, 20)

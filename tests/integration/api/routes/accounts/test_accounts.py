@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.support.api.served import Api, serving
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import (
     create_key,
     digest_of,
@@ -83,7 +83,9 @@ def test_a_key_revoked_elsewhere_is_refused_before_long(api: Api, rows: Connecti
     client = api.as_(made["key"])
     assert client.get("/v1/jobs").status_code == 200
     rows.execute("UPDATE api_keys SET revoked_at = now() WHERE id = %s", (made["id"],))
-    wait_until(lambda: client.get("/v1/jobs").status_code == 401, 30, "the key to be refused")
+    wait_until(
+        lambda: client.get("/v1/jobs").status_code == 401, DEADLINE_S, "the key to be refused"
+    )
 
 
 def test_an_expired_key_is_refused(api: Api, rows: Connection) -> None:
@@ -121,7 +123,9 @@ def test_a_rotated_key_goes_on_beside_the_new_one_until_the_overlap_is_over(
     assert timedelta(hours=1.9) < left <= timedelta(hours=2)
 
     rows.execute("UPDATE api_keys SET expires_at = now() WHERE id = %s", (old["id"],))
-    wait_until(lambda: clients[0].get("/v1/jobs").status_code == 401, 30, "the old key to end")
+    wait_until(
+        lambda: clients[0].get("/v1/jobs").status_code == 401, DEADLINE_S, "the old key to end"
+    )
     assert clients[1].get("/v1/jobs").status_code == 200
 
 
@@ -232,4 +236,6 @@ def test_a_runs_key_replaces_the_one_a_killed_run_left(api: Api, database_url: s
     assert left.get("/v1/keys").status_code == 401
     assert fresh.get("/v1/keys").status_code == 200
     revoke_run_key(database_url, "run of a home")
-    wait_until(lambda: fresh.get("/v1/keys").status_code == 401, 30, "the key to be refused")
+    wait_until(
+        lambda: fresh.get("/v1/keys").status_code == 401, DEADLINE_S, "the key to be refused"
+    )

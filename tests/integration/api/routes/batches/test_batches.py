@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.scenes.batches import Scene, ndjson, rows
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 
 def test_the_same_key_opens_one_batch(scene: Scene) -> None:
@@ -161,7 +161,7 @@ def test_cancelling_ends_what_waits_and_takes_no_more(scene: Scene) -> None:
         assert answer.status_code == (200 if ended == 450 else 202), answer.text
         return ended
 
-    wait_until(lambda: cancelled() == 450, 60, "all to be cancelled")
+    wait_until(lambda: cancelled() == 450, DEADLINE_S, "all to be cancelled")
     assert scene.http.post(f"/v1/batches/{batch}/cancel").json()["status"] == "cancelled"
     assert scene.put(batch, 2, rows(1)).status_code == 409
     assert scene.seal(batch, 1).status_code == 409
@@ -228,7 +228,7 @@ def test_a_part_may_take_longer_to_write_than_a_list_to_read(
                 "SELECT 1 FROM pg_stat_activity WHERE application_name = 'tierline-api-cold'"
                 " AND state = 'active' AND query_start < clock_timestamp() - interval '0.6 s'"
             ).fetchone(),
-            10,
+            DEADLINE_S,
             "the part to wait for longer than a list may",
         )
         one.rollback()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.api.event_stream import Event, escalate, finish, following, start
 from tests.support.api.served import Api, serving
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import create_key, revoke_key
@@ -153,7 +153,9 @@ def test_nothing_is_sent_to_a_revoked_key(api: Api, rows: Connection) -> None:
     with following(follower, f"/v1/jobs/{job}/events") as events:
         assert next(events).type == "job.queued"
         revoke_key(rows, made.row["id"])
-        wait_until(lambda: follower.get("/v1/jobs").status_code == 401, 20, "the key to be gone")
+        wait_until(
+            lambda: follower.get("/v1/jobs").status_code == 401, DEADLINE_S, "the key to be gone"
+        )
         start(rows, job, 1)
         assert list(events) == []
 
@@ -184,7 +186,9 @@ def test_a_key_has_a_bounded_number_of_streams(
             with following(second, path) as others:
                 next(others)
         now = {"timeout_s": 0}
-        wait_until(lambda: first.get(path, params=now).status_code == 200, 20, "a free place")
+        wait_until(
+            lambda: first.get(path, params=now).status_code == 200, DEADLINE_S, "a free place"
+        )
     settings.cache_clear()
 
 
@@ -202,9 +206,9 @@ def test_streams_end_when_the_process_stops(api: Api, rows: Connection) -> None:
         path = f"/v1/jobs/{client.submit()['id']}/events"
         reading = threading.Thread(target=follow, args=(client, path))
         reading.start()
-        wait_until(lambda: bool(told), 20, "the first event")
+        wait_until(lambda: bool(told), DEADLINE_S, "the first event")
         asked_s = time.monotonic()
-    reading.join(20)
+    reading.join(DEADLINE_S)
     assert time.monotonic() - asked_s < 5
     assert told == ["job.queued"]
 
@@ -242,7 +246,7 @@ def opened(api: Api, events: Iterator[Event]) -> None:
             api.submit("is it open?")
         return bool(told)
 
-    wait_until(seen, 20, "the stream to tell of a job")
+    wait_until(seen, DEADLINE_S, "the stream to tell of a job")
     reading.join()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.api.served import Api
 from tests.support.database.rows import end_job
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 Connection = psycopg.Connection[Any]
 
@@ -96,4 +96,4 @@ def test_failed_checks_are_told_by_feature_tier_and_verdict(
         found = api.get("/v1/queues").json()["failed_checks"]
         return {"feature": "echo", "tier": "slm", "verdict": "rule", "attempts": 1} in found
 
-    wait_until(failed, 10, "the failed check to be told", every_s=0.2)
+    wait_until(failed, DEADLINE_S, "the failed check to be told", every_s=0.2)

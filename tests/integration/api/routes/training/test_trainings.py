@@ -14,7 +14,7 @@ from tests.support.database.rows import add_feature, add_operation
 from tests.support.processes.started import ROOT
 from tests.support.processes.up import environment as clean_environment
 from tests.support.samples.tickets import KINDS, TICKETS, answered
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.features.parse import parse_feature
 
 Connection = psycopg.Connection[Any]
@@ -55,7 +55,7 @@ def start_trainer(database_url: str, tmp_path: Path) -> Iterator[StartTrainer]:
     yield start
     for trainer in running:
         trainer.terminate()
-        trainer.wait(30)
+        trainer.wait(DEADLINE_S)
 
 
 def ended(api: Api, id: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def ended(api: Api, id: str) -> dict[str, Any]:
         found = api.get(f"{PLACE}/{id}").json()
         return None if found["status"] in ("queued", "in_progress") else found
 
-    return wait_until(look, 60, f"training {id} to end", every_s=0.1)  # type: ignore[return-value]
+    return wait_until(look, DEADLINE_S, f"training {id} to end", every_s=0.1)  # type: ignore[return-value]
 
 
 def test_a_training_is_started_once_and_can_be_followed(api: Api) -> None:

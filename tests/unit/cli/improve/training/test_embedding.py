@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.waiting import DEADLINE_S
 from tierline.base import embeddings, vectors
 from tierline.cli.improve.training.embedding import cache_file, embedded
 
@@ -69,7 +70,7 @@ def test_several_at_once_share_it(asked: list[str]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
     assert len(found) == 4
     before = len(asked)
     embedded(texts)
