@@ -24,7 +24,9 @@ from celery.worker import state
 from celery.worker.consumer.tasks import Tasks
 from kombu import Consumer
 
+from workers.consumer import BatchedEvents
 from workers.hints import broker_client
+from workers.task_events import TaskEvents
 
 log = structlog.get_logger(__name__)
 
@@ -163,10 +165,11 @@ class TakeHints(bootsteps.StartStopStep):
     The hints that were taken go on after its stop.
     """
 
-    requires = (Tasks,)
+    requires = (Tasks, BatchedEvents)
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         self._consumer = consumer
+        self._events: TaskEvents = consumer.task_events
         self._queues = tuple(consumer.app.amqp.queues.consume_from)
         self._threads: Threads | None = None
         self._stop = threading.Event()
@@ -219,18 +222,7 @@ class TakeHints(bootsteps.StartStopStep):
             log.error("hint_unreadable", queue=queue, error=type(error).__name__)
             return
         state.task_reserved(hint)
-        self._send(
-            "task-received",
-            uuid=hint.id,
-            name=hint.name,
-            args=repr(hint.arguments),
-            kwargs="{}",
-            retries=0,
-            eta=None,
-            expires=None,
-            root_id=hint.id,
-            parent_id=None,
-        )
+        self._events.received(hint.id, hint.name, hint.arguments)
         with suppress(RuntimeError):  # the pool was shut down; the hint is found lost
             threads.run(self._run, hint, task.run)
 
@@ -239,18 +231,12 @@ class TakeHints(bootsteps.StartStopStep):
         hint.time_start = time.time()
         started = time.monotonic()
         state.task_accepted(hint)
-        self._send("task-started", uuid=hint.id)
+        self._events.started(hint.id)
         try:
             task(*hint.arguments)
         except Exception as error:
-            self._send("task-failed", uuid=hint.id, exception=repr(error), traceback="")
+            self._events.failed(hint.id, repr(error))
         else:
-            runtime = time.monotonic() - started
-            self._send("task-succeeded", uuid=hint.id, result="None", runtime=runtime)
+            self._events.succeeded(hint.id, time.monotonic() - started)
         finally:
             state.task_ready(hint)
-
-    def _send(self, kind: str, **fields: object) -> None:
-        events = self._consumer.event_dispatcher  # another one after each reconnection
-        if events is not None:
-            events.send(kind, **fields)
