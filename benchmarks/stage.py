@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -42,11 +42,19 @@ class Stage:
 
 
 @contextmanager
-def stage(settings: Mapping[str, str] | None = None) -> Iterator[Stage]:
-    """A migrated, empty database and an empty broker. `settings`: more of the database server."""
+def stage(settings: Mapping[str, str] | None = None, home: Path | None = None) -> Iterator[Stage]:
+    """A migrated, empty database and an empty broker. `settings`: more of the database server.
+
+    `home`: a folder that stays, with what is in it. Without one, a temporary one is made.
+    """
+    folders = (
+        tempfile.TemporaryDirectory(prefix="tierline-bench-")
+        if home is None
+        else nullcontext(str(home))
+    )
     with (
         patch.dict(postgres.SETTINGS, settings or {}),
-        tempfile.TemporaryDirectory(prefix="tierline-bench-") as folder,
+        folders as folder,
         running_servers(Path(folder)) as servers,
     ):
         database_url = postgres.url(servers.home)

@@ -6,7 +6,8 @@ choose, claim and finish jobs, read them one by one and in pages, and sum them u
 feature's report of 30 days. What is judged is the ratio of the two.
 
 A server, its settings and its folder are the benchmark's own, and are removed at the end. A
-finished job takes about 2 KB: 20 GB for ten million, and as much again for the log.
+finished job takes about 2 KB: 20 GB for ten million, and as much again for the log. With --home the
+folder stays, and the next run measures what is in it.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
 from uuid import UUID
 
@@ -56,6 +58,7 @@ SETTINGS = {
 }
 GET, GET_OLD, LIST, USAGE, REPORT = "get", "get, of any age", "list", "usage", "report"
 READS = (GET, LIST, USAGE, REPORT)
+FILLED = "CREATE TABLE filled (jobs bigint, begins timestamptz, ends timestamptz)"
 
 
 @dataclass
@@ -96,18 +99,44 @@ class Ground:
 def ground(url: str, jobs: int, weeks: int) -> Iterator[Ground]:
     """A migrated database with so many finished jobs."""
     upgrade(url)
+    past = _filled(url) or _fill(url, jobs, weeks)
+    if past.jobs != jobs:
+        raise SystemExit(f"the home has {past.jobs:,} jobs: ask for as many, or for another --home")
+    with psycopg.connect(url, autocommit=True) as connection, steps(url, past.version) as taken:
+        recent, spread = _ids(connection, RECENT), _spread(connection, past.begin, past.end)
+        yield Ground(url, past.accounts, taken, recent, spread)
+
+
+def _fill(url: str, jobs: int, weeks: int) -> Past:
     now = datetime.now(UTC)
     with psycopg.connect(url, autocommit=True) as connection:
         version = add_feature(connection, two_tiers(FEATURE))
         accounts = [add_account(connection, f"account-{number}") for number in range(ACCOUNTS)]
     began_s = time.monotonic()
     begin = now - (timedelta(weeks=weeks) if jobs > FEW else WINDOW)
-    fill_past(url, Past(jobs, accounts, version, begin, now - timedelta(minutes=1)))
+    past = Past(jobs, accounts, version, begin, now - timedelta(minutes=1))
+    fill_past(url, past)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(FILLED)
+        connection.execute("INSERT INTO filled SELECT %s, %s, %s", (jobs, past.begin, past.end))
     progress(f"{jobs:,} finished jobs are there after {time.monotonic() - began_s:.0f} s")
-    with psycopg.connect(url, autocommit=True) as connection, steps(url, version) as taken:
-        yield Ground(
-            url, accounts, taken, _ids(connection, RECENT), _spread(connection, begin, now)
-        )
+    return past
+
+
+def _filled(url: str) -> Past | None:
+    """What an earlier run with the same --home wrote. A run that was stopped left no such row."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        if connection.execute("SELECT EXISTS (SELECT FROM accounts)").fetchone() == (False,):
+            return None
+        if connection.execute("SELECT to_regclass('filled') IS NULL").fetchone() == (True,):
+            raise SystemExit("the home was not filled to its end: remove it")
+        accounts = [one for (one,) in connection.execute("SELECT id FROM accounts ORDER BY id")]
+        row = connection.execute(
+            "SELECT f.jobs, v.id, f.begins, f.ends FROM filled f, feature_versions v"
+        ).fetchone()
+    assert row is not None
+    jobs, version, begin, end = row
+    return Past(jobs, accounts, version, begin, end)
 
 
 def _ids(connection: psycopg.Connection[object], most: int) -> list[UUID]:
@@ -152,16 +181,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cycles", type=int, default=20, help="of 16 jobs in a round")
     parser.add_argument("--reads", type=int, default=30, help="of each kind in a round")
+    parser.add_argument("--home", type=Path, help="a folder that stays, to measure it once more")
     arguments = read_arguments(parser, {"jobs": 200_000, "rounds": 3, "cycles": 5})
     free = shutil.disk_usage(tempfile.gettempdir()).free
     needed = int(arguments.jobs * KB_OF_A_JOB * 1000) + 5_000_000_000
-    if free < needed and not arguments.short:
+    if free < needed and not arguments.short and arguments.home is None:
         progress(
             f"{arguments.jobs:,} jobs need {needed / 1e9:.0f} GB in {tempfile.gettempdir()}, where"
             f" {free / 1e9:.0f} GB are free: take fewer --jobs, or another folder with TMPDIR"
         )
         return BROKEN
-    with stage(SETTINGS) as on:
+    with stage(SETTINGS, arguments.home) as on:
         with psycopg.connect(
             postgres.admin_url(on.servers.home, "postgres"), autocommit=True
         ) as server:

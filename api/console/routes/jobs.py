@@ -17,7 +17,7 @@ from api.console.views.job_filters import STATUSES, read_filters
 from api.console.views.road import picture_of, place_of, steps_of
 from api.console.visible import Cut, cut
 from api.http.problems import Refused
-from api.parameters.cursors import read_page
+from api.parameters.cursors import read_job_page
 from api.parameters.ids import read_id
 from api.routes.jobs.events import LastOfJob, TimeoutS, job_stream
 from api.state import Database, LateDatabase, Shared, State
@@ -46,13 +46,12 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{16}")
 def get_jobs(request: Request, caller: Reader, connection: LateDatabase) -> Response:
     """A page of the account's jobs, the newest first."""
     filters, asked = read_filters(request.query_params)
-    rows, cursor = read_page(
+    rows, cursor = read_job_page(
         request.query_params.get("cursor"),
         PAGE,
         lambda before, most: read_jobs.list_jobs(
             connection, caller.account_id, asked, before, most
         ),
-        lambda row: row["seq"],
     )
     return page(
         request,

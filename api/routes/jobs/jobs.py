@@ -15,7 +15,7 @@ from api.document.openapi import STORABLE, returns, takes
 from api.http.ask_again import ask_again
 from api.http.bodies import answer, read_json, read_model
 from api.http.problems import documented
-from api.parameters.cursors import read_page
+from api.parameters.cursors import read_job_page
 from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.read import JobId, read_job_id
 from api.routes.jobs.submit import (
@@ -84,13 +84,12 @@ def list_jobs(
         named = read_jobs.jobs_of(connection, caller.account_id, wanted)
         return answer(JobPage(data=[job_for(caller, row) for row in named], next_cursor=None))
     filters = Filters(feature, status, tier, batch_id, drafts)
-    page, next_cursor = read_page(
+    page, next_cursor = read_job_page(
         cursor,
         limit,
         lambda before, most: read_jobs.list_jobs(
             connection, caller.account_id, filters, before, most
         ),
-        lambda row: row["seq"],
     )
     return answer(JobPage(data=[job_for(caller, row) for row in page], next_cursor=next_cursor))
 

@@ -10,12 +10,21 @@ from psycopg_pool import AsyncConnectionPool
 from tierline.base.errors import NotFound
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_pages, job_reads
-from tierline.storage.jobs.job_pages import Filters
+from tierline.storage.jobs.job_pages import Before, Filters
 from tierline.storage.jobs.job_reads import RequestRow
 from tierline.views.attempts import AttemptRow, CallRow
 from tierline.views.jobs import JobRow
 
-__all__ = ["Attempts", "Filters", "attempts_of", "find_job", "jobs_of", "list_jobs", "read_job"]
+__all__ = [
+    "Attempts",
+    "Before",
+    "Filters",
+    "attempts_of",
+    "find_job",
+    "jobs_of",
+    "list_jobs",
+    "read_job",
+]
 
 
 class Attempts(NamedTuple):
@@ -59,10 +68,10 @@ def list_jobs(
     connection: Connection[Any],
     account_id: int,
     filters: Filters,
-    before: int | None,
+    before: Before | None,
     limit: int,
 ) -> list[JobRow]:
-    """An account's jobs with `seq` below `before`, the newest first."""
+    """An account's jobs behind `before`, the newest first."""
     return job_pages.list_jobs(connection, account_id, filters, before, limit)
 
 

@@ -3,7 +3,8 @@
 So a page costs the same whatever lies behind it, and each statement is planned for a bounded number
 of weeks. Pages are ordered by `seq`, weeks by the time in the ids. The two orders may differ for
 jobs that were submitted at the same time, but not for those that are `APART_MS` apart: so a page is
-complete only when its last job is newer by so much than all that was not read.
+complete only when its last job is newer by so much than all that was not read. A page that follows
+another one begins with the week of that page's last job.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -77,6 +78,13 @@ class Filters:
     drafts: bool = True  # jobs of drafts too
 
 
+class Before(NamedTuple):
+    """The last job of the page before. Without its id, weeks are read from the newest one on."""
+
+    seq: int
+    id: UUID | None = None
+
+
 class Group(NamedTuple):
     """What one statement reads."""
 
@@ -96,11 +104,15 @@ def list_jobs(
     connection: Connection[Any],
     account_id: int,
     filters: Filters,
-    before: int | None,
+    before: Before | None,
     limit: int,
 ) -> list[JobRow]:
-    """An account's jobs with `seq` below `before`, the newest first."""
-    asked = {"before": before, **vars(filters), "no_drafts": None if filters.drafts else True}
+    """An account's jobs behind `before`, the newest first."""
+    asked = {
+        "before": None if before is None else before.seq,
+        **vars(filters),
+        "no_drafts": None if filters.drafts else True,
+    }
     del asked["drafts"]
     given = {name: value for name, value in asked.items() if value is not None}
     more = "".join(f" AND {_CONDITIONS[name]}" for name in given)
@@ -109,7 +121,8 @@ def list_jobs(
     if filters.batch_id is not None:
         floor = UUID(int=max(0, filters.batch_id.int - (APART_MS << _MS)))
 
-    first = next(groups(connection, floor))
+    ceiling = None if before is None or before.id is None else _later(before.id)
+    first = next(groups(connection, floor, ceiling))
     rows = read_at_homes(
         connection,
         _PAGE.replace("{more}", more),
@@ -125,7 +138,7 @@ def list_jobs(
         return _FOUND.format(jobs=jobs, more=more)
 
     def read() -> list[JobRow]:
-        found = newest(connection, found_in, parameters, limit, floor)
+        found = newest(connection, found_in, parameters, limit, floor, ceiling)
         rows = [row for ids in in_few_weeks(found) for row in job_rows(connection, ids)]
         return sorted(rows, key=lambda row: -row["seq"])
 
@@ -153,14 +166,16 @@ def newest(
     parameters: Mapping[str, Any],
     limit: int,
     floor: UUID | None = None,
+    ceiling: UUID | None = None,
 ) -> list[Found]:
     """The `limit` newest jobs. `found_in`: the statement that finds `seq` and `id` of the newest of
     them in `@jobs` or `@jobs_ended`.
 
-    `floor`: no job that is asked for has a lower id. Use it within `in_one_snapshot`.
+    `floor` and `ceiling`: no job that is asked for has a lower id, or a higher one. Use it within
+    `in_one_snapshot`.
     """
     found: list[Found] = []
-    for group in groups(connection, floor):
+    for group in groups(connection, floor, ceiling):
         named = at_homes(connection, found_in(group.jobs), group.ids)
         found += [Found(*row) for row in connection.execute(named, parameters)]
         found = sorted(set(found), reverse=True)[:limit]
@@ -169,9 +184,15 @@ def newest(
     return found
 
 
-def groups(connection: Connection[Any], floor: UUID | None = None) -> Iterator[Group]:
+def groups(
+    connection: Connection[Any], floor: UUID | None = None, ceiling: UUID | None = None
+) -> Iterator[Group]:
     """What to read, one after another: live jobs and the newest weeks, then the older weeks."""
-    weeks = [week for week in weeks_of(connection) if floor is None or week.end > floor]
+    weeks = [
+        week
+        for week in weeks_of(connection)
+        if (floor is None or week.end > floor) and (ceiling is None or week.first <= ceiling)
+    ]
     if not weeks:
         yield Group("@jobs", Span(_LOWEST, _HIGHEST), _LOWEST)
         return
@@ -193,6 +214,11 @@ def groups(connection: Connection[Any], floor: UUID | None = None) -> Iterator[G
         )
         size = min(2 * size, MOST_WEEKS)
         begin, end, jobs = end, end + size, "@jobs_ended"
+
+
+def _later(id: UUID) -> UUID:
+    """All jobs that are listed behind this one have lower ids than the result."""
+    return UUID(int=min(_HIGHEST.int, id.int + (APART_MS << _MS)))
 
 
 def in_few_weeks(found: Sequence[Found]) -> Iterator[list[UUID]]:

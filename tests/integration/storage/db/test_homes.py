@@ -4,10 +4,14 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from psycopg import Connection
 
+from tests.support.database.finished import PAID, RIGHT, finish
 from tests.support.database.past import id_at, past_weeks
 from tests.support.database.rows import add_job
 from tests.support.waiting import DEADLINE_S
@@ -16,9 +20,19 @@ from tierline.rules.partitions import WEEK, name_of, week_of
 from tierline.storage.db import migrate
 from tierline.storage.db.engine import create_pool
 from tierline.storage.db.homes import NAMED, TABLES, Homes, Span, at_home, at_homes, read_homes
-from tierline.storage.jobs import claims, decisions, job_reads
+from tierline.storage.jobs import claim_together, claims, decisions, job_reads
 
 EVERY = " ".join(f"@{table}" for table in TABLES)
+PLANNED = 12  # executions after which Postgres keeps its plans
+
+
+def weeks_locked(connection: Connection[Any]) -> set[str]:
+    """The partitions of weeks that this transaction has locked."""
+    rows = connection.execute(
+        "SELECT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+        " WHERE l.pid = pg_backend_pid() AND c.relkind = 'r' AND c.relname ~ '_\\d{8}$'"
+    )
+    return {name for (name,) in rows}
 
 
 @pytest.fixture
@@ -41,18 +55,25 @@ def test_a_job_of_each_week_is_claimed_where_its_rows_are(url: str) -> None:
                 assert here.execute(query, (job,)).fetchone() == (f"{table}{suffix}",)
 
 
-def test_a_claim_reads_no_partition_but_that_of_its_job(url: str) -> None:
+def test_a_claim_and_a_finish_lock_no_week_but_that_of_their_job(url: str) -> None:
     with past_weeks(url) as past, create_pool(url, "homes", 1) as pool, pool.connection() as here:
-        job = add_job(past.connection, past.account, past.version, id=id_at(past.at(0)))
-        with here.transaction():
-            assert claims.claim(here, job, uuid4(), ["slm"], "w") is not None
-            locked = here.execute(
-                "SELECT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
-                " WHERE l.pid = pg_backend_pid() AND c.relkind = 'r'"
-                " AND c.relname ~ '^(calls|attempts|job_requests|answers)_'"
-            ).fetchall()
         suffix = name_of("", week_of(past.at(0)))
-        assert {name for (name,) in locked} <= {f"{table}{suffix}" for table in TABLES}
+        every_week = {f"{table}{suffix}" for table in (*TABLES, "jobs_ended")}
+        add = partial(add_job, past.connection, past.account, past.version)
+        for _ in range(PLANNED):
+            job, *others = (add(id=id_at(past.at(0))) for _ in range(3))
+            with here.transaction():
+                claim = claims.claim(here, job, new_id(), ["slm"], "w")
+                assert claim is not None
+                wanted = [(other, new_id()) for other in others]
+                together = claim_together.claim_together(here, wanted, ["slm"], "w")
+                assert len(together) == 2
+                assert weeks_locked(here) <= every_week
+            with here.transaction():
+                finish(here, claim, RIGHT, PAID)
+                assert weeks_locked(here) <= every_week
+            status = "SELECT status FROM jobs WHERE id = %s"
+            assert here.execute(status, (job,)).fetchone() == ("completed",)
 
 
 def test_the_input_of_a_shadow_is_read_in_the_week_of_its_job(url: str) -> None:
@@ -171,10 +192,5 @@ def test_one_job_is_read_in_the_partitions_of_its_week(url: str) -> None:
             assert job_reads.call_rows(here, job)
             assert decisions.of_job(here, job)
             assert decisions.beginning(here, past.account, job) is not None
-            locked = here.execute(
-                "SELECT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
-                " WHERE l.pid = pg_backend_pid() AND c.relkind = 'r' AND c.relname ~ '_\\d{8}$'"
-            ).fetchall()
-        assert {name for (name,) in locked} == {
-            f"{table}{week}" for table in (*TABLES, "jobs_ended")
-        }
+            locked = weeks_locked(here)
+        assert locked == {f"{table}{week}" for table in (*TABLES, "jobs_ended")}

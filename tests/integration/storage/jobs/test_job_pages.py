@@ -16,7 +16,7 @@ from tierline.rules.partitions import name_of, week_of
 from tierline.storage.db import migrate
 from tierline.storage.db.engine import create_pool
 from tierline.storage.jobs import job_pages
-from tierline.storage.jobs.job_pages import Filters, list_jobs
+from tierline.storage.jobs.job_pages import Before, Filters, list_jobs
 
 EXPECTED = """
 SELECT j.id FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
@@ -60,13 +60,14 @@ class Weeks:
         given = {**vars(filters), "account": self.past.account}
         return [id for (id,) in self.past.connection.execute(EXPECTED, given)]
 
-    def walked(self, filters: Filters, limit: int) -> list[UUID]:
+    def walked(self, filters: Filters, limit: int, *, with_ids: bool) -> list[UUID]:
         """What a caller gets who reads page after page."""
         found: list[UUID] = []
         before = None
         while page := list_jobs(self.here, self.past.account, filters, before, limit):
             found += [row["id"] for row in page]
-            before = page[-1]["seq"]
+            last = page[-1]
+            before = Before(last["seq"], last["id"] if with_ids else None)
         return found
 
 
@@ -98,7 +99,9 @@ def test_pages_are_those_of_the_whole_table(weeks: Weeks) -> None:
     ):
         expected = weeks.expected(filters)
         for limit in (7, 50, 1000):
-            assert weeks.walked(filters, limit) == expected, (filters, limit)
+            for with_ids in (True, False):
+                walked = weeks.walked(filters, limit, with_ids=with_ids)
+                assert walked == expected, (filters, limit, with_ids)
 
 
 def test_a_full_page_reads_no_older_week(weeks: Weeks) -> None:
@@ -107,14 +110,34 @@ def test_a_full_page_reads_no_older_week(weeks: Weeks) -> None:
             weeks.past.job(weeks_ago)
     with weeks.here.transaction():
         page = list_jobs(weeks.here, weeks.past.account, Filters(), None, 7)
-        locked = weeks.here.execute(
-            "SELECT DISTINCT substring(c.relname FROM '_\\d{8}$') FROM pg_locks l"
-            " JOIN pg_class c ON c.oid = l.relation"
-            " WHERE l.pid = pg_backend_pid() AND c.relkind = 'r' AND c.relname ~ '_\\d{8}$'"
-        ).fetchall()
+        locked = locked_weeks(weeks.here)
     assert len(page) == 7
     oldest = name_of("", week_of(weeks.past.at(2)))
-    assert min(name for (name,) in locked) == oldest, "this week, the last one, and one beside it"
+    assert min(locked) == oldest, "this week, the last one, and one beside it"
+
+
+def test_a_page_behind_another_one_reads_no_newer_week(weeks: Weeks) -> None:
+    jobs = [weeks.past.job(weeks_ago) for weeks_ago in (4, 4, 3, 3, 2, 1, 0)]
+    last = weeks.expected(Filters())[-3]
+    assert last == jobs[2]
+    seq = weeks.here.execute("SELECT seq FROM jobs WHERE id = %s", (last,)).fetchone()
+    assert seq is not None
+    with weeks.here.transaction():
+        page = list_jobs(weeks.here, weeks.past.account, Filters(), Before(seq[0], last), 2)
+        locked = locked_weeks(weeks.here)
+    assert [row["id"] for row in page] == [jobs[1], jobs[0]]
+    newest = name_of("", week_of(weeks.past.at(2)))
+    assert max(locked) <= newest, "its own week, and at most the one after it"
+
+
+def locked_weeks(connection: Connection[Any]) -> set[str]:
+    """The weeks of the partitions that this transaction has locked."""
+    rows = connection.execute(
+        "SELECT DISTINCT substring(c.relname FROM '_\\d{8}$') FROM pg_locks l"
+        " JOIN pg_class c ON c.oid = l.relation"
+        " WHERE l.pid = pg_backend_pid() AND c.relkind = 'r' AND c.relname ~ '_\\d{8}$'"
+    )
+    return {name for (name,) in rows}
 
 
 def test_a_job_that_ends_while_pages_are_read_is_on_one_of_them(weeks: Weeks) -> None:
