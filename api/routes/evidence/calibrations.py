@@ -68,6 +68,9 @@ class LabelSample(BaseModel):
     tier: str | None = Field(
         default=None, max_length=63, description="the tier; default: the first calibrated one"
     )
+    second_share: float = Field(
+        strict=True, default=0.0, ge=0, le=1, description="the share that two people are to label"
+    )
 
 
 class Withdrawal(BaseModel):
@@ -127,7 +130,13 @@ async def draw_label_sample(name: Name, request: Request, caller: Admin, state: 
 
     def work(connection: Any) -> list[OutcomeToLabel]:
         return draw_for_labels(
-            connection, name, given.count, given.models, readable(state, caller), given.tier
+            connection,
+            name,
+            given.count,
+            given.models,
+            readable(state, caller),
+            given.tier,
+            second_share=given.second_share,
         )
 
     drawn = await state.reports.work(request, caller.account_id, work)

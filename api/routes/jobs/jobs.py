@@ -227,6 +227,6 @@ async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: 
     found = read_job_id(job_id)
 
     row = await asyncio.to_thread(
-        state.with_connection, give_feedback, caller.account_id, found, said
+        state.with_connection, give_feedback, caller.account_id, found, said, caller.key_id
     )
     return answer(Feedback.model_validate(row), 201)

@@ -110,6 +110,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/features/{name}/report"): Row(ALL, OPERATOR),
     ("get", "/v1/features/{name}/outcomes"): Row(ALL, OPERATOR),
     ("post", "/v1/feedback"): Row(ALL, SUBMIT, {"items": []}),
+    ("get", "/v1/feedback/queue"): Row(LIST, READ),
+    ("get", "/v1/features/{name}/label-progress"): Row(ALL, READ),
     ("post", "/v1/features/{name}/calibrations"): Row(ALL, OPERATOR, {"max_error": 0.03}),
     ("post", "/v1/features/{name}/calibrations/{calibration_id}/withdraw"): Row(
         ALL, OPERATOR, {"reason": "whose?"}

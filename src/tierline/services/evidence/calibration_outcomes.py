@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, Literal
+from uuid import UUID
 
 from psycopg import Connection
 
@@ -18,7 +19,7 @@ from tierline.routing.thresholds.sampling import equally_drawn
 from tierline.services.evidence.calibrated_tiers import compared_tier
 from tierline.services.evidence.shadows import AT_ONCE, compare_open
 from tierline.services.steering.recipes import recipe_of
-from tierline.storage.evidence import calibrations, outcomes
+from tierline.storage.evidence import calibrations, outcomes, reviews
 from tierline.storage.evidence.judgements import JudgedOutcome, people_said
 from tierline.storage.evidence.outcomes import (
     ComparedOutcome,
@@ -42,22 +43,27 @@ def draw_for_labels(
     models: str | None = None,
     account_id: int | None = None,
     tier_name: str | None = None,
+    *,
+    second_share: float = 0.0,
+    only_new: bool = False,
 ) -> list[OutcomeToLabel]:
     """Draw up to `count` outcomes at random for people to label, and record that they were drawn.
-    From one account's jobs, or from all.
+    From one account's jobs, or from all. They stand in the queue of the console's page Review;
+    `second_share` of them twice, for two people.
 
     All have the same probability of being drawn, so a bound can use their labels. The tier's answer
     is not shown, since it would influence the person who labels. Free text is the exception: there
     the person must see the answer to say whether it is right.
 
     If the feature records no outcomes, its ended jobs without feedback are drawn from: their labels
-    are for datasets, evaluations and trainings, and no promise uses them. Raises NotFound,
-    InvalidInput.
+    are for datasets, evaluations and trainings, and no promise uses them. They may be drawn again
+    until they have a label, unless `only_new` is set. Raises NotFound, InvalidInput.
     """
     feature, tier = compared_tier(connection, name, tier_name)
     if not is_compared(feature, tier):
-        jobs = outcomes.ended_to_label(connection, name, account_id)
+        jobs = outcomes.ended_to_label(connection, name, account_id, only_new=only_new)
         jobs.sort(key=lambda row: share_of("label", str(row.job_id)))
+        ask_people(connection, [row.job_id for row in jobs[:count]], "sample", second_share)
         return _to_label(feature, jobs[:count])
     made_by = recipe_of(connection, feature, tier)
     compare_all(connection, made_by)
@@ -69,7 +75,22 @@ def draw_for_labels(
         rows = equally_drawn(outcomes.to_label(connection, made_by, group.fingerprint, account_id))
         rows.sort(key=lambda row: share_of("label", str(row.job_id)))
         outcomes.ask_for_labels(connection, rows[:count])
+        reviews.ask_for_earlier(connection, name)
+        ask_people(connection, [row.job_id for row in rows[:count]], "sample", second_share)
     return _to_label(feature, rows[:count])
+
+
+def ask_people(
+    connection: Connection[Any],
+    jobs: Sequence[UUID],
+    source: Literal["sample", "filter"],
+    second_share: float,
+) -> int:
+    """Put these jobs into the queue of answers to label, `second_share` of them for two people.
+    Returns how many labels are new in it. Safe to repeat.
+    """
+    twice = {one for one in jobs if share_of("second label", str(one)) < second_share}
+    return reviews.ask(connection, jobs, twice, source) if jobs else 0
 
 
 def _to_label(feature: Feature, rows: Sequence[UnlabelledOutcome]) -> list[OutcomeToLabel]:

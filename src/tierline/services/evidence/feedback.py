@@ -14,6 +14,7 @@ from tierline.base.json_text import JSON
 from tierline.checks.labels import closed_set
 from tierline.checks.schema import schema_check
 from tierline.rules.jobs import TERMINAL
+from tierline.storage.evidence import reviews
 from tierline.storage.features.features import stored_version
 from tierline.storage.jobs import job_reads
 from tierline.views.feedback import FeedbackRow
@@ -30,15 +31,42 @@ class Said:
     comment: str | None = None
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Feedback that was stored."""
+
+    row: FeedbackRow
+    closed: bool  # a label that was wanted of people is given by it
+    said_before: bool  # this key labelled the answer before, when it was asked
+
+
 def give_feedback(
-    connection: Connection[Any], account_id: int | None, job_id: UUID, said: Said
+    connection: Connection[Any],
+    account_id: int | None,
+    job_id: UUID,
+    said: Said,
+    key_id: int | None = None,
 ) -> FeedbackRow:
     """Store the feedback. Raises NotFound; InvalidInput if it does not fit the feature; Conflict
     while the job is not ended, and if its output was removed. With `account_id` None, the job may
-    be of any account.
+    be of any account. `key_id`: who says it.
 
     `expected` must fit the output schema of the job's version: a label that no answer can equal
     would mislead. For a closed set of labels, the label alone is accepted.
+    """
+    with connection.transaction():
+        return store(connection, account_id, job_id, said, key_id).row
+
+
+def store(
+    connection: Connection[Any],
+    account_id: int | None,
+    job_id: UUID,
+    said: Said,
+    key_id: int | None,
+) -> Stored:
+    """`give_feedback` in the caller's transaction. It closes one label that was wanted of people,
+    if this key has not labelled the answer before.
     """
     row = job_reads.job_row(connection, job_id)
     if row is None or account_id not in (None, row["account_id"]):
@@ -50,6 +78,7 @@ def give_feedback(
     if said.correct is None and said.expected is None:
         raise InvalidInput([Problem("give `correct`, `expected` or both")])
     expected = said.expected
+    is_right = said.correct
     if expected is not None:
         version = stored_version(connection, row["feature"], row["feature_version"])
         assert version is not None, "versions are never removed"
@@ -62,6 +91,8 @@ def give_feedback(
             raise InvalidInput(
                 [Problem(fault.message, pointer(("expected", *fault.path))) for fault in faults]
             )
+        if is_right is None:
+            is_right = version.read().compared_by.same(row["output"], expected)
     kept = job_reads.add_feedback(
         connection,
         row["account_id"],
@@ -72,7 +103,15 @@ def give_feedback(
     )
     if kept is None:
         raise _removed()  # removed after the read above
-    return kept
+    if key_id is None:
+        return Stored(kept, closed=False, said_before=False)
+    asked = reviews.lock_of_job(connection, job_id)
+    said_before = any(one.key_id == key_id for one in asked)
+    wanted = next((one for one in asked if one.key_id is None), None)
+    if said_before or wanted is None:
+        return Stored(kept, closed=False, said_before=said_before)
+    reviews.close(connection, wanted.id, key_id, is_right, kept["id"])
+    return Stored(kept, closed=True, said_before=False)
 
 
 def give_many(
@@ -81,8 +120,10 @@ def give_many(
     given: Sequence[tuple[UUID, Said]],
     *,
     dry_run: bool = False,
+    key_id: int | None = None,
 ) -> int:
     """Store feedback on many jobs, all of it or nothing. Returns how many items were given.
+    `key_id`: who gives it.
 
     Raises InvalidInput that lists every item that cannot be stored, by its index. With `dry_run`
     nothing is stored; it only checks the items.
@@ -96,7 +137,7 @@ def give_many(
             try:
                 if first != place:
                     raise Conflict(f"item {first} is about the same job")
-                give_feedback(connection, account_id, job_id, said)
+                give_feedback(connection, account_id, job_id, said, key_id)
             except InvalidInput as error:
                 problems += [
                     replace(one, path=f"/items/{place}{one.path}") for one in error.problems

@@ -205,10 +205,10 @@ def to_label(
 
 
 def ended_to_label(
-    connection: Connection[Any], feature: str, account_id: int | None
+    connection: Connection[Any], feature: str, account_id: int | None, *, only_new: bool = False
 ) -> list[UnlabelledOutcome]:
     """The feature's completed jobs that nobody gave feedback on, the newest ones; of one account or
-    of all.
+    of all. `only_new`: without those that people are asked to label already.
     """
     return typed_rows(
         connection,
@@ -230,9 +230,15 @@ def ended_to_label(
             AND j.shadow_of IS NULL AND r.input IS NOT NULL
             AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
             AND NOT EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id)
+            AND NOT (%(only_new)s AND EXISTS (SELECT FROM reviews r WHERE r.job_id = j.id))
         ORDER BY j.id DESC LIMIT %(most)s
         """,
-        {"feature": feature, "account": account_id, "most": MOST_OUTCOMES},
+        {
+            "feature": feature,
+            "account": account_id,
+            "most": MOST_OUTCOMES,
+            "only_new": only_new,
+        },
     )
 
 

@@ -123,7 +123,7 @@ _REMOVE_NAMING = f"""
 DELETE FROM {{table}} WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM {{table}} WHERE {_JOB} LIMIT %(most)s FOR UPDATE SKIP LOCKED))
 """
-NAMING = ("feedback", "evaluation_answers", "evaluation_judgements")
+NAMING = ("feedback", "reviews", "evaluation_answers", "evaluation_judgements")
 
 _MARKED = """
 SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class c

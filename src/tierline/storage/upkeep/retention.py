@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from tierline.features import Retention
 from tierline.features.stored import read_retention
+from tierline.storage.evidence import reviews
 
 log = structlog.get_logger(__name__)
 
@@ -233,6 +234,7 @@ def remove(
         )
         return
     connection.execute("DELETE FROM answers WHERE job_id = ANY(%(ids)s)", asked)
+    reviews.forget_open(connection, job_ids)
     connection.execute(SHADOWS, asked)
     _remove_examples(connection, asked)
     connection.execute(DELIVERIES, asked)

@@ -5,6 +5,7 @@ and compared to this.
 from tierline.storage.db.tables import (
     accounts,
     batches,
+    bulk_actions,
     calls,
     console,
     evidence,
@@ -12,6 +13,7 @@ from tierline.storage.db.tables import (
     jobs,
     money,
     operations,
+    reviews,
     steering,
     sums,
     webhooks,
@@ -21,6 +23,7 @@ from tierline.storage.db.tables.shared import metadata
 __all__ = [
     "accounts",
     "batches",
+    "bulk_actions",
     "calls",
     "console",
     "evidence",
@@ -29,6 +32,7 @@ __all__ = [
     "metadata",
     "money",
     "operations",
+    "reviews",
     "steering",
     "sums",
     "webhooks",
