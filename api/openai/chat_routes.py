@@ -13,13 +13,13 @@ from api.openai.chat_objects import (
     failure,
 )
 from api.openai.errors import ROOT
-from api.openai.parameters import read_chat_request
 from api.openai.response_objects import job_headers
 from api.openai.submitting import admit_waiting, read_asked, replayed_header, submit_asked
 from api.openai.waiting import FollowedJob, ended_job, stream_response
 from api.routes.jobs.submit import ContentType, IdempotencyKey
 from api.state import Shared
 from tierline.features.model import DEEPER_LABEL
+from tierline.openai_requests.parameters import read_chat_request
 from tierline.rules.job_events import ESCALATED
 from tierline.views.events import EventRow
 from tierline.views.jobs import JobRow

@@ -7,9 +7,14 @@ from fastapi import APIRouter, Response
 from api.access.auth import Read
 from api.http.bodies import answer
 from api.openai.errors import ROOT
-from api.openai.model_names import check_current, model_list, model_object, read_model_name
 from api.state import Database
 from tierline.features.stored import UnreadableFeature
+from tierline.openai_requests.model_names import (
+    check_current,
+    model_list,
+    model_object,
+    read_model_name,
+)
 from tierline.services.features.find_feature import current_version, current_versions
 
 router = APIRouter(prefix=f"{ROOT}/models", include_in_schema=False)

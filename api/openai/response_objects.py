@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from api.openai.ids import MESSAGE, RESPONSE, openai_id
-from api.openai.parameters import MOST_METADATA_VALUE, OURS
 from tierline.base.errors import shortened
 from tierline.base.formats import usd, when
+from tierline.openai_requests.inputs import NOTES, Message
+from tierline.openai_requests.parameters import MOST_METADATA_VALUE, OURS
 from tierline.rules.job_events import AttemptFacts
 from tierline.rules.jobs import TERMINAL, Status
 from tierline.rules.openai_names import incomplete_reason
@@ -117,6 +118,25 @@ def message_item(row: JobRow, parts: Sequence[Mapping[str, Any]], status: str) -
     }
 
 
+def input_items(row: JobRow, messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The messages that the job's input was read from. The last one has the id of the job."""
+    last = len(messages) - 1
+    return [
+        {
+            "id": openai_id(f"{MESSAGE}in_" if at == last else f"{MESSAGE}in{at}_", row["id"]),
+            "type": "message",
+            "role": one.role,
+            "status": "completed",
+            "content": [
+                text_part(one.content)
+                if one.role == "assistant"
+                else {"type": "input_text", "text": one.content}
+            ],
+        }
+        for at, one in enumerate(messages)
+    ]
+
+
 def text_part(text: str) -> dict[str, Any]:
     """A part of the message."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
@@ -156,8 +176,20 @@ def facts_of(row: JobRow, attempts: Sequence[AttemptFacts], *, content: bool) ->
         "unverified": "true" if row["unverified"] else None,
         "unknown_cost_calls": str(row["unknown_cost_calls"] or "") or None,
         "output_removed_at": None if removed is None else when(removed),
+        **notes_of(row),
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def notes_of(row: JobRow) -> dict[str, str]:
+    """What became of the caller's instructions and of earlier messages, by short names."""
+    metadata = row["metadata"] or {}
+    found = {name: metadata.get(name) for name in NOTES}
+    return {
+        name.removeprefix(OURS): value
+        for name, value in found.items()
+        if isinstance(value, str) and value in NOTES[name]
+    }
 
 
 def verdicts_of(attempts: Sequence[AttemptFacts]) -> str:
@@ -175,8 +207,9 @@ def job_headers(row: JobRow, attempts: Sequence[AttemptFacts] = ()) -> dict[str,
         "Tierline-Escalated": facts["escalated"],
         "Tierline-Cost-Usd": facts["cost_usd"],
     }
-    if "verdicts" in facts:
-        headers["Tierline-Verdicts"] = facts["verdicts"]
+    for name in ("verdicts", "instructions", "conversation"):
+        if name in facts:
+            headers[f"Tierline-{name.capitalize()}"] = facts[name]
     return headers
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -14,15 +14,26 @@ from api.http.bodies import answer
 from api.http.hot_routes import HotRoute
 from api.openai.errors import ROOT
 from api.openai.ids import MESSAGE, openai_id, read_response_id
-from api.openai.inputs import sent_text
-from api.openai.parameters import read_response_request
 from api.openai.response_events import Streamed
-from api.openai.response_objects import ended, job_headers, response_object
+from api.openai.response_objects import (
+    ended,
+    input_items,
+    job_headers,
+    response_object,
+)
 from api.openai.submitting import admit_waiting, read_asked, replayed_header, submit_asked
-from api.openai.waiting import ResponseStream, attempts_of, ended_job, stream_response
+from api.openai.waiting import (
+    ResponseStream,
+    attempts_of,
+    ended_job,
+    stream_response,
+)
 from api.routes.jobs.submit import ContentType, IdempotencyKey
 from api.state import Database, Shared, State
 from tierline.base.errors import InvalidInput, NotFound, Problem
+from tierline.features import Feature
+from tierline.openai_requests.inputs import sent_messages
+from tierline.openai_requests.parameters import read_response_request
 from tierline.rules.job_events import AttemptFacts
 from tierline.services.features.find_feature import version_of
 from tierline.services.jobs.cancel import cancel
@@ -101,33 +112,34 @@ def delete_response(response_id: str, caller: Submit, connection: Database) -> R
 async def list_input_items(
     request: Request, response_id: str, caller: Read, state: Shared
 ) -> Response:
-    """The one message with the job's input."""
+    """The messages with the job's input."""
     for name in request.query_params:
         if name not in ("after", "limit", "order"):
             raise InvalidInput([Problem("is not supported", f"?{name}")])
     row = await _find(state, caller, response_id)
     asked = await find_request(state.pool, caller.account_id, row["id"])
-    item = openai_id(f"{MESSAGE}in_", row["id"])
     data = []
-    if asked is not None and row["input_removed_at"] is None:
-        schema = await _input_schema(state, row)
-        part = {"type": "input_text", "text": sent_text(asked["input"], schema)}
-        known = {"id": item, "type": "message", "role": "user", "status": "completed"}
-        data = [] if request.query_params.get("after") else [{**known, "content": [part]}]
+    after = request.query_params.get("after")
+    if asked is not None and row["input_removed_at"] is None and not after:
+        data = input_items(row, sent_messages(asked["input"], await _feature(state, row)))
+        if request.query_params.get("order") != "asc":
+            data.reverse()  # OpenAI's default is the newest first
+    none = openai_id(f"{MESSAGE}in_", row["id"])
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (none, none)
     return answer(
-        {"object": "list", "data": data, "first_id": item, "last_id": item, "has_more": False}
+        {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": False}
     )
 
 
-async def _input_schema(state: State, row: JobRow) -> Mapping[str, Any]:
-    """Of the version that the job ran."""
+async def _feature(state: State, row: JobRow) -> Feature:
+    """The version that the job ran."""
     current = await state.submitter.current(row["feature"])
     if current.version == row["feature_version"]:
-        return current.feature.input_schema
+        return current.feature
 
-    def read() -> Mapping[str, Any]:
+    def read() -> Feature:
         stored = state.with_connection(version_of, row["feature"], row["feature_version"])
-        return stored.read().input_schema
+        return stored.read()
 
     return await asyncio.to_thread(read)
 

@@ -8,7 +8,7 @@ from api.access.auth import needs
 from api.access.keys import Caller
 from api.http.bodies import refuse_other_types, strict_json
 from api.openai.formats import check_format
-from api.openai.inputs import job_input, read_text, where_sent
+from api.openai.inputs import job_input, where_sent
 from api.openai.model_names import check_current, read_model_name
 from api.openai.parameters import Asked
 from api.routes.jobs.submit import read_key
@@ -16,6 +16,10 @@ from api.state import State
 from tierline.base.errors import InvalidInput
 from tierline.base.json_text import JSON
 from tierline.features import Feature
+from tierline.openai_requests.formats import check_format
+from tierline.openai_requests.inputs import Said, job_input, read_messages, where_sent
+from tierline.openai_requests.model_names import check_current, read_model_name
+from tierline.openai_requests.parameters import Asked
 from tierline.services.jobs.current_versions import UnknownFeature
 from tierline.services.jobs.new_jobs import Submitted
 from tierline.services.jobs.replays import KeyReused
@@ -75,14 +79,14 @@ async def _write(
     problems = [] if asked.metadata is None else list(metadata_problems(asked.metadata))
     if problems:
         raise InvalidInput(problems)
-    text = read_text(asked.sent, where)
+    said = read_messages(asked.sent, where, asked.instructions)
     submitter = state.submitter
     try:
         current = await submitter.current(name)
         while True:
             try:
                 submission = _submission(
-                    asked, current.feature, text, state.settings.max_json_depth, where, format
+                    asked, current.feature, said, state.settings.max_json_depth, where, format
                 )
                 return await submitter.submit(
                     caller.account_id,
@@ -107,12 +111,14 @@ async def _write(
 
 
 def _submission(
-    asked: Asked, feature: Feature, text: str, max_depth: int, where: str, format: str
+    asked: Asked, feature: Feature, said: Said, max_depth: int, where: str, format: str
 ) -> Submission:
     check_format(asked.format, feature.output_schema, f"/{format}")
+    fitted = job_input(said, feature, where, max_depth)
+    metadata = asked.metadata
     return Submission(
         feature=feature.name,
-        input=job_input(text, feature.input_schema, where, max_depth),
-        metadata=asked.metadata,
+        input=fitted.input,
+        metadata={**(metadata or {}), **fitted.notes} if fitted.notes else metadata,
         user=asked.user,
     )

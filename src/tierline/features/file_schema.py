@@ -12,11 +12,13 @@ from tierline.base.json_text import JSON
 from tierline.features import parse
 from tierline.features.comparison import KINDS
 from tierline.features.model import CALIBRATED, EFFORTS, SERVICE_TIERS, Signal
+from tierline.features.openai_options import TREATMENTS
 from tierline.features.parsing import (
     parse_cases,
     parse_check_kinds,
     parse_checks,
     parse_comparison,
+    parse_openai,
     parse_retention,
     parse_routing,
     parse_steps,
@@ -129,6 +131,11 @@ def _top() -> dict[str, JSON]:
         ),
         "residency": _many(_TEXT, parse.MAX_REGIONS, 1),
         "cases": _many(_case(), parse_cases.MAX_CASES),
+        "openai": _object(
+            (),
+            parse_openai.KEYS,
+            {name: {"enum": list(TREATMENTS), "default": "refuse"} for name in parse_openai.KEYS},
+        ),
         "comparison": _comparison(),
         "shadow": _object(
             ("share",), ("usd_per_day",), {"share": _SHARE, "usd_per_day": {"type": "number"}}

@@ -16,6 +16,7 @@ from tierline.base.json_text import JSON, canonical_json, without_none
 from tierline.base.model_ref import ModelRef
 from tierline.features.cases import Case
 from tierline.features.comparison import Comparison
+from tierline.features.openai_options import OpenaiOptions
 from tierline.features.retention import Retention
 from tierline.features.routing_options import Canary, Complexity, Shadow
 from tierline.features.task import Check, Step, WorkedExample, is_plain_text
@@ -170,6 +171,7 @@ class Feature:
     retention: Retention | None = None  # None: jobs' contents are kept for good
     residency: tuple[str, ...] = ()  # regions in which its models may run; empty: anywhere
     comparison: Comparison | None = None  # how two answers are compared: see compared_by
+    openai: OpenaiOptions = field(default_factory=OpenaiOptions)  # of requests to /openai/v1
 
     @property
     def plain_text(self) -> bool:
@@ -302,6 +304,8 @@ class Feature:
             found["residency"] = list(self.residency)
         if self.comparison is not None:
             found["comparison"] = self.comparison.to_dict()
+        if self.openai != OpenaiOptions():
+            found["openai"] = self.openai.to_dict()
         return found
 
     @classmethod
@@ -332,6 +336,7 @@ class Feature:
             retention=Retention.from_dict(data["retention"]) if "retention" in data else None,
             residency=tuple(data.get("residency", ())),
             comparison=Comparison.from_dict(data["comparison"]) if "comparison" in data else None,
+            openai=OpenaiOptions.from_dict(data["openai"]) if "openai" in data else OpenaiOptions(),
         )
 
     def answers_on(self, tier: Tier) -> int:

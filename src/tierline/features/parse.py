@@ -13,9 +13,11 @@ from tierline.base.json_text import JSON
 from tierline.base.yaml_lines import Document, read_yaml
 from tierline.features.cases import Case
 from tierline.features.model import REFRESH_DAYS, Feature, OnBlocked
+from tierline.features.openai_options import OpenaiOptions
 from tierline.features.parsing.parse_cases import read_cases
 from tierline.features.parsing.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.parsing.parse_comparison import read_comparison
+from tierline.features.parsing.parse_openai import read_openai
 from tierline.features.parsing.parse_retention import read_retention
 from tierline.features.parsing.parse_routing import read_complexity, read_routing, read_shadow
 from tierline.features.parsing.parse_steps import MAX_INSTRUCTIONS
@@ -41,6 +43,7 @@ OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
     *("routing", "pinned", "canary", "status_label", "on_blocked", "retention", "residency"),
     *("cases", "comparison", "shadow", "complexity", "latency_target_ms", "refresh_days"),
+    "openai",
 )
 
 BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
@@ -148,6 +151,11 @@ def _read(
             read_comparison(reading, top["comparison"], output_schema, known_providers)
             if "comparison" in top
             else None
+        ),
+        openai=(
+            read_openai(reading, top["openai"], input_schema)
+            if "openai" in top
+            else OpenaiOptions()
         ),
     )
     if "complexity" in top:

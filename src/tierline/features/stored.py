@@ -17,7 +17,7 @@ FEATURE_KEYS = frozenset(
         *("feature", "description", "instructions", "input", "output", "examples", "checks"),
         *("routing", "on_blocked", "tiers", "pinned", "canary", "latency_target_ms"),
         *("refresh_days", "complexity", "shadow", "confidence", "status_label", "cases"),
-        *("retention", "residency", "comparison"),
+        *("retention", "residency", "comparison", "openai"),
     }
 )
 TIER_KEYS = frozenset(

@@ -156,7 +156,7 @@ def test_a_failed_check_is_an_error_that_the_client_does_not_repeat(
         ({"temperature": 0}, "temperature"),
         ({"n": 2}, "n"),
         ({"max_tokens": 5}, "max_tokens"),
-        ({"messages": [{"role": "system", "content": "Be kind."}]}, "messages[0].role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
         ({"messages": []}, "messages"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
     ],

@@ -155,7 +155,7 @@ def test_a_format_that_contradicts_the_feature_is_refused(
         ({"store": False}, "store"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
         ({"max_output_tokens": 20}, "max_output_tokens"),
-        ({"input": [{"role": "system", "content": "x"}]}, "input[0].role"),
+        ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role"),
         (
             {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
             "input[0].content[0].type",

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel
 
-from api.openai.formats import check_format, first_difference
 from tierline.base.errors import InvalidInput
+from tierline.openai_requests.formats import check_format, first_difference
 
 OUTPUT = {
     "type": "object",

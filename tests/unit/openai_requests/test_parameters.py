@@ -6,13 +6,13 @@ import pytest
 from openai.types.chat import completion_create_params as chat
 from openai.types.responses import response_create_params as responses
 
-from api.openai.parameters import (
+from tierline.base.errors import InvalidInput
+from tierline.openai_requests.parameters import (
     KEPT_BY_CHAT,
     KEPT_BY_RESPONSES,
     read_chat_request,
     read_response_request,
 )
-from tierline.base.errors import InvalidInput
 
 RESPONSE = {"model": "echo", "input": "x"}
 CHAT: dict[str, Any] = {"model": "echo", "messages": [{"role": "user", "content": "x"}]}

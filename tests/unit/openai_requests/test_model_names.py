@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.openai.model_names import check_current, read_model_name
 from tierline.base.errors import InvalidInput, NotFound
+from tierline.openai_requests.model_names import check_current, read_model_name
 
 
 def test_a_model_is_a_feature_or_a_version_of_one() -> None:

@@ -48,7 +48,6 @@ _RESPONSES: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "conversation": ((), _NO_CONVERSATION),
     "image": ((), "is not supported: a feature's input is text"),
     "include": (([],), "is not supported: there is nothing to include; leave it out"),
-    "instructions": ((), _FEATURE_DECIDES),
     "max_output_tokens": ((), _FEATURE_DECIDES),
     "max_tool_calls": ((), _NO_TOOLS),
     "previous_response_id": ((), _NO_CONVERSATION),
@@ -77,7 +76,7 @@ _CHAT: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "web_search_options": ((), _NO_TOOLS),
 }
 _KEPT = ("model", "metadata", "stream", "stream_options", "user", "safety_identifier")
-KEPT_BY_RESPONSES = (*_KEPT, "input", "background", "text")
+KEPT_BY_RESPONSES = (*_KEPT, "input", "instructions", "background", "text")
 KEPT_BY_CHAT = (*_KEPT, "messages", "response_format")
 
 
@@ -87,6 +86,7 @@ class Asked:
 
     model: str
     sent: JSON  # `input` or `messages`
+    instructions: str | None  # besides those in messages
     format: Mapping[str, JSON] | None  # of the text; None: any
     metadata: Mapping[str, JSON] | None
     user: str | None
@@ -153,6 +153,8 @@ def _kept_problems(sent: Mapping[str, Any]) -> Iterable[Problem]:
     for name in ("stream", "background"):
         if not isinstance(sent.get(name, False), bool):
             yield Problem("must be true or false", f"/{name}")
+    if not isinstance(sent.get("instructions", ""), str):
+        yield Problem("must be a text", "/instructions")
     if "metadata" in sent:
         yield from _metadata_problems(sent["metadata"])
     names = {"user", "safety_identifier"} & sent.keys()
@@ -207,6 +209,7 @@ def _asked(sent: Mapping[str, Any], content: JSON, format: JSON) -> Asked:
     return Asked(
         model=sent["model"],
         sent=content,
+        instructions=sent.get("instructions"),
         format=format,
         metadata=sent.get("metadata"),
         user=sent.get("safety_identifier") or sent.get("user"),
