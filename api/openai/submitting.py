@@ -7,10 +7,6 @@ from fastapi import Request
 from api.access.auth import needs
 from api.access.keys import Caller
 from api.http.bodies import refuse_other_types, strict_json
-from api.openai.formats import check_format
-from api.openai.inputs import job_input, where_sent
-from api.openai.model_names import check_current, read_model_name
-from api.openai.parameters import Asked
 from api.routes.jobs.submit import read_key
 from api.state import State
 from tierline.base.errors import InvalidInput

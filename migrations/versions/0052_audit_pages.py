@@ -7,7 +7,7 @@ Revises: 0048
 from migrations.online import create_indexes
 
 revision = "0052"
-down_revision = "0048"
+down_revision = "0051"
 branch_labels = None
 depends_on = None
 
