@@ -96,13 +96,13 @@ def ask_for_filter(
         return 0
     wanted = replace(filters, status=Status.COMPLETED.value, drafts=False)
     found: list[UUID] = []
-    before: int | None = None
+    before: job_pages.Before | None = None
     for _ in range(MOST_EXAMINED // PAGE):
         rows = job_pages.list_jobs(connection, account_id, wanted, before, PAGE)
         found += [row["id"] for row in rows if row["output_removed_at"] is None]
         if len(rows) < PAGE or len(found) >= count:
             break
-        before = rows[-1]["seq"]
+        before = job_pages.Before(rows[-1]["seq"], rows[-1]["id"])
     return ask_people(connection, found[:count], "filter", second_share)
 
 
