@@ -12,10 +12,7 @@ from fastapi_swagger import patch_fastapi
 
 from api.access.keys import Keys
 from api.access.rates import Rates
-from api.console import static_files
-from api.console.routes import audit as console_audit
-from api.console.routes import jobs as console_jobs
-from api.console.routes import keys, overview, providers, sign_in, unknown, webhooks
+from api.console.routes import ROUTES as CONSOLE_ROUTES
 from api.document.openapi import document
 from api.health.metrics import Metrics
 from api.health.readiness import Health
@@ -83,11 +80,6 @@ ROUTES = (
 )
 OPENAI_ROUTERS = (model_routes.router, response_routes.hot, response_routes.router, chat_routes.hot)
 """The routes in the form of OpenAI's API, which the OpenAPI document leaves to docs/openai.md."""
-CONSOLE_ROUTES = (
-    *(static_files, sign_in, overview, console_jobs, providers, webhooks, keys, console_audit),
-    unknown,
-)
-"""The console: pages for people, which the OpenAPI document does not list. `unknown` is last."""
 NAME = "api"
 
 DESCRIPTION = """\

@@ -18,6 +18,7 @@ class Link(NamedTuple):
 _PAGES: tuple[tuple[str, str, Scope], ...] = (
     ("", "Overview", "read"),
     ("/jobs", "Jobs", "read"),
+    ("/review", "Review", "read"),
     ("/providers", "Providers", "read"),
     ("/webhooks", "Webhooks", "read"),
     ("/keys", "Keys", "admin"),

@@ -40,6 +40,7 @@ ACCOUNT_CHANGED = "account.changed"
 KEY_CREATED = "key.created"
 KEY_ROTATED = "key.rotated"
 KEY_REVOKED = "key.revoked"
+LABELLED = "job.labelled"
 MOST_ENTRIES = 50
 
 
