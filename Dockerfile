@@ -23,6 +23,8 @@ COPY src/ src/
 COPY api/ api/
 COPY workers/ workers/
 COPY migrations/ migrations/
+# `tierline features init` uses them; the package includes them.
+COPY examples/features/ examples/features/
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable ./client --editable .
 
 USER tierline

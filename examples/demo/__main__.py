@@ -313,8 +313,8 @@ def _say_where(console: Console, product: Product) -> None:
     where = product.addresses
     console.print(f"API     {where['api']}", markup=False)
     console.print(
-        f"Flower  {where['flower']} (user {where['flower_user']}, "
-        f"password {where['flower_password']})",
+        f"Flower  {where['flower']}  (user {where['flower_user']})\n"
+        f"        password {where['flower_password']}",
         markup=False,
     )
 
@@ -327,8 +327,8 @@ def _say_where_next(console: Console, product: Product) -> None:
         "\nIt stops now; the jobs are kept. To open the same jobs again:\n"
         f"  ./tierline up --home {home} --port {api} --flower-port {flower}\n"
         f"Console  {where['api']}/console  (sign in with the key in {home}/run/api_key)\n"
-        f"Flower   {where['flower']}  (user {where['flower_user']}, "
-        f"password {where['flower_password']})\n"
+        f"Flower   {where['flower']}  (user {where['flower_user']})\n"
+        f"         password {where['flower_password']}\n"
         f"Beside it: ./tierline jobs list --home {home}    ./tierline queues --home {home}\n"
         "Next, a feature of your own, with './tierline up' in another terminal:\n"
         "  ./tierline features init order-number",

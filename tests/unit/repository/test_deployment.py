@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,14 @@ def test_a_container_has_no_capability_and_cannot_write_its_files(name: str) -> 
 
 def test_our_image_runs_as_no_root() -> None:
     assert re.search(r"^USER tierline$", DOCKERFILE, re.MULTILINE)
+
+
+def test_our_image_has_the_files_that_building_the_package_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    lines = re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE)
+    copied = {source.rstrip("/") for line in lines for source in line.split()}
+    assert set(needed) <= copied
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
