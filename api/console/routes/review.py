@@ -9,11 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.access.auth import needs
 from api.access.keys import Caller
 from api.access.shown import job_for
 from api.console.pages import ConsoleRoute, page, see_other
-from api.console.session import CONSOLE, Posted, Reader, Submitter
+from api.console.session import CONSOLE, Administrator, Posted, Reader, Submitter
 from api.console.views import schema_form
 from api.console.views.job_filters import MOST_NAME, read_filters
 from api.console.views.review import parts_of
@@ -110,10 +109,8 @@ async def next_answer(request: Request, caller: Submitter, form: Posted, state: 
 
 
 @router.post("/draw")
-async def draw(request: Request, caller: Submitter, form: Posted, state: Shared) -> Response:
+async def draw(request: Request, caller: Administrator, form: Posted, state: Shared) -> Response:
     """Draw answers at random for people to label."""
-    if not caller.may("admin"):
-        raise needs(caller, "admin")
     feature = _feature(form)
     count, second_share = _count(form), _second_share(form)
 
