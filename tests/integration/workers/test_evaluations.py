@@ -56,6 +56,6 @@ def test_it_goes_on_by_itself_and_a_killed_worker_of_maintenance_loses_nothing(
                 )
         found = evaluation_of(db, "tickets", id)
     assert found.status == "completed"
-    assert found.found["examples"] == found.planned
+    assert found.result["examples"] == found.planned
     answered = [(call.model, call.last_message) for call in models.calls]
     assert len(answered) == len(set(answered)) == 2 * found.planned

@@ -55,9 +55,9 @@ def test_however_many_drive_it_no_example_is_asked_twice_and_few_are_out(
     assert not failed
     assert db.execute("SELECT count(*) FROM jobs").fetchone() == (AT_ONCE,)
     found = to_its_end(db, made)
-    assert found.found["examples"] == made.planned
+    assert found.result["examples"] == made.planned
     assert db.execute("SELECT count(*) FROM jobs").fetchone() == (2 * made.planned,)
-    labels = {one["value"]: one for one in found.found["slices"] if one["by"] == "label"}
+    labels = {one["value"]: one for one in found.result["slices"] if one["by"] == "label"}
     assert labels["billing"]["quality"] == {"slm": 1.0, "frontier": 1.0}
     assert labels["login"]["quality"] == {"slm": 0.0, "frontier": 0.0}
 
@@ -102,8 +102,8 @@ def test_what_was_removed_is_not_asked_and_what_was_asked_of_it_is_removed(
     end_all(db)
     remove_content(db, account(db), asked[1][0])  # once they have ended
     found = to_its_end(db, made)
-    assert found.found["examples"] == made.planned - 3
-    assert found.found["labelled_by_model"] == made.planned - 3
+    assert found.result["examples"] == made.planned - 3
+    assert found.result["labelled_by_model"] == made.planned - 3
     for source in (asked[0][0], asked[1][0]):
         left = db.execute(
             "SELECT r.input, (SELECT count(*) FROM answers w WHERE w.job_id = j.id)"

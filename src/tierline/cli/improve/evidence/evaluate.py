@@ -51,7 +51,7 @@ app = command_group(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ResultOptions:
     """What to do with a result."""
 
     as_json: bool = False
@@ -116,14 +116,14 @@ def run(
     if follow_ is not None:
         replaced("eval --follow", f"tierline eval follow {feature} {follow_}")
         return follow(feature, follow_, fail_under, junit, png, timeout, home, as_json)
-    result = _wanted(as_json, fail_under, junit, png)
-    wanted = {
+    result = _result_options(as_json, fail_under, junit, png)
+    options = {
         "dataset": dataset,
         "tiers": None if tiers is None else [name.strip() for name in tiers.split(",")],
         "limit": limit,
         "max_usd": None if max_usd is None else str(above_zero("--max-usd", max_usd)),
     }
-    given = {name: value for name, value in wanted.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     with connect(home) as api:
         place = _place(feature)
         _result(api, _follow(api, place, api.post(place, json=given), timeout), result)
@@ -142,7 +142,7 @@ def show(
     """Show an earlier evaluation."""
     from tierline.cli.shared.client import connect
 
-    result = _wanted(as_json, fail_under, junit, png)
+    result = _result_options(as_json, fail_under, junit, png)
     with connect(home) as api:
         _result(api, api.get(f"{_place(feature)}/{id}"), result)
 
@@ -161,7 +161,7 @@ def follow(
     """Wait for a running evaluation, and show its result."""
     from tierline.cli.shared.client import connect
 
-    result = _wanted(as_json, fail_under, junit, png)
+    result = _result_options(as_json, fail_under, junit, png)
     with connect(home) as api:
         place = _place(feature)
         _result(api, _follow(api, place, api.get(f"{place}/{id}"), timeout), result)
@@ -194,18 +194,18 @@ def _place(feature: str) -> str:
     return f"/v1/features/{feature}/evaluations"
 
 
-def _wanted(
+def _result_options(
     as_json: bool, fail_under: float | None, junit: Path | None, png: Path | None
-) -> Wanted:
+) -> ResultOptions:
     """Raises UsageError for a ratio outside its range."""
     from tierline.cli.improve.evidence.calibrate import within
 
     if fail_under is not None:
         within("--fail-under", fail_under, 0.01, 1.0)
-    return Wanted(as_json, fail_under, junit, png)
+    return ResultOptions(as_json, fail_under, junit, png)
 
 
-def _result(api: "Client", made: JSON, wanted: Wanted) -> None:
+def _result(api: "Client", made: JSON, options: ResultOptions) -> None:
     """Show a completed evaluation. Raises TierlineError if it has no result, and Exit if a ratio is
     too low.
     """
@@ -215,26 +215,26 @@ def _result(api: "Client", made: JSON, wanted: Wanted) -> None:
     place = _place(made["feature"])
     differing = {
         one["tier"]: api.get(f"{place}/{made['id']}/differing", {"tier": one["tier"]})["data"]
-        for one in made["found"]["compared"]
+        for one in made["result"]["compared"]
     }
-    if wanted.junit is not None:
+    if options.junit is not None:
         from tierline.cli.improve.evidence.evaluation_junit import write_junit
 
-        write_junit(wanted.junit, made, wanted.fail_under)
-    if wanted.png is not None:
+        write_junit(options.junit, made, options.fail_under)
+    if options.png is not None:
         from tierline.cli.improve.evidence.evaluation_plot import save_png
 
-        save_png(made, wanted.png)
-    if wanted.as_json:
+        save_png(made, options.png)
+    if options.as_json:
         print_json(made | {"differing": differing})
     else:
         from tierline.cli.improve.evidence.evaluation_view import print_evaluation
 
         print_evaluation(made, {tier: rows[:SHOWN] for tier, rows in differing.items()})
-    if wanted.fail_under is not None:
+    if options.fail_under is not None:
         from tierline.evaluation.summary import low_of
 
-        if any(low_of(one) < wanted.fail_under for one in made["found"]["compared"]):
+        if any(low_of(one) < options.fail_under for one in made["result"]["compared"]):
             raise typer.Exit(NOT_REACHED)
 
 
@@ -278,9 +278,9 @@ def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> J
                     )
                     warned = True
                 time.sleep(min(LONGEST_POLL_S, max(POLL_S, PAUSE_SHARE * took_s)))
-                asked = time.monotonic()
+                polled_at = time.monotonic()
                 made = api.get(f"{place}/{id}")
-                took_s = time.monotonic() - asked
+                took_s = time.monotonic() - polled_at
     except KeyboardInterrupt:
         note(f"evaluation {id} continues: {again}")
         raise
@@ -288,7 +288,7 @@ def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> J
 
 
 def _refuse_unfinished(made: JSON) -> None:
-    if made["found"] is not None:
+    if made["result"] is not None:
         return
     id, feature, so_far = made["id"], made["feature"], made["progress"]
     if so_far is None:
@@ -299,11 +299,11 @@ def _refuse_unfinished(made: JSON) -> None:
     )
 
 
-def _list(found: JSON, *, as_json: bool) -> None:
+def _list(evaluations: JSON, *, as_json: bool) -> None:
     from tierline.cli.shared.output import Col, print_json, print_table, when
 
     if as_json:
-        print_json(found)
+        print_json(evaluations)
         return
     print_table(
         [
@@ -318,10 +318,10 @@ def _list(found: JSON, *, as_json: bool) -> None:
                 one["status"] + (f", stale: {one['stale']}" if one["stale"] else ""),
                 "; ".join(
                     f"{each['tier']}: {each['verdict']}"
-                    for each in (one["found"] or {}).get("compared", [])
+                    for each in (one["result"] or {}).get("compared", [])
                 ),
             )
-            for one in found["data"]
+            for one in evaluations["data"]
         ],
         empty="no evaluation yet",
     )

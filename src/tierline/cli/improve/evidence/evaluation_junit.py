@@ -17,14 +17,14 @@ def write_junit(path: Path, made: JSON, fail_under: float | None) -> None:
     feature = made["feature"]
     suite = ElementTree.Element("testsuite", name=f"tierline eval {feature}")
     failures = 0
-    for one in made["found"]["compared"]:
+    for one in made["result"]["compared"]:
         case = ElementTree.SubElement(suite, "testcase", classname=feature, name=one["tier"])
         good = one["verdict"] in GOOD if fail_under is None else low_of(one) >= fail_under
         if not good:
             failures += 1
             failure = ElementTree.SubElement(case, "failure", message=one["reason"])
             failure.text = f"{one['verdict']}: {one['reason']}"
-    suite.set("tests", str(len(made["found"]["compared"])))
+    suite.set("tests", str(len(made["result"]["compared"])))
     suite.set("failures", str(failures))
     try:
         path.write_bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))

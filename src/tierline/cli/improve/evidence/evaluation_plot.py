@@ -9,16 +9,16 @@ from tierline.evaluation.recommendation import DEFAULT, SHIP
 
 def save_png(made: JSON, path: Path) -> None:
     """Raises UsageError if the file cannot be written, TierlineError without the extra."""
-    found = made["found"]
-    figure = new_figure(9, 1.6 + 0.5 * len(found["tiers"]))
+    result = made["result"]
+    figure = new_figure(9, 1.6 + 0.5 * len(result["tiers"]))
     left, right = figure.subplots(1, 2)
-    names = [one["tier"] for one in found["tiers"]]
-    for place, one in enumerate(found["tiers"]):
+    names = [one["tier"] for one in result["tiers"]]
+    for place, one in enumerate(result["tiers"]):
         low, high = one["interval"]
         left.plot([low, high], [place, place], color="tab:blue", linewidth=2.5)
         left.plot(one["quality"], place, "o", color="tab:blue", markersize=7)
     left.set_xlabel("share of right answers, with its 95% interval")
-    for one in found["compared"]:
+    for one in result["compared"]:
         if one["interval"] is None:
             continue
         place = names.index(one["tier"])
@@ -51,7 +51,7 @@ def save_png(made: JSON, path: Path) -> None:
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.grid(axis="x", alpha=0.3)
     figure.suptitle(
-        f"{made['feature']}: {found['examples']:,} test examples of dataset {made['dataset']}",
+        f"{made['feature']}: {result['examples']:,} test examples of dataset {made['dataset']}",
         fontsize=10,
     )
     write_png(figure, path)

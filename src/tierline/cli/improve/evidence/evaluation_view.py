@@ -13,10 +13,10 @@ def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> Non
     """Print the evaluation. `differing`: for each tier, the examples to show where it differs from
     the last tier.
     """
-    found = made["found"]
-    last = found["tiers"][-1]["tier"]
+    result = made["result"]
+    last = result["tiers"][-1]["tier"]
     line(
-        f"evaluation {made['id']} of {made['feature']}: {found['examples']:,} test examples of "
+        f"evaluation {made['id']} of {made['feature']}: {result['examples']:,} test examples of "
         f"dataset {made['dataset']}"
     )
     for where, count in made["left_out"].items():
@@ -25,11 +25,11 @@ def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> Non
                 f"{count:,} more were left out: a tier has already seen them "
                 f"{where.replace('_', ' ')}"
             )
-    judge = found.get("judge")
+    judge = result.get("judge")
     if judge:
         unread = f"; {judge['unread']} of its verdicts were unreadable" if judge["unread"] else ""
         line(f"{judge['model']} judged {judge['judged']:,} answers{unread}")
-    own = found.get("labelled_by_model", 0)
+    own = result.get("labelled_by_model", 0)
     if own:
         line(f"{own:,} labels are the last tier's own answers, so it is always right on them")
     if made["stale"]:
@@ -52,22 +52,22 @@ def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> Non
                 *(seconds(one["latency_p50_s"]), seconds(one["latency_p95_s"])),
                 ", ".join(one["models"]),
             )
-            for one in found["tiers"]
+            for one in result["tiers"]
         ],
         empty="",
     )
-    for one in found["compared"]:
+    for one in result["compared"]:
         line()
         _print_compared(one, last, differing.get(one["tier"], ()))
-    names = [one["tier"] for one in found["tiers"]]
-    if found["fields"]:
+    names = [one["tier"] for one in result["tiers"]]
+    if result["fields"]:
         line()
-        _print_qualities("FIELD", [(one["field"], one) for one in found["fields"]], names)
+        _print_qualities("FIELD", [(one["field"], one) for one in result["fields"]], names)
     line()
-    shown = found["slices"][:SLICES]
+    shown = result["slices"][:SLICES]
     _print_qualities("SLICE", [(f"{one['by']} {one['value']}", one) for one in shown], names)
-    if len(found["slices"]) > SLICES:
-        line(f"and {len(found['slices']) - SLICES:,} more slices, in --json")
+    if len(result["slices"]) > SLICES:
+        line(f"and {len(result['slices']) - SLICES:,} more slices, in --json")
 
 
 def _print_compared(one: JSON, last: str, rows: Sequence[JSON]) -> None:
@@ -97,18 +97,18 @@ def _plans(one: JSON) -> list[str]:
     """How many further examples would decide what is open. Evaluations of before 0.3.0 lack the
     number for `default`.
     """
-    found = []
+    result = []
     if one["more_examples"] is not None:
-        found.append(f"About {one['more_examples']:,} more examples would decide 'ship'.")
+        result.append(f"About {one['more_examples']:,} more examples would decide 'ship'.")
     if one.get("more_examples_for_default") is not None:
-        found.append(
+        result.append(
             f"About {one['more_examples_for_default']:,} more examples would decide 'default'."
         )
-    found += [
+    result += [
         f"Too close to call for '{rung}': no realistic number of examples decides it."
         for rung in one.get("too_close", ())
     ]
-    return found
+    return result
 
 
 def _print_qualities(title: str, rows: Sequence[tuple[str, JSON]], names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tierline.features import Feature
 
 WORST = 5  # slices
-Found = tuple[str, str]
+Finding = tuple[str, str]
 """What was checked, and the result."""
 
 
@@ -25,12 +25,12 @@ def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json:
     parsed = Feature.from_dict(shown["document"])
     made = _evaluation(api, feature, evaluation)
     rows = [row for row in rows_of(api, feature, made["dataset"]) if row["input"] is not None]
-    known = list(api.get(f"/v1/features/{feature}/datasets/{made['dataset']}")["by_label"])
-    found: list[Found] = [
-        *_labels(rows, known),
-        *_coverage(rows, known),
+    labels = list(api.get(f"/v1/features/{feature}/datasets/{made['dataset']}")["by_label"])
+    findings: list[Finding] = [
+        *_labels(rows, labels),
+        *_coverage(rows, labels),
         *_slices(made),
-        *_more_data(rows, known),
+        *_more_data(rows, labels),
         *_prompts(parsed),
     ]
     if as_json:
@@ -38,13 +38,13 @@ def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json:
             {
                 "feature": feature,
                 "evaluation": made["id"],
-                "look_at": [{"at": what, "found": told} for what, told in found],
+                "look_at": [{"at": what, "found": finding} for what, finding in findings],
             }
         )
         return
     line(f"What to check in {feature}, by evaluation {made['id']}, in this order:")
-    for number, (what, told) in enumerate(found, 1):
-        line(f"{number}. {what}: {told}")
+    for number, (what, finding) in enumerate(findings, 1):
+        line(f"{number}. {what}: {finding}")
     line()
     line(f"See the rows with: tierline dataset review {feature} --version {made['dataset']}")
 
@@ -52,56 +52,56 @@ def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json:
 def _evaluation(api: "Client", feature: str, id: int | None) -> JSON:
     if id is not None:
         made = api.get(f"/v1/features/{feature}/evaluations/{id}")
-        if made["found"] is None:
+        if made["result"] is None:
             raise TierlineError(f"evaluation {id} of {feature} is {made['status']}")
         return made
     for one in api.get(f"/v1/features/{feature}/evaluations")["data"]:
-        if one["found"] is not None:
+        if one["result"] is not None:
             return one
     raise TierlineError(f"{feature} has no evaluation yet: tierline eval {feature}")
 
 
-def _labels(rows: list[JSON], known: list[str]) -> list[Found]:
+def _labels(rows: list[JSON], labels: list[str]) -> list[Finding]:
     """Noise: rows that contradict each other, or that look wrong."""
     from tierline.cli.improve.training.dataset import doubts_of
     from tierline.datasets.doubts import counted
 
-    counts = counted(doubts_of(rows, known, embeddings=bool(known)))
+    counts = counted(doubts_of(rows, labels, embeddings=bool(labels)))
     parts = [
         f"{counts.get('contradiction', 0):,} groups of equal or similar inputs have different "
         "labels"
     ]
-    if known:
+    if labels:
         parts.append(f"{counts.get('label_error', 0):,} labels look wrong")
     return [("label noise", f"of {len(rows):,} rows " + ", ".join(parts))]
 
 
-def _coverage(rows: list[JSON], known: list[str]) -> list[Found]:
+def _coverage(rows: list[JSON], labels: list[str]) -> list[Finding]:
     """Edge cases: labels, and kinds of input, with too few examples."""
     from tierline.cli.improve.training.dataset import label_of
     from tierline.datasets.doubts import FEWEST_A_LABEL, rare_labels
 
-    if known:
-        rare = rare_labels([label_of(row["expected"]) for row in rows], known)
-        told = "; ".join(one.message.split(";")[0] for one in rare[:WORST])
+    if labels:
+        rare = rare_labels([label_of(row["expected"]) for row in rows], labels)
+        examples = "; ".join(one.message.split(";")[0] for one in rare[:WORST])
         return [
             (
                 "coverage of edge cases",
-                f"{len(rare):,} of {len(known):,} labels have fewer than {FEWEST_A_LABEL} rows"
-                + (f" ({told})" if rare else ""),
+                f"{len(rare):,} of {len(labels):,} labels have fewer than {FEWEST_A_LABEL} rows"
+                + (f" ({examples})" if rare else ""),
             )
         ]
     alone = len(rows) - sum(row["alike"] != row["number"] for row in rows)
     return [("coverage of edge cases", f"{alone:,} of {len(rows):,} rows are unlike all others")]
 
 
-def _slices(made: JSON) -> list[Found]:
+def _slices(made: JSON) -> list[Finding]:
     """The slices where the first tier is worst compared with the last."""
     first, last = made["tiers"][0], made["tiers"][-1]
     worst = [
         f"{one['by']} {one['value']} ({one['quality'][first]:.0%} against "
         f"{one['quality'][last]:.0%} of {one['examples']})"
-        for one in made["found"]["slices"]
+        for one in made["result"]["slices"]
         if one["quality"][first] < one["quality"][last]
     ]
     if not worst:
@@ -109,10 +109,10 @@ def _slices(made: JSON) -> list[Found]:
     return [("slices where it fails", "; ".join(worst[:WORST]))]
 
 
-def _more_data(rows: list[JSON], known: list[str]) -> list[Found]:
+def _more_data(rows: list[JSON], labels: list[str]) -> list[Finding]:
     """The learning curve of a classifier on embeddings; only for a closed set of labels."""
     what = "the learning curve"
-    if not known:
+    if not labels:
         return [(what, "unknown: the output is not a closed set of labels")]
     curve = _curve(rows)
     if curve is None:
@@ -155,7 +155,7 @@ def _curve(rows: list[JSON]) -> "Curve | None":
     )
 
 
-def _prompts(feature: "Feature") -> list[Found]:
+def _prompts(feature: "Feature") -> list[Finding]:
     """How the prompts of the first and the last tier differ."""
     from tierline.features.prompts import examples_of, instructions_of
 

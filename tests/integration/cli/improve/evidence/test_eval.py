@@ -36,17 +36,17 @@ def built(tierline: Tierline, amounts: Path, models: ModelServer) -> None:
 
 def test_a_tier_that_answers_alike_is_compared_with_its_cost(tierline: Tierline) -> None:
     made = json.loads(tierline("eval", "amounts", "--json").out)
-    found = made["found"]
-    small, large = found["tiers"]
-    assert found["examples"] == small["right"] == large["right"] >= 20
+    result = made["result"]
+    small, large = result["tiers"]
+    assert result["examples"] == small["right"] == large["right"] >= 20
     assert small["cost_usd"] != large["cost_usd"]
     assert small["latency_p50_s"] is not None
     assert (small["models"], large["models"]) == (["small-2026"], ["large-2026"])
-    (compared,) = found["compared"]
+    (compared,) = result["compared"]
     assert (compared["ratio"], compared["verdict"]) == (1.0, "open")  # so few show so little
     assert compared["more_examples"] > 0
-    assert [one["field"] for one in found["fields"]] == ["amount"]
-    assert {one["by"] for one in found["slices"]} == {"length"}
+    assert [one["field"] for one in result["fields"]] == ["amount"]
+    assert {one["by"] for one in result["slices"]} == {"length"}
     shown = tierline("eval", "amounts", "--limit", 10)
     assert "10 test examples" in shown.out
     assert "more examples would decide 'ship'" in shown.out
@@ -78,7 +78,7 @@ def test_what_was_found_is_kept_and_says_when_it_is_stale(
 ) -> None:
     made = json.loads(tierline("eval", "amounts", "--json").out)
     again = json.loads(tierline("eval", "show", "amounts", made["id"], "--json").out)
-    assert (again["found"], again["stale"]) == (made["found"], None)
+    assert (again["result"], again["stale"]) == (made["result"], None)
     file = tmp_path / "changed.yaml"
     file.write_text(
         AMOUNT.replace("models: [openai:small]", "temperature: 0.5\n    models: [openai:small]")
@@ -199,8 +199,8 @@ def judging(body: Any) -> str:
         if body["model"] == "large":
             return f"The price is {number}"
         return f"That is {number + (number % 3 == 0)}, all in all"
-    found = json.loads(asked[asked.index("{") : asked.rindex("}") + 1])
-    first, second = (re.findall(r"[0-9]+", found[key]) for key in ("a", "b"))
+    answers = json.loads(asked[asked.index("{") : asked.rindex("}") + 1])
+    first, second = (re.findall(r"[0-9]+", answers[key]) for key in ("a", "b"))
     return json.dumps({"same": first == second or first == ["112"]})
 
 
@@ -222,8 +222,8 @@ def test_free_text_is_judged_in_both_orders_by_who_is_not_told_whose_it_is(
     assert (bounded.code, "has no price, so no budget" in bounded.err) == (1, True)
     made = json.loads(tierline("eval", "priced", "--json").out)
     assert made["status"] == "completed"
-    found = made["found"]
-    small, large = found["tiers"]
+    result = made["result"]
+    small, large = result["tiers"]
     answered = {
         int(re.findall(r"[0-9]+", one.last_message)[0])
         for one in models.calls
@@ -231,7 +231,7 @@ def test_free_text_is_judged_in_both_orders_by_who_is_not_told_whose_it_is(
     }
     assert large["quality"] == 1.0  # it says what is expected, and nobody is asked
     assert small["right"] == sum(number % 3 != 0 for number in answered)
-    assert found["judge"] == {"model": "openai:judge", "judged": len(answered), "unread": 0}
+    assert result["judge"] == {"model": "openai:judge", "judged": len(answered), "unread": 0}
     judge = [one for one in models.calls if one.body["model"] == "judge"]
     fooled = 111 in answered
     assert (
