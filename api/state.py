@@ -20,6 +20,7 @@ from api.streams import OpenStreams
 from tierline.base.settings import Settings
 from tierline.services.jobs.submit import Submitter
 from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier
+from tierline.services.reports.installation import QueueDepths
 from tierline.services.reports.last_hour import LastHour
 
 Result = TypeVar("Result")
@@ -45,6 +46,7 @@ class State:
     health: Health
     metrics: Metrics
     last_hour: LastHour = field(default_factory=LastHour)
+    queues: QueueDepths = field(default_factory=QueueDepths)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def with_connection(

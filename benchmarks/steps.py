@@ -4,9 +4,11 @@ What is measured is what the database does: there is no broker, no worker and no
 """
 
 import contextlib
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -28,6 +30,7 @@ from tierline.storage.jobs.finishes import Ended, Settlement, Standing
 CHOOSE, CLAIM, FINISH = "choose", "claim", "finish"
 STEPS = (CHOOSE, CLAIM, FINISH)
 QUEUES = [lane(0, backfill=False), lane(0, backfill=True)]
+SEARCH_S = 1.0
 POOL = QUEUES[0]  # the dispatcher's pool of these two lanes
 TEXT = "hello " * 41  # an input of 258 bytes of JSON
 ANSWER = {"text": "hello"}
@@ -119,13 +122,26 @@ class Steps:
         yield
         self.seconds[step].append(time.perf_counter() - began_s)
 
+    def search_until(self, stopped: threading.Event, pool: ConnectionPool[Any]) -> None:
+        """What a dispatcher does in a thread beside its choices."""
+        while not stopped.wait(SEARCH_S):
+            self._dispatch.search(pool)
+
 
 @contextlib.contextmanager
 def steps(database_url: str, version: int) -> Iterator[Steps]:
     """On connections of their own, as the product's processes have them."""
+    stopped = threading.Event()
     with (
         worker_pool(database_url, "benchmark", 2, by_index=True) as pool,
         dispatcher_pool(database_url, "benchmark", 2) as choosing,
         choosing.connection() as leading,
+        ThreadPoolExecutor(1) as beside,
     ):
-        yield Steps(pool, leading, version)
+        taken = Steps(pool, leading, version)
+        searching = beside.submit(taken.search_until, stopped, choosing)
+        try:
+            yield taken
+        finally:
+            stopped.set()
+        searching.result()

@@ -44,6 +44,7 @@ cost more than the jobs."""
 FULL_GATHER_S = 0.025
 """The same while more jobs wait than there is room for. The hints beyond the idle threads keep the
 workers busy meanwhile."""
+SEARCH_S = 1.0  # between two tries to find jobs that no look has shown
 TRY_LEAD_S = 0.5  # between two tries to take over from another dispatcher
 BROKER_WAIT_S = 1.0  # before publishing is tried again after the broker was away
 EVALUATIONS_S = 0.1  # the least time between two checks for due evaluations
@@ -56,7 +57,7 @@ class Dispatcher:
     def __init__(self, config: Settings, app: Celery) -> None:
         self._settings = config
         self._app = app
-        self._pool = dispatcher_pool(config.database, "dispatcher", 3)
+        self._pool = dispatcher_pool(config.database, "dispatcher", 4)
         self._dispatch = Dispatch(
             config.hints_out, config.max_jobs_in_progress, config.rate_limits, config.hold_s
         )
@@ -73,15 +74,20 @@ class Dispatcher:
     def run(self) -> str | None:
         """Run until told to stop. Returns the failure that ended it, or None."""
         self._pool.open()
-        watcher = threading.Thread(target=self._watch, name="watcher")
-        watcher.start()
+        beside = [
+            threading.Thread(target=self._watch, name="watcher"),
+            threading.Thread(target=self._search, name="search"),
+        ]
+        for thread in beside:
+            thread.start()
         try:
             self._choose_until_stopped()
         except Exception as error:
             self._fail("choosing", error)
         finally:
             self._stop.set()
-            watcher.join(timeout=20.0)
+            for thread in beside:
+                thread.join(timeout=20.0)
             self._give_up_lead()
             self._pool.close()
         return self._failure
@@ -92,6 +98,16 @@ class Dispatcher:
                 watcher.run()
         except Exception as error:
             self._fail("watching", error)
+
+    def _search(self) -> None:
+        try:
+            while not self._stop.wait(SEARCH_S):
+                try:
+                    self._dispatch.search(self._pool)
+                except PASSING as error:
+                    log.warning("search_failed", error=type(error).__name__)
+        except Exception as error:
+            self._fail("searching", error)
 
     def _fail(self, doing: str, error: Exception) -> None:
         """End the process: with one thread alone, jobs would wait, and the reason would be

@@ -144,7 +144,7 @@ class Watcher:
             self._leases.interrupted()
             raise
         lost = self._leases.look(time.monotonic(), running, by_token)
-        if lost and recover_lost(self._pool, lost):
+        if lost and recover_lost(self._pool, {token: running[token] for token in lost}):
             self._chooser.choose_again()
 
     def _take_back(self, by_token: Mapping[UUID, tuple[UUID, int]]) -> None:

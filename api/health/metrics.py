@@ -21,7 +21,7 @@ from psycopg import Connection
 
 from api.health.readiness import Health
 from tierline.rules.verdicts import Verdict
-from tierline.services.reports.installation import numbers
+from tierline.services.reports.installation import QueueDepths, numbers
 from tierline.services.reports.last_hour import Fared, LastHour
 from tierline.services.upkeep.partitions import days_left
 
@@ -107,14 +107,26 @@ class Metrics:
         )
         self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")
 
-    def text(self, connection: Connection[Any], last_hour: LastHour, health: Health) -> bytes:
+    def text(
+        self,
+        connection: Connection[Any],
+        queues: QueueDepths,
+        last_hour: LastHour,
+        health: Health,
+    ) -> bytes:
         """The metrics, read now. One scrape at a time, so that each shows one consistent state."""
         with self._lock:
-            return self._text(connection, last_hour, health)
+            return self._text(connection, queues, last_hour, health)
 
-    def _text(self, connection: Connection[Any], last_hour: LastHour, health: Health) -> bytes:
+    def _text(
+        self,
+        connection: Connection[Any],
+        queues: QueueDepths,
+        last_hour: LastHour,
+        health: Health,
+    ) -> bytes:
         threads = health.threads
-        now = numbers(connection)
+        now = numbers(connection, queues)
         for depth in now.depths:
             self._waiting.labels(depth.queue).set(depth.waiting)
             self._hinted.labels(depth.queue).set(depth.hinted)

@@ -57,6 +57,6 @@ async def metrics(state: Shared) -> Response:
     """Queues, verdicts, costs, webhooks, the broker, and this process's requests."""
     async with state.reports.metrics() as connection:
         text = await run_in_threadpool(
-            state.metrics.text, connection, state.last_hour, state.health
+            state.metrics.text, connection, state.queues, state.last_hour, state.health
         )
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -13,7 +13,6 @@ from tierline.features.stored import UnreadableFeature
 from tierline.services.evidence.calibrations import calibrations_of
 from tierline.services.features.find_feature import current_versions
 from tierline.services.money.budgets import list_budgets
-from tierline.services.reports.installation import depths
 from tierline.services.reports.report import report
 from tierline.services.reports.status import status_of
 from tierline.services.reports.usage import day_of, usage_of
@@ -59,7 +58,7 @@ def get_overview(
         request,
         "overview.html",
         wrong=wrongs_of(degraded | unreadable, budgets, cards),
-        queues=[(depth, threads.get(depth.queue, 0)) for depth in depths(connection)],
+        queues=[(depth, threads.get(depth.queue, 0)) for depth in state.queues.read(connection)],
         cards=cards,
         operator=caller.may("operator"),
         more=shown[-1].name if shown and len(versions) > PAGE else None,

@@ -11,7 +11,7 @@ from api.http.bodies import Time, answer, aware
 from api.http.problems import documented
 from api.state import Database, LateReport, Shared
 from tierline.base.errors import InvalidInput, Problem
-from tierline.services.reports.installation import circuits_of_models, depths
+from tierline.services.reports.installation import circuits_of_models
 from tierline.services.reports.usage import GROUPS, day_of, usage_of
 from tierline.views.installation import Circuits, Queues, Usage
 
@@ -39,7 +39,7 @@ def get_queues(_: Read, connection: LateReport, state: Shared) -> Response:
             {
                 "data": [
                     vars(depth) | {"threads": threads.get(depth.queue, 0)}
-                    for depth in depths(connection)
+                    for depth in state.queues.read(connection)
                 ],
                 "failed_checks": state.last_hour.failed_checks(connection),
             }

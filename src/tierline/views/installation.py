@@ -21,8 +21,8 @@ class QueueDepth(View):
     accounts_waiting: int
     oldest_s: float | None = Field(description="how long the first job has waited")
     counted_s_ago: float | None = Field(
-        description="null: all numbers are of now; else `waiting`, `delayed` and"
-        " `accounts_waiting` of a long queue were counted so many seconds ago"
+        description="null: all numbers are of now; else they, or `waiting`, `delayed` and"
+        " `accounts_waiting` of a long queue alone, were counted so many seconds ago"
     )
 
 

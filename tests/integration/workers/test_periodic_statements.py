@@ -18,7 +18,7 @@ from tests.support.database.history import ACCOUNTS, add_work, fill
 from tierline.base.settings import settings
 from tierline.services.evidence.drift import Drift
 from tierline.services.processes.connections import worker_pool
-from tierline.services.reports.installation import numbers
+from tierline.services.reports.installation import QueueDepths, numbers
 from tierline.services.upkeep.sweep import sweep
 from tierline.storage.evidence import judgements, promotions, shadows
 from tierline.storage.jobs import hints, queue_reads, recovery
@@ -132,7 +132,7 @@ def test_the_watcher_and_the_dispatcher_read_no_share_of_the_history(
 def test_the_metrics_read_no_share_of_the_history(past: psycopg.Connection[Any]) -> None:
     recorded = Recorded()
     with recorded.recording():
-        numbers(past)
+        numbers(past, QueueDepths())
         last_hour.fared(past)
         queue_reads.ended_lately(past)
     seen(recorded, queue_reads.UNDER_WAY, last_hour.FARED, queue_reads.ENDED)

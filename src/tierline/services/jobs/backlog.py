@@ -4,6 +4,9 @@ Up to EXACT_UP_TO the limit is exact: counting and writing are one step under th
 Above that, counting would cost more than the job. So a process counts once and then accepts as many
 jobs as there was room for, for TRUST_S. The limit may be exceeded by what the other processes
 accept in that time. A part of a batch has thousands of rows and is always counted exactly.
+
+An exact count begins where the account's live jobs begin (`Mark`), so that it does not take longer
+the longer somebody holds a snapshot.
 """
 
 import asyncio
@@ -21,12 +24,22 @@ from psycopg_pool import AsyncConnectionPool
 from tierline.base.errors import LimitReached
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import submissions
-from tierline.storage.jobs.backlogs import count_queued, lock_backlog
+from tierline.storage.jobs.backlogs import (
+    EVERYTHING,
+    Mark,
+    count_from_mark,
+    count_queued,
+    find_mark,
+    lock_backlog,
+)
 from tierline.storage.jobs.submissions import NewJob, Taken
 
 EXACT_UP_TO = 1_000  # counting so many index entries takes less time than writing one job
 TRUST_S = 1.0  # how long a count is used
 TRUST_FACTOR = 20.0  # or this many times its duration: counting uses at most 5% of a core
+MARK_EVERY_S = 1.0  # how often a mark is moved on
+MARK_S = 60.0  # or found anew: until lately, the account may have had a limit that needs no lock
+MARK_FACTOR = 100.0  # or this many times the duration of finding it
 FULL_S = 1.0  # the wait that a caller is asked for
 
 
@@ -37,12 +50,35 @@ class _Room:
     until_s: float
 
 
+class _Marks:
+    """Where the live jobs of each account begin."""
+
+    def __init__(self) -> None:
+        self._marks: dict[int, Mark] = {}
+        self._moved_s: dict[int, float] = {}  # monotonic
+        self._until_s: dict[int, float] = {}
+
+    async def of(self, connection: AsyncConnection[Any], account_id: int) -> Mark:
+        """The account's mark. The caller holds its lock."""
+        now_s = time.monotonic()
+        begins = now_s >= self._until_s.get(account_id, 0.0)
+        mark = EVERYTHING if begins else self._marks[account_id]
+        if not begins and now_s - self._moved_s[account_id] < MARK_EVERY_S:
+            return mark
+        mark = self._marks[account_id] = await find_mark(connection, account_id, mark)
+        self._moved_s[account_id] = found_s = time.monotonic()
+        if begins:
+            self._until_s[account_id] = found_s + max(MARK_S, MARK_FACTOR * (found_s - now_s))
+        return mark
+
+
 class Backlogs:
     """Writes jobs within their accounts' limits. One per API process."""
 
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
         self._rooms: dict[int, _Room] = {}
+        self._marks = _Marks()
         # One request of an account at a time, so that the waiting ones hold no connection.
         self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -63,7 +99,9 @@ class Backlogs:
         if limit is not None and exact is None:
             await self._take_room(account_id, limit, len(news))
         async with self._turns[account_id] if exact is not None else nullcontext():
-            taken = await again(self._pool, lambda c: _insert_all_within(c, news, exact))
+            taken = await again(
+                self._pool, lambda c: _insert_all_within(c, news, exact, self._marks)
+            )
         if taken is None:
             assert limit is not None, "without a limit all are written"
             raise full(limit, FULL_S)
@@ -71,7 +109,7 @@ class Backlogs:
 
     async def _insert_counted(self, new: NewJob, limit: int) -> Taken:
         async with self._turns[new.account_id]:
-            taken = await again(self._pool, lambda c: _insert_within(c, new, limit))
+            taken = await again(self._pool, lambda c: _insert_within(c, new, limit, self._marks))
         if taken is None:
             raise full(limit, FULL_S)
         return taken
@@ -97,20 +135,23 @@ class Backlogs:
         return room
 
 
-async def _insert_within(connection: AsyncConnection[Any], new: NewJob, limit: int) -> Taken | None:
+async def _insert_within(
+    connection: AsyncConnection[Any], new: NewJob, limit: int, marks: _Marks
+) -> Taken | None:
     """Write the job, unless `limit` jobs of the account are queued: then None. Concurrent calls do
     not exceed it together. Safe to repeat after a cut connection.
     """
     async with connection.transaction():
         await lock_backlog(connection, new.account_id)
-        queued = await count_queued(connection, new.account_id, limit)
+        mark = await marks.of(connection, new.account_id)
+        queued = await count_from_mark(connection, new.account_id, limit, mark)
         if queued >= limit and not await submissions.is_written(connection, new.job_id):
             return None
         return await submissions.insert_job(connection, new)
 
 
 async def _insert_all_within(
-    connection: AsyncConnection[Any], news: Sequence[NewJob], limit: int | None
+    connection: AsyncConnection[Any], news: Sequence[NewJob], limit: int | None, marks: _Marks
 ) -> list[Taken] | None:
     """Write all jobs in one transaction, or none if one is stale or its key is taken. None: the
     account would have more than `limit` jobs queued. Safe to repeat as `_insert_within` is.
@@ -119,7 +160,8 @@ async def _insert_all_within(
     async with connection.transaction():
         if limit is not None:
             await lock_backlog(connection, news[0].account_id)
-            queued = await count_queued(connection, news[0].account_id, limit)
+            mark = await marks.of(connection, news[0].account_id)
+            queued = await count_from_mark(connection, news[0].account_id, limit, mark)
             if queued + len(news) > limit and not await submissions.is_written(
                 connection, news[0].job_id
             ):

@@ -107,7 +107,8 @@ class Dispatch:
     `rate_limits`. `hold_s` is how long a job waits for a model whose circuit is open.
 
     A choice by memory costs as much as it may send, however many accounts and jobs wait: see
-    `lead`. Without the lead, each choice reads everything first.
+    `lead`. Without the lead, each choice reads everything first. Who leads calls `search` too, and
+    reads `out_jobs` in another thread.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Dispatch:
         another dispatcher leads.
         """
         self._leads = hints.lead(connection)
+        self.out_jobs.begin()
         self._memory = Memory()
         self._turns = {}
         return self._leads
@@ -148,6 +150,14 @@ class Dispatch:
             for name, queues in POOLS.items()
             if any(self._memory.of(queue) for queue in queues)
         ]
+
+    def search(self, pool: ConnectionPool[Any]) -> None:
+        """Find waiting jobs that no look has shown, for who leads. It is called every second or so
+        in a thread of its own, and reads everything now and then.
+        """
+        if self._leads:
+            with pool.connection() as connection:
+                self._memory.search(connection)
 
     def returned(self) -> None:
         """Hints were taken back, so that their jobs may be chosen again. From any thread."""
@@ -295,7 +305,7 @@ class Dispatch:
 
     def _in_use(self, connection: Connection[Any], name: str) -> _InUse:
         in_use = _InUse()
-        for out in self.out_jobs.read(connection, all_live=not self._leads):
+        for out in self.out_jobs.read(connection, all_live=not self._leads, may_scan=False):
             if out.queue not in POOLS[name]:
                 in_use.in_all_pools[out.account_id] += 1
                 continue

@@ -2,12 +2,15 @@
 
 Groups enter by `run_after`: a job that came due since the last look is an arrival, whether it was
 just submitted, escalated or retried. A look reads the last moments again, because transactions
-commit late; about once a second it reads further back. A full scan finds whatever escaped, such as
-hints that were taken back.
+commit late; about once a second it reads further back. A full scan finds whatever escaped. It is a
+search in another thread, because beside a held snapshot it takes long.
 """
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from psycopg import Connection
@@ -29,27 +32,42 @@ class Memory:
 
     def __init__(self) -> None:
         self._groups = {queue: WaitingGroups() for queue in JOBS}
-        self._rescan = Rescan()
+        self._everything = True  # is read at the next look
+        self._search = Rescan()
+        self._found: SimpleQueue[tuple[str, GroupKey, datetime]] = SimpleQueue()
         self._looked_s = self._late_s = 0.0  # monotonic
         self._accounts: dict[int, tuple[float, tuple[int, int | None]]] = {}
 
     def rescan(self) -> None:
         """Jobs returned to a queue that no arrival shows: read everything at the next look."""
-        self._rescan.now()
+        self._everything = True
+
+    def search(self, connection: Connection[Any]) -> None:
+        """Find groups that escaped, for the next look, if that is due. From one other thread, on a
+        connection of its own.
+        """
+        if not self._search.due():
+            return
+        self._search.begins()
+        for queue in JOBS:
+            for key, run_after in _waiting(connection, queue):
+                self._found.put((queue, key, run_after))
+        self._search.ended()
 
     def look(self, connection: Connection[Any]) -> None:
         """Learn what came due since the last look."""
         now_s = time.monotonic()
-        if self._rescan.due():
-            self._rescan.begins()
-            for queue, groups in self._groups.items():
-                groups.replace(
-                    (GroupKey(head.account_id, Kind(head.version_id, head.tier)), head.run_after)
-                    for head in hints.heads(connection, queue)
-                )
-            self._rescan.ended()
+        if self._everything:
+            self._everything = False  # before it is read: jobs may return meanwhile
+            try:
+                for queue, groups in self._groups.items():
+                    groups.replace(_waiting(connection, queue))
+            except BaseException:
+                self._everything = True
+                raise
             self._looked_s = self._late_s = now_s
             return
+        self._take_found()
         late = now_s - self._late_s >= LATE_EVERY_S
         since_s = now_s - self._late_s + LATE_S if late else now_s - self._looked_s + SOON_S
         for one in hints.arrived(connection, JOBS, since_s):
@@ -58,6 +76,12 @@ class Memory:
         self._looked_s = now_s
         if late:
             self._late_s = now_s
+
+    def _take_found(self) -> None:
+        with suppress(Empty):
+            while True:
+                queue, key, run_after = self._found.get_nowait()
+                self._groups[queue].arrived(key, run_after)
 
     def of(self, queue: str) -> WaitingGroups:
         """The groups that wait in `queue`."""
@@ -80,3 +104,11 @@ class Memory:
                 mark = groups.mark(GroupKey(id, kind))
                 found.append(Head(id, weight, most, kind.version_id, kind.tier, mark))
         return found
+
+
+def _waiting(connection: Connection[Any], queue: str) -> list[tuple[GroupKey, datetime]]:
+    """All groups of the queue with jobs that are due, and since when their first one is."""
+    return [
+        (GroupKey(head.account_id, Kind(head.version_id, head.tier)), head.run_after)
+        for head in hints.heads(connection, queue)
+    ]

@@ -49,21 +49,30 @@ class OutJobs:
         self._lock = threading.Lock()
         self._ids: set[UUID] = set()
         self._rescan = Rescan()
+        self._unread = True  # not all live jobs were read yet
+
+    def begin(self) -> None:
+        """Read all live jobs next time, whoever asks: another dispatcher has sent hints."""
+        with self._lock:
+            self._unread = True
 
     def sent(self, job_ids: Iterable[UUID]) -> None:
         """Hints of these jobs are out: their marks are committed."""
         with self._lock:
             self._ids |= set(job_ids)
 
-    def read(self, connection: Connection[Any], *, all_live: bool = False) -> list[OutJob]:
+    def read(
+        self, connection: Connection[Any], *, all_live: bool = False, may_scan: bool = True
+    ) -> list[OutJob]:
         """The remembered jobs that run or have a hint out.
 
         `all_live`: those that nobody remembers too. Otherwise they are found about once a second,
-        or less often when there are many live or dead rows.
+        or less often when there are many live or dead rows. Without `may_scan` that is left to
+        another thread, because it takes long beside a held snapshot.
         """
         with self._lock:
             known = set(self._ids)
-            scan = all_live or self._rescan.due()
+            scan = all_live or self._unread or (may_scan and self._rescan.due())
             if scan:
                 self._rescan.begins()
         found = _all_live(connection) if scan else hints.out_among(connection, known)
@@ -72,6 +81,7 @@ class OutJobs:
             # Ids that were added meanwhile stay.
             self._ids = (self._ids - known) | still
             if scan:
+                self._unread = False
                 self._rescan.ended()
         return found
 

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -87,21 +87,21 @@ def each(
             log.error("left_odd", doing=doing, id=str(id), error=kind, at=frames_of(error))
 
 
-def recover_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
-    """Requeue the jobs of lost leases. Locked ones wait for the next round.
+def recover_lost(pool: ConnectionPool[Any], lost: Mapping[UUID, UUID]) -> list[UUID]:
+    """Requeue the jobs of lost leases, each by its token. Locked ones wait for the next round.
 
     Returns the jobs that were requeued or ended.
     """
-    lost, moved = set(tokens), list[UUID]()
+    tokens, moved = set(lost), list[UUID]()
     reason = "its worker's heartbeat stopped"
     with pool.connection() as connection:
 
         def recover(job_id: UUID) -> None:
             locked = lock_job(connection, job_id, wait=False)
-            if _take_back(connection, locked, lost, LeaseLost(), Verdict.WORKER_LOST, reason):
+            if _take_back(connection, locked, tokens, LeaseLost(), Verdict.WORKER_LOST, reason):
                 moved.append(job_id)
 
-        each(connection, release_claims(connection, lost), "recovering lost jobs", recover)
+        each(connection, lost.values(), "recovering lost jobs", recover)
     return moved
 
 
@@ -241,11 +241,11 @@ def cancel_withdrawn(pool: ConnectionPool[Any], job_id: UUID) -> bool:
     return True
 
 
-def claims_in_sight(pool: ConnectionPool[Any], out_jobs: OutJobs) -> list[UUID]:
-    """The tokens of every job in progress."""
+def claims_in_sight(pool: ConnectionPool[Any], out_jobs: OutJobs) -> dict[UUID, UUID]:
+    """Every job in progress, by the token of its claim."""
     with pool.connection() as connection:
-        return [
-            job.token
+        return {
+            job.token: job.job_id
             for job in out_jobs.read(connection)
             if not job.hinted and job.token is not None
-        ]
+        }

@@ -19,6 +19,7 @@ from tierline.storage.db.rows import all_rows
 LANES = (SLM, SLM_BACKFILL, DEEPER, DEEPER_BACKFILL, QUARANTINE, WEBHOOKS)
 LATELY = timedelta(hours=1)
 
+LONG_BYTES = 64_000_000  # of jobs_live, which are 90,000 jobs that ended beside a held snapshot
 EXACT_TO = 10_000  # what waits in a queue is counted at each read up to here
 
 _WAITS = "part < 2 AND status = 'queued' AND hint_no IS NULL"
@@ -136,7 +137,7 @@ class Depth:
     running: int = 0
     accounts_waiting: int = 0
     oldest_s: float | None = None  # how long the oldest one has been ready
-    # waiting, delayed and accounts_waiting were counted so long ago; None: now
+    # the numbers are of so long ago, or of a long queue what waits alone; None: of now
     counted_s_ago: float | None = None
 
 
@@ -164,6 +165,12 @@ def depths(connection: Connection[Any]) -> list[Depth]:
         Depth(**{"queue": lane, **waiting.get(lane, {}), **under_way.get(lane, {})})
         for lane in LANES
     ]
+
+
+def is_long(connection: Connection[Any]) -> bool:
+    """Whether the table of live jobs is so large, with its dead rows, that `depths` takes long."""
+    row = connection.execute("SELECT pg_relation_size('jobs_live') > %s", (LONG_BYTES,)).fetchone()
+    return row == (True,)
 
 
 def keep_counts(connection: Connection[Any], every_s: float, share: float) -> bool:

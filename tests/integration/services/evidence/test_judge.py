@@ -382,7 +382,7 @@ def test_a_lost_worker_costs_no_outcome_and_hides_no_call(
         taken = claims.claim(connection, judging_job, token, ["deeper-analysis-backfill"], "killed")
     assert taken is not None
     assert (taken.judges, taken.budgeted, taken.draft) == (True, False, False)
-    recover_lost(bench.pool, [token])
+    recover_lost(bench.pool, {token: judging_job})
     judge(bench)
     assert compared(bench, job) is False
     assert bench.verdicts(judging_job) == ["worker_lost", "passed"]

@@ -141,6 +141,19 @@ def test_who_leads_sees_jobs_that_arrive_that_return_and_that_were_committed_lat
         assert choose() == set(first)
 
 
+def test_a_search_finds_a_job_that_no_look_has_shown(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    owner = account(pool, "acme")
+    with leading(pool) as (dispatch, connection):
+        assert dispatch.look(connection) == []
+        (missed,) = submit(pool, owner, version, 1, run_after=datetime.now(UTC) - timedelta(days=1))
+        assert dispatch.look(connection) == []
+        dispatch.search(pool)
+        assert dispatch.look(connection) == ["slm"]
+        assert set(dispatch.choose_on(connection, "slm", 8).queue_of) == {missed}
+
+
 def test_a_choice_by_memory_is_the_choice_of_who_reads_everything(
     pool: ConnectionPool[Any], two_models: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

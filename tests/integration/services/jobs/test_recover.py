@@ -32,7 +32,7 @@ def test_a_lost_workers_job_is_taken_up_again_and_its_attempt_says_so(bench: Ben
     bench.server.answer = by_model(small=RIGHT)
     version, _ = bench.apply()
     job = bench.submit(version)
-    assert recover_lost(bench.pool, [take(bench, job)]) == [job]
+    assert recover_lost(bench.pool, {take(bench, job): job}) == [job]
     assert bench.verdicts(job) == ["worker_lost"]
     bench.run(job)
     assert bench.verdicts(job) == ["worker_lost", "passed"]
@@ -42,10 +42,10 @@ def test_a_lost_workers_job_is_taken_up_again_and_its_attempt_says_so(bench: Ben
 def test_a_job_that_loses_every_worker_runs_alone_and_then_fails(bench: Bench) -> None:
     version, _ = bench.apply()
     job = bench.submit(version)
-    recover_lost(bench.pool, [take(bench, job)])
-    recover_lost(bench.pool, [take(bench, job)])
+    recover_lost(bench.pool, {take(bench, job): job})
+    recover_lost(bench.pool, {take(bench, job): job})
     assert bench.job(job)["queue"] == "quarantine"
-    recover_lost(bench.pool, [take(bench, job)])
+    recover_lost(bench.pool, {take(bench, job): job})
     found = bench.job(job)
     assert (found["status"], found["error_code"]) == ("failed", "worker_lost")
 
@@ -69,7 +69,7 @@ def test_the_answer_of_a_worker_that_was_given_up_is_dropped_and_its_cost_is_boo
     late.start()
     assert asked.wait(DEADLINE_S)
     token = bench.one("SELECT claim_token FROM jobs WHERE id = %s", job)
-    recover_lost(bench.pool, [token])
+    recover_lost(bench.pool, {token: job})
     answer.set()
     late.join(DEADLINE_S)
     bench.run(job)
@@ -87,7 +87,7 @@ def test_of_many_that_find_a_lease_lost_one_takes_the_job_back(bench: Bench) -> 
 
     def race(_: int) -> list[UUID]:
         start.wait()
-        return recover_lost(bench.pool, [token])
+        return recover_lost(bench.pool, {token: job})
 
     with ThreadPoolExecutor(8) as threads:
         moved = [found for found in threads.map(race, range(8)) if found]
@@ -105,7 +105,7 @@ def test_a_finish_and_a_recovery_at_once_leave_one_end(bench: Bench) -> None:
         token = None
         while token is None:
             token = bench.one("SELECT claim_token FROM jobs WHERE id = %s", job)
-        recover_lost(bench.pool, [token])
+        recover_lost(bench.pool, {token: job})
         worker.join(DEADLINE_S)
         bench.run(job)
         assert bench.job(job)["status"] == "completed"

@@ -86,7 +86,7 @@ def test_an_answer_that_comes_after_the_removal_is_dropped_and_its_cost_is_booke
         job = add_job(connection, kept.account, kept.version)
         late = claims.claim(connection, job, uuid4(), queues, "frozen")
         assert late is not None
-        assert recover_lost(kept.pool, [late.token]) == [job]
+        assert recover_lost(kept.pool, {late.token: job}) == [job]
         taken = claims.claim(connection, job, uuid4(), queues, "quick")
         assert taken is not None
 

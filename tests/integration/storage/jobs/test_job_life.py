@@ -314,7 +314,7 @@ class Lives(RuleBasedStateMachine):
     def _once(self, job_id: UUID, act: Act) -> None:
         match act:
             case job_life.TakeBack(token=token, lost=True):
-                self._look(lambda: recover_lost(self.pool, [token]), HELD, token)
+                self._look(lambda: recover_lost(self.pool, {token: job_id}), HELD, token)
                 return
             case job_life.TakeBack(token=token):
                 release(self.pool, [token])
