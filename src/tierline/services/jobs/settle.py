@@ -26,6 +26,7 @@ from tierline.storage.jobs.finishes import (
     finish_parameters,
     standing,
 )
+from tierline.storage.reports.late_costs import LateCost, may_be_counted
 
 Finishes = Callable[[Finish], bool]
 """Writes one finish together with those of other threads. False: it must be tried alone."""
@@ -51,6 +52,12 @@ def settle(
     can. Raises GaveUp.
     """
     claim = attempt.claim
+    if may_be_counted(claim):
+        late = LateCost(claim, attempt.tier.name, last_call)
+        if repeat(pool, late.settle, keep_on=keep_on):
+            log.warning("late_cost_added", job_id=str(claim.job_id), attempt=claim.attempt)
+        if late.removed:
+            return None
     assumed = _as_claimed(claim)
     transition = next_state(_state(claim, assumed), end.outcome, route)
     alone = end.ended.outcome is not None or (

@@ -95,7 +95,7 @@ CALL_SET = """
         provider_request_id = %(c_provider_request_id)s, service_tier = %(c_service_tier)s
 """
 
-_SETTLE = f"""
+SETTLE = f"""
     UPDATE @calls SET {CALL_SET}
     WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(c_number)s
         AND settled_at IS NULL
@@ -107,7 +107,7 @@ _BOOK = """
     ON CONFLICT (job_id, attempt, number) DO NOTHING
 """
 
-SETTLE_AND_BOOK = f"WITH settled AS ({_SETTLE}) {_BOOK}"
+SETTLE_AND_BOOK = f"WITH settled AS ({SETTLE}) {_BOOK}"
 
 # A job that ends moves to the partitions of ended jobs, because its `part` changes. The settlement
 # does not depend on the claim token: a call that was made has a cost, even if another worker holds
@@ -151,7 +151,7 @@ WITH done AS (
 ), answered AS (
     INSERT INTO @answers (job_id, attempt, text, output, trace)
     SELECT done.id, {ANSWER} FROM done WHERE %(text)s::text IS NOT NULL
-), settled AS ({_SETTLE})
+), settled AS ({SETTLE})
 """
 
 _OUTCOME = """, outcome AS (

@@ -233,11 +233,6 @@ JOBS = Sums(
 def add(sums: Sums, asked: str) -> str:
     """The statement that adds the facts of `asked` (the sets, for a WITH) to the table."""
     keys = (*sums.keys, "at") if sums.daily_only else (*sums.keys, "daily", "at")
-    # A sum of nothing but nulls stays null: no call reported such tokens.
-    added = ", ".join(
-        f"{name} = coalesce(s.{name} + excluded.{name}, s.{name}, excluded.{name})"
-        for name in sums.measures
-    )
     facts = f"WITH {asked}, facts AS MATERIALIZED ({sums.facts})"
     if sums.daily_only:
         rows = f"SELECT {sums.columns} FROM facts"
@@ -248,8 +243,17 @@ def add(sums: Sums, asked: str) -> str:
 SELECT {keys_read}, true, date_trunc('day', at, 'UTC') AS day, {measures}
 FROM facts GROUP BY {keys_read}, day
 UNION ALL SELECT {keys_read}, false, at, {", ".join(sums.measures)} FROM facts"""
+    return f"\n{facts}\n{upsert(sums, keys, rows)}"
+
+
+def upsert(sums: Sums, keys: Sequence[str], rows: str) -> str:
+    """The statement that adds rows of `keys` and the measures to the table."""
+    # A sum of nothing but nulls stays null: no call reported such tokens.
+    added = ", ".join(
+        f"{name} = coalesce(s.{name} + excluded.{name}, s.{name}, excluded.{name})"
+        for name in sums.measures
+    )
     return f"""
-{facts}
 INSERT INTO {sums.table} AS s ({", ".join(keys)}, {", ".join(sums.measures)})
 {rows}
 ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {added}
