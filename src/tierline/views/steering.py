@@ -21,6 +21,12 @@ class TrainingRow(View):
     job_id: UUID
     input: AnyJson
     right: bool = Field(description="no later tier would mend the first tier's answer")
+    stands_for: float = Field(
+        default=1.0, description="inputs: the inverse of its probability to be in the log"
+    )
+    step_usd: float | None = Field(
+        default=None, description="what asking the later tiers costs more; null: unknown"
+    )
 
 
 class TrainingData(Page[TrainingRow]):
@@ -28,7 +34,7 @@ class TrainingData(Page[TrainingRow]):
 
 
 class Router(View):
-    """Predicts whether the first tier would fail."""
+    """Predicts whether a later tier would mend the first tier's answer."""
 
     id: TextId
     feature: str

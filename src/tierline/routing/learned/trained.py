@@ -1,6 +1,7 @@
 """A trained router as it is stored: numbers for its score, and bytes for its embeddings.
 
-Scoring by text signals needs no library. With embeddings it needs numpy and the embedding model.
+A document with a `kind` is a router by gain. One without is what 0.2 trained, a `Complexity`, which
+is still used. Scoring needs numpy, and the embedding model if it looks at embeddings.
 """
 
 import io
@@ -10,12 +11,16 @@ from typing import Any
 
 from tierline.base.json_text import JSON
 from tierline.base.vectors import DIMENSIONS
+from tierline.routing.learned import gain_parts
 from tierline.routing.learned.arrays import read_arrays
 from tierline.routing.learned.complexity import Complexity, Meaning, text_signals
+from tierline.routing.learned.gain_router import GainRouter
 from tierline.routing.thresholds.combination import Combination
 
 MOST_BYTES = 16 * 1024 * 1024  # of embeddings: about 4,000 examples with their overhead
 MOST_UNPACKED = 32 * 1024 * 1024  # the limit when unpacked; packing saves about a tenth
+
+Router = Complexity | GainRouter
 
 
 @dataclass(frozen=True)
@@ -35,23 +40,37 @@ def by_rules(text: str, longest: int | None) -> Prediction:
     return Prediction(float(too_long), {"characters": float(len(text))}, "rules")
 
 
-def predict(router: Complexity, text: str, vector: Any, by: str) -> Prediction:
+def needs_vectors(router: Router) -> bool:
+    """Whether it looks at the embedding of a text."""
+    if isinstance(router, GainRouter):
+        return router.needs_vectors
+    return router.meaning is not None
+
+
+def predict(router: Router, text: str, vector: Any, by: str) -> Prediction:
     """A trained router's prediction for one text. `vector` is its embedding as one row; None for a
     router that was trained without embeddings.
     """
+    if isinstance(router, GainRouter):
+        gained = router.signals(text, vector)
+        return Prediction(router.risk(gained), gained, by)
     seen: dict[str, float] = text_signals(text)
     if router.meaning is not None:
         seen |= router.meaning.signals(vector)[0]
     return Prediction(1.0 - router.combined.score(seen), seen, by)
 
 
-def again(combination: Combination, signals: Mapping[str, float]) -> float:
+def again(router: Router, signals: Mapping[str, float]) -> float:
     """The risk of a stored prediction, from its signals."""
-    return 1.0 - combination.score(signals)
+    if isinstance(router, GainRouter):
+        return router.risk(signals)
+    return 1.0 - router.combined.score(signals)
 
 
-def to_parts(router: Complexity) -> tuple[dict[str, JSON], bytes | None]:
+def to_parts(router: Router) -> tuple[dict[str, JSON], bytes | None]:
     """A router as it is stored: JSON, and its embeddings in numpy's own compressed format."""
+    if isinstance(router, GainRouter):
+        return gain_parts.to_parts(router)
     if router.meaning is None:
         return router.combined.to_dict(), None
     import numpy as np
@@ -66,8 +85,10 @@ def to_parts(router: Complexity) -> tuple[dict[str, JSON], bytes | None]:
     return router.combined.to_dict(), packed.getvalue()
 
 
-def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Complexity:
+def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Router:
     """The inverse of `to_parts`. Raises ValueError for anything else."""
+    if isinstance(document, Mapping) and document.get("kind") == gain_parts.KIND:
+        return gain_parts.from_parts(document, packed)
     try:
         combined = Combination.from_dict(document)
         if packed is None:
@@ -96,15 +117,19 @@ def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Complexity:
     return Complexity(combined, meaning)
 
 
-def quality(right: Sequence[bool], scores: Sequence[float]) -> dict[str, float]:
+def quality(
+    right: Sequence[bool], scores: Sequence[float], weights: Sequence[float] | None = None
+) -> dict[str, float]:
     """How well cross-fitted scores separate right from wrong: the AUROC, and the Brier score of the
-    probabilities (lower is better), beside that of always predicting the mean.
+    probabilities (lower is better), beside that of always predicting the mean. `weights` says how
+    many inputs each row stands for; None: 1 each.
     """
     from sklearn.metrics import brier_score_loss, roc_auc_score
 
-    mean = sum(right) / len(right)
+    weighed = weights or [1.0] * len(right)
+    mean = sum(one for one, good in zip(weighed, right, strict=True) if good) / sum(weighed)
     return {
-        "auroc": float(roc_auc_score(right, scores)),
-        "brier": float(brier_score_loss(right, scores)),
+        "auroc": float(roc_auc_score(right, scores, sample_weight=weighed)),
+        "brier": float(brier_score_loss(right, scores, sample_weight=weighed)),
         "brier_of_the_mean": mean * (1.0 - mean),
     }

@@ -13,6 +13,8 @@ from tierline.routing.replay.curves import Outcome
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 Z = 1.96
 
+Weights = Sequence[float]
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -57,22 +59,28 @@ def beside(
     return found
 
 
-def apgr(outcomes: Sequence[Outcome], scores: Sequence[float]) -> float:
+def apgr(
+    outcomes: Sequence[Outcome], scores: Sequence[float], weights: Weights | None = None
+) -> float:
     """The average performance gap recovered: the share of the strong tier's lead that a router
     keeps, on average over all shares of requests sent there (Ong et al. 2024, "RouteLLM"). A coin
-    has 0.5.
+    has 0.5. `weights` says how many requests each outcome stands for; None: 1 each.
     """
-    gains = _gains(outcomes)
-    return float((gains * _kept(scores)).mean() / gains.mean())
+    gains, weighed = _gains(outcomes), _weighed(outcomes, weights)
+    return float((gains * weighed * _kept(scores, weighed)).mean() / (gains * weighed).mean())
 
 
 def apgr_beside(
-    outcomes: Sequence[Outcome], scores: Sequence[float], others: Sequence[float]
+    outcomes: Sequence[Outcome],
+    scores: Sequence[float],
+    others: Sequence[float] | None,
+    weights: Weights | None = None,
 ) -> Difference:
-    """How much higher the APGR of `scores` is than that of `others`."""
-    gains = _gains(outcomes)
-    found = _difference(gains * (_kept(scores) - _kept(others)))
-    lead = float(gains.mean())
+    """How much higher the APGR of `scores` is than that of `others`; None: than that of a coin."""
+    gains, weighed = _gains(outcomes), _weighed(outcomes, weights)
+    theirs = 0.5 if others is None else _kept(others, weighed)
+    found = _difference(gains * weighed * (_kept(scores, weighed) - theirs))
+    lead = float((gains * weighed).mean())
     low, high = sorted((found.low / lead, found.high / lead))
     return Difference(found.mean / lead, low, high)
 
@@ -81,6 +89,12 @@ def _gains(outcomes: Sequence[Outcome]) -> Any:
     import numpy as np
 
     return np.array([one.strong_quality - one.weak_quality for one in outcomes])
+
+
+def _weighed(outcomes: Sequence[Outcome], weights: Weights | None) -> Any:
+    import numpy as np
+
+    return np.ones(len(outcomes)) if weights is None else np.asarray(weights, dtype=float)
 
 
 def _places(scores: Sequence[float]) -> Any:
@@ -92,9 +106,14 @@ def _places(scores: Sequence[float]) -> Any:
     return places
 
 
-def _kept(scores: Sequence[float]) -> Any:
+def _kept(scores: Sequence[float], weights: Any) -> Any:
     """The share of all rates at which each request is escalated."""
-    return 1.0 - (_places(scores) + 0.5) / len(scores)
+    import numpy as np
+
+    order = np.argsort(np.asarray(scores), kind="stable")
+    before = np.empty(len(scores))
+    before[order] = weights[order].cumsum() - weights[order] / 2.0
+    return 1.0 - before / weights.sum()
 
 
 def _difference(values: Any) -> Difference:

@@ -24,7 +24,7 @@ from tierline.routing.thresholds.threshold_search import Calibrated, Scored, gri
 FOLDS = 5
 KEPT = (0.95, 0.99)  # shares of the strong tier's quality whose cost the table shows
 HALF = 0.5  # the share sent to the strong tier in the table if nothing says another
-ROUTER_EXAMPLES = 800  # the most that a router stores, as `router_training` trains it
+ROUTER_EXAMPLES = 800  # embeddings that `complexity` looks at
 
 Progress = Callable[[int, int], None]
 """Is called with the number of finished fits and of all fits."""

@@ -9,8 +9,14 @@ from psycopg_pool import ConnectionPool
 from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
-from tierline.routing.learned.complexity import Complexity
-from tierline.routing.learned.trained import Prediction, by_rules, from_parts, predict
+from tierline.routing.learned.trained import (
+    Prediction,
+    Router,
+    by_rules,
+    from_parts,
+    needs_vectors,
+    predict,
+)
 from tierline.routing.thresholds.fingerprint import Recipes
 from tierline.services.calls.embedding import Embedding
 from tierline.services.steering.artefacts import Artefacts
@@ -22,7 +28,7 @@ class Routers:
 
     pool: ConnectionPool[Any]
     embedding: Embedding
-    _kept: Artefacts[Complexity] = field(init=False)
+    _kept: Artefacts[Router] = field(init=False)
     _recipes: Recipes = field(default_factory=Recipes)
 
     def __post_init__(self) -> None:
@@ -41,7 +47,7 @@ class Routers:
         if kept.artefact is None:
             return by_rules(text, feature.complexity.longest)
         vector = None
-        if kept.artefact.meaning is not None:
+        if needs_vectors(kept.artefact):
             vector = self.embedding.of(text)
             if vector is None:
                 return by_rules(text, feature.complexity.longest)

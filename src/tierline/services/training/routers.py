@@ -42,20 +42,27 @@ def train(work: Work) -> None:
 
     Options: `embeddings`, `dry_run`. Raises NotFound, Conflict, NotEnoughData, Superseded.
     """
-    from tierline.routing.learned.router_training import learn_router, refuse_too_few
+    from tierline.routing.learned.router_training import LoggedRows, learn_router, refuse_too_few
     from tierline.routing.learned.trained import to_parts
 
     work.progress("reading")
     with work.pool.connection() as connection:
         feature, tier = routed_tier(connection, work.feature)
         rows = _rows(connection, feature.name, tier, work.readable_account_id)
+    assert feature.complexity is not None, "routed_tier refuses others"
     right = [row.right for row in rows]
     texts = [input_text(row.input) for row in rows]
     try:
         refuse_too_few(feature.name, right)
         vectors = embedded(work, texts) if work.options["embeddings"] else None
         lesson = learn_router(
-            texts, right, vectors, lambda done, of: work.progress("learning", done, of)
+            LoggedRows(
+                *(texts, right, vectors),
+                [row.step_usd for row in rows],
+                [row.stands_for for row in rows],
+            ),
+            feature.complexity.max_risk,
+            lambda done, of: work.progress("learning", done, of),
         )
     except CannotLearn as error:
         raise NotEnoughData(f"not enough data: {error}") from None
@@ -106,12 +113,16 @@ def _rows(
     connection: Connection[Any], name: str, tier: Tier, account_id: int | None
 ) -> list[TrainingRow]:
     return [
-        TrainingRow(job_id=row.job_id, input=row.input, right=row.is_right)
+        TrainingRow(
+            job_id=row.job_id,
+            input=row.input,
+            right=row.is_right,
+            stands_for=row.stands_for,
+            step_usd=row.step_usd,
+        )
         for row in labelled(connection, name, tier.name, account_id)
     ]
 
 
 def _sha256_of(rows: Sequence[TrainingRow]) -> str:
-    return sha256_of(
-        [{"job_id": str(row.job_id), "input": row.input, "right": row.right} for row in rows]
-    )
+    return sha256_of([row.model_dump(mode="json") for row in rows])

@@ -16,13 +16,19 @@ MOST_ROWS = 5_000  # of a training: the newest
 # so: it was compared and agrees; or the later tiers' answers failed their checks too; or people say
 # that the later tier's served answer is wrong. Then asking the first tier loses nothing. An answer
 # that was served and not compared says nothing. Of equal inputs the newest counts.
+#
+# A failed answer is always known, a compared one only if it was drawn: so each stands for as many
+# inputs as the inverse of its chance to be drawn. `step_usd` is what the later tiers cost, in this
+# job or in its shadow, less what the first tier did; null if a cost is unknown.
 LABELLED = f"""
 WITH known AS (
     SELECT a.job_id, r.input,
         (NOT a.verdict IN ({FAILED}) AND NOT coalesce(o.differs, false))
             OR coalesce(j.error_code = 'checks_failed', false)
             OR coalesce(j.tier <> a.tier AND said.correct = false, false) AS is_right,
-        a.started_at,
+        CASE WHEN a.verdict IN ({FAILED}) THEN 1.0 ELSE 1.0 / o.inclusion END::float8
+            AS stands_for,
+        a.number, o.shadow_job_id, a.started_at,
         row_number() OVER (PARTITION BY md5(r.input::text) ORDER BY a.started_at DESC) AS place
     FROM attempts a
     JOIN jobs j ON j.id = a.job_id
@@ -37,8 +43,21 @@ WITH known AS (
         AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
         AND (a.verdict IN ({FAILED}) OR (o.drawn AND o.differs IS NOT NULL))
 )
-SELECT job_id, input, is_right FROM known WHERE place = 1
-ORDER BY started_at DESC, job_id LIMIT %(most)s
+SELECT newest.job_id, newest.input, newest.is_right, newest.stands_for,
+    (coalesce(own.later_usd, shadow.usd) - own.first_usd)::float8 AS step_usd
+FROM (
+    SELECT * FROM known WHERE place = 1 ORDER BY started_at DESC, job_id LIMIT %(most)s
+) newest
+LEFT JOIN LATERAL (
+    SELECT sum(c.cost_usd) FILTER (WHERE c.attempt = newest.number) AS first_usd,
+        sum(c.cost_usd) FILTER (WHERE c.attempt > newest.number) AS later_usd
+    FROM calls c WHERE c.job_id = newest.job_id HAVING bool_and(c.cost_usd IS NOT NULL)
+) own ON true
+LEFT JOIN LATERAL (
+    SELECT sum(c.cost_usd) AS usd FROM calls c
+    WHERE c.job_id = newest.shadow_job_id HAVING bool_and(c.cost_usd IS NOT NULL)
+) shadow ON true
+ORDER BY newest.started_at DESC, newest.job_id
 """
 
 
@@ -49,6 +68,8 @@ class LoggedInput:
     job_id: UUID
     input: JSON
     is_right: bool  # no later tier would mend it
+    stands_for: float  # inputs: the inverse of its probability to be known
+    step_usd: float | None  # what asking the later tiers costs more; None: unknown
 
 
 def labelled(

@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
-from tierline.routing.learned.trained import again
-from tierline.routing.thresholds.combination import Combination
+from tierline.routing.learned.gain_training import train_gain
+from tierline.routing.learned.router_training import LoggedRows
+from tierline.routing.learned.trained import again, from_parts, predict, to_parts
 from tierline.services.evidence.feedback import Said, give_feedback
 from tierline.services.jobs.decision_log import decisions_of
 from tierline.services.steering.routers import Routers
@@ -73,8 +74,56 @@ def test_a_trained_router_sends_what_would_fail_to_the_next_tier(bench: Bench) -
     with bench.pool.connection() as connection:
         first = decisions_of(connection, bench.account, long).decisions[0]
     assert first.signals["by"] == f"router {made.id}"
-    risk = again(Combination.from_dict(SHORT_IS_RIGHT), first.signals)
+    risk = again(from_parts(SHORT_IS_RIGHT, None), first.signals)
     assert risk == first.signals["risk"] > first.threshold
+
+
+def test_what_is_trained_on_the_gain_is_what_serves(bench: Bench) -> None:
+    """Texts with digits are mended by a later tier; the stored decision can be computed again."""
+    version, feature = bench.apply(COMPLEX)
+    texts = [("7 " if place % 2 else "word ") * (10 + place % 7) for place in range(120)]
+    rows = LoggedRows(texts, [place % 2 == 0 or place % 9 == 0 for place in range(120)])
+    trained = train_gain(rows.gain_rows())
+    made = kept(bench, feature.name, to_parts(trained)[0])
+    plain, digits = bench.submit(version, "word " * 12), bench.submit(version, "7 " * 12)
+    bench.run(plain)
+    bench.run(digits, 2)
+    assert asked(bench, plain) == ["openai:small"]
+    assert asked(bench, digits) == ["openai:large"]
+    with bench.pool.connection() as connection:
+        first = decisions_of(connection, bench.account, digits).decisions[0]
+    assert first.signals["by"] == f"router {made.id}"
+    assert first.signals["digits"] == 0.5
+    document = bench.one("SELECT document, id FROM routers WHERE id = %s", made.id)[0]
+    risk = again(from_parts(document, None), first.signals)
+    assert risk == first.signals["risk"] > first.threshold
+    assert predict(trained, "7 " * 12, None, "").risk == pytest.approx(risk)
+
+
+def test_the_log_says_what_a_step_costs_and_how_many_inputs_a_row_stands_for(bench: Bench) -> None:
+    version, feature = bench.apply(COMPLEX)
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    failed = bench.submit(version, "it costs 1")
+    bench.run(failed, 2)
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    served = bench.submit(version, "it costs 2")
+    bench.run(served)
+    with bench.pool.connection() as connection:
+        connection.execute(
+            "UPDATE calls SET cost_usd = 0.001 * attempt * attempt WHERE job_id = ANY(%s)",
+            ([failed, served],),
+        )
+        connection.execute(
+            "INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals,"
+            " served, inclusion, drawn, differs, repeated)"
+            " VALUES (%s, 1, %s, 'r', 'f', 'm', '{}', true, 0.02, true, false, false)",
+            (served, feature.name),
+        )
+    with bench.pool.connection() as connection:
+        rows = {row.job_id: row for row in training_data(connection, feature.name)}
+    assert (rows[failed].stands_for, rows[served].stands_for) == (1.0, 50.0)
+    assert rows[failed].step_usd == pytest.approx(0.003)
+    assert rows[served].step_usd is None
 
 
 def test_a_withdrawn_router_leaves_the_rules(bench: Bench) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from tierline.routing.learned.complexity import text_signals, train
 from tierline.routing.learned.trained import again, by_rules, from_parts, predict, quality, to_parts
-from tierline.routing.thresholds.combination import Combination
 
 
 def rows(count: int = 200) -> tuple[list[str], list[bool], np.ndarray]:
@@ -37,7 +36,7 @@ def test_a_kept_router_predicts_as_it_did(with_embeddings: bool) -> None:
         before = predict(router, texts[place], vector, "before")
         after = predict(read, texts[place], vector, "after")
         assert after.risk == pytest.approx(before.risk, abs=0.01)
-        assert again(Combination.from_dict(document), after.signals) == after.risk
+        assert again(read, after.signals) == after.risk
     risks = [
         predict(read, text, vectors[:1] if with_embeddings else None, "x").risk
         for text in ("word " * 6, "word " * 60)

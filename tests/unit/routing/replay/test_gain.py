@@ -5,9 +5,13 @@ import random
 import numpy as np
 import pytest
 
+from tierline.base.vectors import DIMENSIONS
+from tierline.routing.learned.gain_parts import from_parts, to_parts
+from tierline.routing.learned.gain_router import form
+from tierline.routing.learned.gain_training import train_gain
 from tierline.routing.replay import rankers
 from tierline.routing.replay.curves import Outcome
-from tierline.routing.replay.gain import form, gain
+from tierline.routing.replay.gain import gain, recorded_rows
 from tierline.routing.replay.paired import apgr, apgr_beside, beside
 from tierline.routing.replay.replay import cross_fitted
 
@@ -81,3 +85,14 @@ def test_apgr_is_one_half_for_a_coin_and_the_interval_of_nothing_is_nothing() ->
 def test_options_and_numbers_of_a_text_are_counted() -> None:
     found = form("Which is 12?\nA) 12\nB) 13\n(C) 1 4")
     assert (found["options"], found["numbers"]) == (3.0, 5.0)
+
+
+def test_it_ranks_as_the_router_does_that_is_stored_and_served() -> None:
+    prompts, outcomes, _ = questions(300)
+    vectors = np.random.default_rng(8).normal(size=(300, DIMENSIONS)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    every = list(range(300))
+    scores = gain(prompts, outcomes, vectors)(every)(every)
+    rows = recorded_rows(prompts, outcomes, vectors)
+    stored = from_parts(*to_parts(train_gain(rows)))
+    assert scores == pytest.approx(list(-stored.ranks(stored.values(rows.requests))), abs=1e-3)

@@ -5,10 +5,8 @@ import random
 
 import pytest
 
-from tierline.routing.learned import router_training
 from tierline.routing.replay.curves import Outcome
 from tierline.routing.replay.replay import (
-    ROUTER_EXAMPLES,
     Recorded,
     Replay,
     Served,
@@ -120,10 +118,6 @@ def test_it_reports_its_progress_to_the_end() -> None:
         progress=lambda done, of: told.append((done, of)),
     )
     assert told == [(done, 35) for done in range(36)]
-
-
-def test_it_replays_the_router_that_the_product_stores() -> None:
-    assert ROUTER_EXAMPLES == router_training.MOST_EXAMPLES
 
 
 def test_every_policy_is_shown_at_the_same_share() -> None:

@@ -1,4 +1,6 @@
-"""`tierline router`: trains a model that predicts, before the first tier is called, if it fails."""
+"""`tierline router`: trains a model that predicts, before the first tier is called, whether a later
+tier would mend its answer.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +19,7 @@ def _columns() -> Sequence["Col"]:
     from tierline.cli.shared.output import Col
 
     return [
-        *(Col(title, "right") for title in ("ROWS", "RIGHT", "AUROC", "BRIER")),
+        *(Col(title, "right") for title in ("ROWS", "RIGHT", "APGR", "AUROC", "BRIER")),
         Col("USES"),
     ]
 
@@ -25,6 +27,7 @@ def _columns() -> Sequence["Col"]:
 def _cells(one: JSON) -> Sequence[object]:
     return (
         *(f"{one['rows']:,}", f"{one['right_rows']:,}"),
+        _number(one["quality"].get("apgr", {}), "router"),
         *(_number(one["quality"], name) for name in ("auroc", "brier")),
         "form and meaning" if one["with_embeddings"] else "form",
     )
@@ -44,20 +47,65 @@ def _show(feature: str, result: JSON) -> None:
     else:
         line(f"router {made['id']} of {feature}: trained on {rows:,} inputs, in use from now on")
     bad = rows - result["right_rows"]
-    line(f"The first tier failed on {bad:,} of them. Tested on other rows than fitted on:")
+    line(f"A later tier mends {bad:,} of them. Tested on other rows than fitted on:")
     line()
+    aurocs = {"router": quality["auroc"], **quality["baselines"]}
+    titles = ("APGR", "OVER LENGTH", "OVER A COIN", "AUROC")
     print_table(
-        [Col("PREDICTS BY"), Col("AUROC", "right")],
+        [Col("PREDICTS BY"), *(Col(title, "right", wrap=False) for title in titles)],
         [
-            ("this router", f"{quality['auroc']:.3f}"),
-            *((name, f"{value:.3f}") for name, value in quality["baselines"].items()),
+            (
+                "this router" if name == "router" else name,
+                _number(quality["apgr"], name),
+                "" if name == "prompt length" else _lead(quality["over_length"], name),
+                _lead(quality["over_coin"], name),
+                _number(aurocs, name),
+            )
+            for name in ("router", "prompt length", "a coin", "TF-IDF", "kNN")
         ],
         empty="nothing",
     )
     line(
+        "APGR: the share of what the later tiers mend that it keeps, on average over all shares of"
+    )
+    line("inputs sent to them. In brackets the paired 95% intervals.")
+    line(f"It looks at: {', '.join(quality['members'])}.")
+    line(
         f"Brier score of its probabilities: {quality['brier']:.4f}; of the mean alone: "
         f"{quality['brier_of_the_mean']:.4f}."
     )
+    line(_advice(feature, made, quality))
+
+
+def _lead(leads: JSON, name: str) -> str:
+    lead = leads.get(name)
+    if lead is None:
+        return ""
+    return f"{lead['mean']:+.3f} ({lead['low']:+.3f} to {lead['high']:+.3f})"
+
+
+def _advice(feature: str, made: JSON, quality: JSON) -> str:
+    """What to route by, and how."""
+    if quality["recommended"] == "router":
+        return "It is better than prompt length and than a coin: use it."
+    withdraw = (
+        ""
+        if made is None
+        else f"withdraw it with 'tierline router withdraw {feature} {made['id']}'"
+    )
+    longest = quality["longest"]
+    if quality["recommended"] == "length" and longest is not None:
+        steps = [withdraw, f"set 'longest: {longest}' under 'complexity' in the feature's file"]
+        return "It is not better than prompt length: " + " and ".join(filter(None, steps)) + "."
+    if quality["recommended"] == "length":
+        steps = [withdraw, "try another 'max_risk'"]
+        return (
+            "It is not better than prompt length, and no length has a risk around 'max_risk': "
+            + " or ".join(filter(None, steps))
+            + "."
+        )
+    steps = [withdraw, "remove 'complexity' from the feature's file"]
+    return "Nothing is better than a coin: " + " and ".join(filter(None, steps)) + "."
 
 
 ROUTER = Kind(

@@ -73,12 +73,19 @@ def test_a_router_is_trained_listed_and_withdrawn(
     assert "not saved" in tried.out
     for baseline in ("this router", "prompt length", "TF-IDF", "kNN"):
         assert baseline in tried.out
+    assert "OVER LENGTH" in tried.out
+    assert "better than" in tried.out
     made = json.loads(tierline("router", "train", routed, "--json", *more).out)
     assert made["quality"]["auroc"] > 0.7
-    assert made["router"]["with_embeddings"] is (not more)
+    quality = made["quality"]
+    assert quality["apgr"]["router"] > 0.6
+    assert quality["over_coin"]["router"]["low"] > 0
+    assert quality["recommended"] in ("router", "length")
     assert made["router"]["rows"] >= 120
     listed = tierline("router", "list", routed)
-    assert ("form and meaning" in listed.out) or more
+    uses = "form and meaning" if made["router"]["with_embeddings"] else "form"
+    assert uses in listed.out
+    assert not (more and made["router"]["with_embeddings"])
     assert tierline("router", "withdraw", routed, made["router"]["id"]).code == 0
     refused = tierline("router", "withdraw", routed, 999)
     assert (refused.code, len(refused.err.splitlines())) == (1, 1)
