@@ -18,7 +18,10 @@ class Link(NamedTuple):
 _PAGES: tuple[tuple[str, str, Scope], ...] = (
     ("", "Overview", "read"),
     ("/jobs", "Jobs", "read"),
+    ("/batches", "Batches", "read"),
     ("/review", "Review", "read"),
+    ("/features", "Features", "read"),
+    ("/money", "Money", "read"),
     ("/providers", "Providers", "read"),
     ("/webhooks", "Webhooks", "read"),
     ("/keys", "Keys", "admin"),

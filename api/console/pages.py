@@ -18,7 +18,8 @@ from api.access.keys import Caller
 from api.console.navigation import links_for
 from api.console.session import CONSOLE, SignedOut, form_token, session_cookie
 from api.console.static_files import static_url
-from api.console.views import formats, marks
+from api.console.views import features, formats, marks
+from api.console.views.batches import batch_mark
 from api.console.visible import finalize
 from api.http.cold import CALLER
 from api.http.problems import Refused, of_error
@@ -68,6 +69,11 @@ _templates.globals.update(
     status_mark=marks.status_mark,
     tier_mark=marks.tier_mark,
     verdict_mark=marks.verdict_mark,
+    batch_mark=batch_mark,
+    calibration_mark=features.calibration_mark,
+    evaluation_mark=features.evaluation_mark,
+    promotion_mark=features.promotion_mark,
+    recommendation_mark=features.recommendation_mark,
     delivery_mark=marks.delivery_mark,
     model_mark=marks.model_mark,
 )

@@ -25,7 +25,7 @@ from tierline.services.accounts.sessions import SESSION_S
 
 CONSOLE = "/console"
 FORM_FIELD = "csrf"
-MOST_FIELDS = 50
+MOST_FIELDS = 200
 _FORM = "application/x-www-form-urlencoded"
 _FROM_ELSEWHERE = (
     "this form was not sent by a page of the console: open the page again and repeat it. Behind a"
@@ -161,8 +161,13 @@ async def read_form(request: Request, token: str) -> Mapping[str, str]:
         raise Refused("bad-request", "the form cannot be read") from None
     sent = fields.pop(FORM_FIELD, "")
     if not token or not hmac.compare_digest(sent.encode(), form_token(token).encode()):
-        raise Refused("forbidden", _STALE)
+        raise stale_form()
     return fields
+
+
+def stale_form() -> Refused:
+    """The refusal (403) of a form that another session's page sent."""
+    return Refused("forbidden", _STALE)
 
 
 def refuse_other_sites(request: Request) -> None:

@@ -27,7 +27,7 @@ from tierline.base.settings import Settings
 log = structlog.get_logger(__name__)
 
 PARTS = "/v1/batches/"  # bodies here are parts with many rows
-LARGE = ("/micro-models", "/datasets", "/jobs:batch")  # bodies here have many rows
+LARGE = ("/micro-models", "/datasets", "/jobs:batch", "/batches/new")  # bodies have many rows
 
 
 PRIVATE = (b"cache-control", b"no-store")  # answers belong to one account, and so do refusals

@@ -3,8 +3,13 @@
 from api.console import static_files
 from api.console.routes import (
     audit,
+    batches,
+    evidence,
+    features,
     jobs,
     keys,
+    money,
+    new_batch,
     overview,
     providers,
     review,
@@ -18,7 +23,12 @@ ROUTES = (
     sign_in,
     overview,
     jobs,
+    new_batch,  # before the pages of batches, whose ids are any text
+    batches,
     review,
+    features,
+    evidence,
+    money,
     providers,
     webhooks,
     keys,

@@ -24,6 +24,15 @@ _WORDS = {
     audit.KEY_CREATED: "created a key",
     audit.KEY_ROTATED: "rotated a key",
     audit.KEY_REVOKED: "revoked a key",
+    audit.LABELLED: "labelled an answer",
+    audit.UPLOADED: "uploaded a file for a batch",
+    audit.UPLOAD_REMOVED: "removed an uploaded file",
+    audit.BATCH_STARTED: "started a batch",
+    audit.BATCH_CANCELLED: "asked to cancel a batch",
+    audit.BATCH_DOWNLOADED: "downloaded a batch's rows",
+    audit.TRIED: "tried an input",
+    audit.DIFFERING_SHOWN: "looked at an evaluation's examples",
+    audit.NOVEL_SHOWN: "looked at novel inputs",
 }
 
 

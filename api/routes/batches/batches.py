@@ -20,7 +20,7 @@ from api.parameters.cursors import read_page
 from api.parameters.ids import read_id
 from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.submit import IdempotencyKey, read_key
-from api.state import Database, Report, Shared
+from api.state import Database, Report, Shared, State
 from tierline.base.errors import Unavailable
 from tierline.services.batches import batch as service
 from tierline.services.batches import read_batches
@@ -299,7 +299,7 @@ def get_output(
     batch_id: BatchId, caller: Read, state: Shared, after: After = 0, limit: Most = None
 ) -> Response:
     """All rows so far: answered ones, waiting ones and invalid ones."""
-    return _rows(
+    return stream_rows(
         state, caller.account_id, read_batch_id(batch_id), after, limit, unanswered_only=False
     )
 
@@ -317,13 +317,13 @@ def get_errors(
     batch_id: BatchId, caller: Read, state: Shared, after: After = 0, limit: Most = None
 ) -> Response:
     """Invalid rows, and jobs that failed, expired or were cancelled."""
-    return _rows(
+    return stream_rows(
         state, caller.account_id, read_batch_id(batch_id), after, limit, unanswered_only=True
     )
 
 
-def _rows(
-    state: Shared,
+def stream_rows(
+    state: State,
     account_id: int,
     batch_id: UUID,
     after: int,
@@ -331,6 +331,7 @@ def _rows(
     *,
     unanswered_only: bool,
 ) -> Response:
+    """The batch's rows behind `after`, one to a line. Raises NotFound. Call it in a thread."""
     state.with_connection(service.read, account_id, batch_id)
 
     def lines() -> Iterator[bytes]:

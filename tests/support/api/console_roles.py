@@ -13,6 +13,15 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/console/review/filter": SUBMIT,
     "/console/review/again": SUBMIT,
     "/console/review/{job_id}": SUBMIT,
+    "/console/batches/new": SUBMIT,
+    "/console/batches/uploads/{upload_id}/start": SUBMIT,
+    "/console/batches/uploads/{upload_id}/remove": SUBMIT,
+    "/console/batches/{batch_id}/cancel": SUBMIT,
+    "/console/batches/{batch_id}/output": READ,
+    "/console/batches/{batch_id}/errors": READ,
+    "/console/features/{name}/try": SUBMIT,
+    "/console/features/{name}/evaluations/{evaluation_id}/differing": OPERATOR,
+    "/console/features/{name}/drift/examples": OPERATOR,
     "/console/providers/probe": OPERATOR,
     "/console/webhooks": SUBMIT,
     "/console/webhooks/{endpoint_id}/test": SUBMIT,
@@ -27,6 +36,9 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/console/keys/accounts/change": OPERATOR,
 }
 PAGES: dict[str, tuple[str, ...]] = {
+    "/console/batches/new": SUBMIT,
+    "/console/money/accounts": OPERATOR,
+    "/console/money/economics": OPERATOR,
     "/console/keys": ADMIN,
     "/console/audit": ADMIN,
 }

@@ -41,6 +41,14 @@ KEY_CREATED = "key.created"
 KEY_ROTATED = "key.rotated"
 KEY_REVOKED = "key.revoked"
 LABELLED = "job.labelled"
+UPLOADED = "batch.file_uploaded"
+UPLOAD_REMOVED = "batch.file_removed"
+BATCH_STARTED = "batch.started"
+BATCH_CANCELLED = "batch.cancel_asked"
+BATCH_DOWNLOADED = "batch.content_shown"
+TRIED = "feature.tried"
+DIFFERING_SHOWN = "evaluation.content_shown"
+NOVEL_SHOWN = "drift.content_shown"
 MOST_ENTRIES = 50
 
 

@@ -13,6 +13,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.base.settings import settings
+from tierline.services.batches.uploads import forget_uploads
 from tierline.services.evidence.drift import Drift
 from tierline.services.evidence.evaluation_steps import forget_left_over
 from tierline.services.evidence.judgements import keep_judged
@@ -78,6 +79,7 @@ def _sweep(pool: ConnectionPool[Any], drift: Drift, history: History) -> None:
             pass
         while forget_periods(connection, PERIODS_KEPT_DAYS, AT_ONCE) == AT_ONCE:
             pass
+        forget_uploads(connection)
         kept = timedelta(days=settings().operation_kept_days)
         while forget_ended(connection, kept, AT_ONCE) == AT_ONCE:
             pass

@@ -14,14 +14,21 @@ from tierline.services.accounts.accounts import create_key, revoke_key
 
 Connection = psycopg.Connection[Any]
 ROUTES = [route for module in CONSOLE_ROUTES for route in module.router.routes]
+WITH_A_FILE = "/console/batches/new"  # test_batches.py sends it
 OPEN = {"/console/sign-in", "/console/static/{version}/{name}", "/console/{path:path}"}
 JOB = "01a1f2b0-0000-7000-8000-000000000000"
+
+
+def with_values(path: str) -> str:
+    """The path with a value for each of its parameters."""
+    named = path.replace("{name}", "echo").replace("{number}", "1")
+    return re.sub(r"\{[a-z]+_id\}", JOB, named)
 
 
 def paths(method: str) -> list[str]:
     """The console's routes with that method."""
     return [
-        re.sub(r"\{[a-z]+_id\}", JOB, route.path)
+        with_values(route.path)
         for route in ROUTES
         if method in route.methods and route.path not in OPEN
     ]
@@ -133,7 +140,9 @@ def test_signing_out_ends_the_session_at_once(signed_in: SignIn) -> None:
     assert browser.get("/console", headers={"Cookie": again}).status_code == 303
 
 
-@pytest.mark.parametrize("path", [*paths("POST"), "/console/sign-in"])
+@pytest.mark.parametrize(
+    "path", [path for path in [*paths("POST"), "/console/sign-in"] if path != WITH_A_FILE]
+)
 @pytest.mark.parametrize(
     "sent",
     [

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tierline.base.errors import UsageError
 from tierline.base.json_text import JSON
-from tierline.cli.run.backfill.casting import CannotCast, Field, fields_of, input_of
 from tierline.cli.run.backfill.lines import TOO_LONG, Lines, too_long
 from tierline.cli.run.backfill.rows import MAX_ROW_BYTES, BadLine, Record, Row
+from tierline.features.casting import CannotCast, Field, fields_of, input_of
 from tierline.rules.batches import MAX_CUSTOM_ID
 
 _SEPARATORS = (",", ";", "\t")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tierline.base.errors import UsageError
 from tierline.base.json_text import JSON
-from tierline.cli.run.backfill.casting import CannotCast, fields_of, input_of
 from tierline.cli.run.backfill.lines import TOO_LONG
 from tierline.cli.run.backfill.rows import MAX_ROW_BYTES, BadLine, Record, Row
+from tierline.features.casting import CannotCast, fields_of, input_of
 from tierline.rules.batches import MAX_CUSTOM_ID
 
 COLUMNS = ("text", "path")  # the columns of a file, for --map: its content and its path

@@ -83,3 +83,17 @@ batch_errors = Table(
     PrimaryKeyConstraint("batch_id", "batch_row"),
     comment="rows of a batch that never became a job",
 )
+
+# No foreign keys: making one would lock the other table, and no row here lives for long.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", BigInteger, nullable=False, index=True),
+    Column("key_id", BigInteger, nullable=False, comment="of api_keys: who sent it"),
+    Column("name", Text, nullable=False, comment="of the file"),
+    Column("content", LargeBinary, nullable=False),
+    when("created_at", required=True),
+    Index("uploads_created_at_idx", "created_at"),
+    comment="files sent for a batch that is not started yet; removed within an hour",
+)

@@ -3,7 +3,7 @@
 import pytest
 
 from tierline.base.errors import UsageError
-from tierline.cli.run.backfill.casting import CannotCast, Kinds, cast, fields_of, input_of, kinds_of
+from tierline.features.casting import CannotCast, Kinds, cast, fields_of, input_of, kinds_of
 
 SCHEMA = {
     "type": "object",
