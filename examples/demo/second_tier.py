@@ -31,6 +31,10 @@ _OWN_CHECKS = {"invoice-fields": "invoice-lines", "ticket-summary": "summary-wor
 # What the stand-in does without: on examples/dev the one line serves it better than the definitions
 # (21 of 30 right, 13 with them).
 _LONG_INSTRUCTIONS = re.compile(r"    instructions: \|\n(?:      .*\n)+")
+# A local model shares this machine's cores with everything else, and a call that is cut off has done
+# its work for nothing: on two busy cores an answer took up to 80 s.
+_TIMEOUT = re.compile(r"    timeout_s: \d+\n")
+LOCAL_TIMEOUT_S = 300
 _CONFIDENCE = re.compile(r"(?:    #.*\n)*    confidence: .*\n")
 
 
@@ -78,6 +82,10 @@ def _feature_text(name: str, text: str, second: SecondTier) -> str:
     own = _OWN_CHECKS.get(name)
     if own is not None:
         before = before.replace("\nchecks:\n", f"\nchecks:\n  - custom: {own}\n")
+    local_timeout = f"    timeout_s: {LOCAL_TIMEOUT_S}\n"
+    before = _TIMEOUT.sub(local_timeout, before)
+    if not second.paid:
+        after = _TIMEOUT.sub(local_timeout, after)
     models = f"  - name: {second.tier}\n    models: [{second.model}]\n"
     if second.stand_in:
         after = _CONFIDENCE.sub("", after).replace("    reask: true\n", "")

@@ -11,7 +11,14 @@ from examples.demo.live import counts
 from examples.demo.outcomes import Outcome, quantile, tally
 from examples.demo.product import environment
 from examples.demo.rows import Road, Row, read_rows
-from examples.demo.second_tier import LARGER, SMALL, STAND_IN, SecondTier, feature_texts
+from examples.demo.second_tier import (
+    LARGER,
+    LOCAL_TIMEOUT_S,
+    SMALL,
+    STAND_IN,
+    SecondTier,
+    feature_texts,
+)
 from tierline.features import Price
 from tierline.features.parse import parse_feature
 
@@ -139,6 +146,15 @@ def test_the_rows_go_in_by_all_three_roads_and_each_feature_has_every_road() -> 
     assert len({row.custom_id for row in rows}) == len(rows)
     for feature in {row.feature for row in rows}:
         assert {row.road for row in rows if row.feature == feature} == set(Road)
+
+
+def test_local_models_are_given_more_time_than_a_provider() -> None:
+    for text in feature_texts(SecondTier("openai:gpt-5")).values():
+        last = parse_feature(text).tiers[-1]
+        assert last.timeout_s < LOCAL_TIMEOUT_S
+    for text in feature_texts(SecondTier(LARGER)).values():
+        asked = [tier for tier in parse_feature(text).tiers if tier.name != "micro"]
+        assert {tier.timeout_s for tier in asked} == {LOCAL_TIMEOUT_S}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What the product serves of public data that the user brings."""
