@@ -31,8 +31,8 @@ _OWN_CHECKS = {"invoice-fields": "invoice-lines", "ticket-summary": "summary-wor
 # What the stand-in does without: on examples/dev the one line serves it better than the definitions
 # (21 of 30 right, 13 with them).
 _LONG_INSTRUCTIONS = re.compile(r"    instructions: \|\n(?:      .*\n)+")
-# A local model shares this machine's cores with everything else, and a call that is cut off has done
-# its work for nothing: on two busy cores an answer took up to 80 s.
+# A local model shares this machine's cores with everything else, and a call that is cut off has
+# done its work for nothing: on two busy cores an answer took up to 80 s.
 _TIMEOUT = re.compile(r"    timeout_s: \d+\n")
 LOCAL_TIMEOUT_S = 300
 _CONFIDENCE = re.compile(r"(?:    #.*\n)*    confidence: .*\n")
