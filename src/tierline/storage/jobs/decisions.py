@@ -12,6 +12,7 @@ from tierline.base.ids import first_id_of
 from tierline.storage.db.columns import columns
 from tierline.storage.db.homes import Span, at_homes, read_at_home
 from tierline.storage.db.rows import one_row, typed_rows
+from tierline.storage.jobs.claims import DECISION
 from tierline.storage.jobs.job_pages import in_few_weeks, in_one_snapshot, newest
 from tierline.views.decisions import LoggedDecision
 
@@ -29,6 +30,7 @@ _COLUMNS = columns(
         "confidence_threshold": "c.threshold",
         "confidence_signals": "o.signals",
         "job_status": "j.status",
+        "routing": DECISION,
         "last_attempt": "j.attempts",
         **{name: f"j.{name}" for name in ("seq", "tier_index", "answer_attempt", "unverified")},
     },
@@ -39,11 +41,11 @@ LEFT JOIN @outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
 LEFT JOIN calibrations c ON c.id = o.calibration_id
 """
 
-_MATCHES = """
+_MATCHES = f"""
     a.job_id = j.id
     AND (%(tier)s::text IS NULL OR a.tier = %(tier)s)
-    AND (%(policy)s::text IS NULL OR a.routing ->> 'policy' = %(policy)s)
-    AND (%(reason)s::text IS NULL OR strpos(lower(a.routing ->> 'reason'), lower(%(reason)s)) > 0)
+    AND (%(policy)s::text IS NULL OR {DECISION} ->> 'policy' = %(policy)s)
+    AND (%(reason)s::text IS NULL OR strpos(lower({DECISION} ->> 'reason'), lower(%(reason)s)) > 0)
 """
 
 # A page has whole jobs, each with all matching decisions. Each account's newest jobs are found by

@@ -23,6 +23,7 @@ from tierline.storage.db.homes import (
     read_at_homes_async,
 )
 from tierline.storage.db.rows import declared_rows, typed_rows
+from tierline.storage.jobs.claims import DECISION
 from tierline.views.attempts import AttemptRow, CallRow
 from tierline.views.feedback import FeedbackRow
 from tierline.views.jobs import JobRow
@@ -121,6 +122,7 @@ _ATTEMPT_COLUMNS = columns(
         "trace": "w.trace",
         "output_removed_at": "j.output_removed_at",
         "running": "j.status = 'in_progress' AND j.attempts = a.number",
+        "routing": DECISION,
     },
 )
 
@@ -128,6 +130,7 @@ ATTEMPTS = f"""
 SELECT {_ATTEMPT_COLUMNS}
 FROM @attempts a
 JOIN @jobs j ON j.id = a.job_id
+JOIN feature_versions v ON v.id = j.feature_version_id
 LEFT JOIN @answers w ON w.job_id = a.job_id AND w.attempt = a.number
 WHERE a.job_id = %s ORDER BY a.number
 """

@@ -18,6 +18,7 @@ from tierline.services.jobs.submission import Submission
 from tierline.services.jobs.submit import Submitter
 from tierline.storage.db.async_pool import create_async_pool
 from tierline.storage.jobs.decisions import Filters
+from tierline.storage.jobs.job_reads import attempt_rows
 from tierline.views.decisions import Alternative
 
 CANARY = "canary: {tier: frontier, share: 0.5}"
@@ -113,6 +114,28 @@ def test_a_route_tells_each_decision_and_what_came_of_it(bench: Bench) -> None:
     assert slm.expected_cost_usd > 0
     # Nobody knows its price.
     assert frontier == Alternative(tier="frontier", model="openai:large", expected_cost_usd=None)
+
+
+def test_the_usual_decision_is_told_although_it_is_not_stored(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    _, feature = bench.apply()
+    (job,) = submit(bench, feature, ["u"])
+    bench.run(job)
+    assert bench.all("SELECT routing FROM attempts WHERE job_id = %s", job) == [(None,)]
+    usual = {
+        "policy": "slm_first",
+        "choice": "slm",
+        "reason": "first allowed tier",
+        "signals": {"failures": 0, "leases_lost": 0},
+    }
+    with bench.pool.connection() as connection:
+        (attempt,) = attempt_rows(connection, job)
+        assert attempt["routing"] == usual
+        for wanted in ({"policy": "slm_first"}, {"reason": "first allowed"}):
+            filters = Filters(feature=feature.name, **wanted)
+            (listed,) = decisions_page(connection, bench.account, filters, None, 50)[0]
+            assert (listed.policy, listed.choice) == ("slm_first", "slm")
+            assert listed.signals == usual["signals"]
 
 
 def test_decisions_are_listed_by_what_they_were(bench: Bench) -> None:
