@@ -64,5 +64,5 @@ def _claim(
         "in_progress": Status.IN_PROGRESS,
     }
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(statement, parameters).fetchall()
+        rows = cursor.execute(statement, parameters, prepare=True).fetchall()
         return {row["token"]: read_claim(connection, row) for row in rows}

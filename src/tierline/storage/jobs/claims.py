@@ -188,7 +188,7 @@ def claim(
     }
     with connection.cursor(row_factory=dict_row) as cursor:
         statement = at_home(connection, CLAIM_AND_READ, job_id)
-        row = cursor.execute(statement, parameters).fetchone()
+        row = cursor.execute(statement, parameters, prepare=True).fetchone()
         return None if row is None else read_claim(connection, row)
 
 

@@ -96,7 +96,9 @@ def finish_together(connection: Connection[Any], finishes: Iterable[Finish]) -> 
         these = list(group)
         told = json.dumps(these, default=_told, allow_nan=False)
         rows = connection.execute(
-            statement, {"finishes": told, "job_ids": [one["job_id"] for one in these]}
+            statement,
+            {"finishes": told, "job_ids": [one["job_id"] for one in these]},
+            prepare=True,
         )
         done.update(token for (token,) in rows)
     return done

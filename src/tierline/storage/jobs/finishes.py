@@ -239,7 +239,8 @@ def finish_with(
     statement: str = FINISH,
 ) -> bool:
     """`finish` with its parameters as `finish_parameters` made them."""
-    row = connection.execute(at_home(connection, statement, job_id), parameters).fetchone()
+    home = at_home(connection, statement, job_id)
+    row = connection.execute(home, parameters, prepare=True).fetchone()
     return row is not None and row[0] == 1
 
 

@@ -295,7 +295,10 @@ def test_claims_and_finishes_read_live_jobs_alone(fresh_database_url: str, sessi
         with pytest.MonkeyPatch.context() as patch:
             cursor = type("Explained", (), {"fetchone": lambda self: (1,)})
             patch.setattr(
-                connection, "execute", lambda s, p: explained(s, p) or cursor(), raising=False
+                connection,
+                "execute",
+                lambda s, p, **_: explained(s, p) or cursor(),
+                raising=False,
             )
             finish(connection, taken)
         assert len(plans) == 2
