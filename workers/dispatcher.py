@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,7 @@ SEARCH_S = 1.0  # between two tries to find jobs that no look has shown
 TRY_LEAD_S = 0.5  # between two tries to take over from another dispatcher
 BROKER_WAIT_S = 1.0  # before publishing is tried again after the broker was away
 EVALUATIONS_S = 0.1  # the least time between two checks for due evaluations
+NONE: Mapping[str, int] = MappingProxyType({})
 SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
 
 
@@ -65,6 +67,7 @@ class Dispatcher:
         self._again = threading.Event()  # set by the watcher: choose now
         self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is sent
         self._threads: Mapping[str, int] = {}  # queue → threads of the live workers for it
+        self._kept: Mapping[str, int] = {}  # queue → those of them that backfills cannot take
         self._maintenance_room = True  # fewer messages than allowed wait on that queue
         self._evaluations_at = 0.0  # monotonic: the time of the next check
         self._leading: psycopg.Connection[Any] | None = None  # the connection that holds the lead
@@ -136,10 +139,12 @@ class Dispatcher:
     def pool(self) -> ConnectionPool[Any]:
         return self._pool
 
-    def see_threads(self, threads: Mapping[str, int]) -> None:
-        """Store the number of threads of the live workers, by queue."""
-        if threads != self._threads:
-            self._threads = threads
+    def see_threads(self, threads: Mapping[str, int], kept: Mapping[str, int] = NONE) -> None:
+        """Store the number of threads of the live workers, by queue, and how many of these they
+        keep free from backfills.
+        """
+        if threads != self._threads or kept != self._kept:
+            self._threads, self._kept = threads, kept
             self._again.set()
 
     def choose_again(self) -> None:
@@ -210,8 +215,8 @@ class Dispatcher:
             connection = self.lead()
             if connection is not None:
                 for name in self._dispatch.look(connection):
-                    threads = self._threads.get(name, 0)
-                    choice = self._dispatch.choose_on(connection, name, threads)
+                    threads, kept = self._threads.get(name, 0), self._kept.get(name, 0)
+                    choice = self._dispatch.choose_on(connection, name, threads, kept)
                     chosen |= choice.queue_of
                     full = full or choice.full
             due = self._choose_deliveries()

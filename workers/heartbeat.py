@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import structlog
 
+from tierline.rules.scheduling import kept_free
 from tierline.services.jobs.beats import Beat
 
 log = structlog.get_logger(__name__)
@@ -25,7 +26,8 @@ class Heartbeat:
         self, url: str, name: str, queues: tuple[str, ...], threads: int, beat_s: float
     ) -> None:
         self.worker = uuid4()
-        self._row = Beat(url, self.worker, name, queues, threads)
+        kept = kept_free(queues, threads)
+        self._row = Beat(url, self.worker, name, queues, threads, kept)
         self._beat_s = beat_s
         self._beat = 0
         self._until: dict[UUID, float | None] = {}  # token → monotonic seconds; None: no limit yet

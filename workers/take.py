@@ -24,6 +24,8 @@ from celery.worker import state
 from celery.worker.consumer.tasks import Tasks
 from kombu import Consumer
 
+from tierline.rules.queues import BACKFILLS
+from tierline.rules.scheduling import kept_free
 from workers.consumer import BatchedEvents
 from workers.hints import broker_client
 from workers.task_events import TaskEvents
@@ -33,6 +35,14 @@ log = structlog.get_logger(__name__)
 BLOCK_S = 0.5  # how long the broker may keep one request open; a stop waits for it
 AWAY_S = 1.0  # before the broker is asked again after an error
 MOST_AT_ONCE = 4  # so that the processes of a queue share a burst
+MOST_BACKFILLS = 8  # the same for backfills, whose jobs are claimed together
+
+_here = threading.local()
+
+
+def queue_here() -> str | None:
+    """The queue of the hint that this thread runs; None: it runs none."""
+    return getattr(_here, "queue", None)
 
 
 class ListedConsumer(Consumer):
@@ -123,11 +133,17 @@ class Messages:
 
 
 class Threads:
-    """The worker's threads, and how many of them are free."""
+    """The worker's threads, and how many of them are free.
 
-    def __init__(self, executor: ThreadPoolExecutor, count: int) -> None:
+    `keep` of them are kept free from backfills, which also leave those `promised` to interactive
+    hints that may arrive at any moment.
+    """
+
+    def __init__(self, executor: ThreadPoolExecutor, count: int, keep: int = 0) -> None:
         self._executor = executor
         self._free = count
+        self._keep = keep
+        self._promised = 0
         self._changed = threading.Condition()
 
     def wait_for_free(self, within_s: float) -> int:
@@ -136,6 +152,34 @@ class Threads:
             if self._free == 0:
                 self._changed.wait(within_s)
             return self._free
+
+    def promise(self, most: int) -> int:
+        """Promise at most `most` free threads to the next interactive hints; returns how many.
+
+        If some are kept free from backfills, it is these or half of the free ones: backfills get
+        the others.
+        """
+        with self._changed:
+            if self._keep:
+                most = min(most, max(self._keep, self._free // 2))
+            self._promised = min(self._free, most)
+            return self._promised
+
+    def keep_promise(self) -> None:
+        """The threads that were promised have work, or nothing arrived."""
+        with self._changed:
+            self._promised = 0
+            self._changed.notify_all()
+
+    def wait_for_backfills(self, within_s: float) -> int:
+        """How many threads are free for backfills, after at most `within_s` seconds if none is."""
+        with self._changed:
+            if self._free_for_backfills() <= 0:
+                self._changed.wait(within_s)
+            return self._free_for_backfills()
+
+    def _free_for_backfills(self) -> int:
+        return max(0, self._free - max(self._keep, self._promised))
 
     def run(self, work: Callable[..., None], *arguments: object) -> None:
         """Run `work` in a thread. Raises RuntimeError once the pool is shut down."""
@@ -156,12 +200,13 @@ class Threads:
     def _end(self) -> None:
         with self._changed:
             self._free += 1
-            self._changed.notify()
+            self._changed.notify_all()
 
 
 class TakeHints(bootsteps.StartStopStep):
     """Takes hints while the worker is connected to the broker; started again with each connection.
 
+    If the worker keeps threads free from backfills, a thread of its own takes the hints of those.
     The hints that were taken go on after its stop.
     """
 
@@ -171,48 +216,85 @@ class TakeHints(bootsteps.StartStopStep):
         self._consumer = consumer
         self._events: TaskEvents = consumer.task_events
         self._queues = tuple(consumer.app.amqp.queues.consume_from)
+        self._keep = 0
         self._threads: Threads | None = None
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._takers: list[threading.Thread] = []
         super().__init__(consumer, **options)
 
     def start(self, consumer: Any) -> None:
         if self._threads is None:
-            self._threads = Threads(consumer.pool.executor, consumer.pool.num_processes)
+            count = consumer.pool.num_processes
+            self._keep = kept_free(self._queues, count)
+            self._threads = Threads(consumer.pool.executor, count, self._keep)
         self._stop.clear()
-        self._thread = threading.Thread(
-            target=self._take, args=(self._threads,), name="take-hints", daemon=True
-        )
-        self._thread.start()
+        backfills = tuple(name for name in self._queues if self._keep and name in BACKFILLS)
+        others = tuple(name for name in self._queues if name not in backfills)
+        self._takers = [self._started(self._take, others)]
+        if backfills:
+            self._takers.append(self._started(self._take_backfills, backfills))
+
+    def _started(
+        self, take: Callable[[Threads, Messages], None], queues: tuple[str, ...]
+    ) -> threading.Thread:
+        def run(threads: Threads) -> None:
+            messages = Messages(queues)
+            try:
+                while not self._stop.is_set():
+                    try:
+                        take(threads, messages)
+                    except (redis.RedisError, OSError) as error:
+                        log.warning("broker_away", error=type(error).__name__)
+                        self._stop.wait(AWAY_S)
+            finally:
+                messages.close()
+
+        taker = threading.Thread(target=run, args=(self._threads,), name="take-hints", daemon=True)
+        taker.start()
+        return taker
 
     def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery passes it
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        for taker in self._takers:
+            taker.join()
+        self._takers = []
 
-    def _take(self, threads: Threads) -> None:
-        messages = Messages(self._queues)
+    def _take(self, threads: Threads, messages: Messages) -> None:
+        if not threads.wait_for_free(BLOCK_S) or self._stop.is_set():
+            return
         try:
-            while not self._stop.is_set():
-                free = threads.wait_for_free(BLOCK_S)
-                if not free or self._stop.is_set():
-                    continue
-                try:
-                    queue, payloads = messages.pop(min(free, MOST_AT_ONCE))
-                except (redis.RedisError, OSError) as error:
-                    log.warning("broker_away", error=type(error).__name__)
-                    self._stop.wait(AWAY_S)
-                    continue
-                if self._stop.is_set() and payloads:
-                    # If this fails, the dispatcher finds the hints lost and sends them again.
-                    with suppress(redis.RedisError, OSError):
-                        messages.put_back(queue, payloads)
-                    return
-                for payload in payloads:
-                    self._run_soon(threads, queue, payload)
+            promised = threads.promise(MOST_AT_ONCE)
+            if promised:
+                self._run_all(threads, messages, *messages.pop(promised))
         finally:
-            messages.close()
+            threads.keep_promise()
+
+    def _take_backfills(self, threads: Threads, messages: Messages) -> None:
+        free = threads.wait_for_backfills(BLOCK_S)
+        if not free or self._stop.is_set():
+            return
+        queue, payloads = messages.pop(min(free, MOST_BACKFILLS))
+        # Interactive hints may have taken threads meanwhile.
+        free = threads.wait_for_backfills(0.0)
+        surplus, payloads = payloads[free:], payloads[:free]
+        if surplus:
+            self._put_back(messages, queue, surplus)
+        self._run_all(threads, messages, queue, payloads)
+
+    def _run_all(
+        self, threads: Threads, messages: Messages, queue: str, payloads: list[bytes]
+    ) -> None:
+        if self._stop.is_set() and payloads:
+            self._put_back(messages, queue, payloads)
+            return
+        for payload in payloads:
+            self._run_soon(threads, queue, payload)
+
+    @staticmethod
+    def _put_back(messages: Messages, queue: str, payloads: list[bytes]) -> None:
+        # If this fails, the dispatcher finds the hints lost and sends them again.
+        with suppress(redis.RedisError, OSError):
+            messages.put_back(queue, payloads)
 
     def _run_soon(self, threads: Threads, queue: str, payload: bytes) -> None:
         try:
@@ -230,6 +312,7 @@ class TakeHints(bootsteps.StartStopStep):
         """Run one hint and report it to Flower. The tasks log their own failures."""
         hint.time_start = time.time()
         started = time.monotonic()
+        _here.queue = hint.queue
         state.task_accepted(hint)
         self._events.started(hint.id)
         try:

@@ -9,12 +9,14 @@ from uuid import UUID
 
 import structlog
 
+from tierline.rules.queues import BACKFILLS
 from tierline.services.evidence.evaluation_steps import step_due
 from tierline.services.upkeep.sweep import sweep
 from tierline.services.webhooks.deliver import deliver
 from workers.app import app
 from workers.hints import EVALUATION_STEP
 from workers.process import worker
+from workers.take import queue_here
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ def _without_content(task: Callable[..., None]) -> Callable[..., None]:
 
 
 def _answer(job_id: str) -> None:
-    worker().executor.run(UUID(job_id))
+    worker().executor.run(UUID(job_id), backfill=queue_here() in BACKFILLS)
 
 
 for _name in ("slm.answer", "deeper-analysis.answer", "quarantine.answer"):

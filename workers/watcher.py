@@ -7,6 +7,7 @@ delays no recovery.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol, Self, TypeVar
 from uuid import UUID
@@ -48,8 +49,10 @@ class Chooser(Protocol):
     @property
     def stopping(self) -> threading.Event: ...
 
-    def see_threads(self, threads: Mapping[str, int]) -> None:
-        """The threads of the live workers, by queue."""
+    def see_threads(self, threads: Mapping[str, int], kept: Mapping[str, int]) -> None:
+        """The threads of the live workers, by queue, and those that they keep free from
+        backfills.
+        """
 
     @property
     def out_jobs(self) -> OutJobs:
@@ -178,12 +181,14 @@ class Watcher:
 
     def _see_threads(self, now_s: float, rows: list[WorkerBeat]) -> None:
         alive = self._alive.look(now_s, {row.worker: row.beat for row in rows})
-        threads: dict[str, int] = {}
+        threads: Counter[str] = Counter()
+        kept: Counter[str] = Counter()
         for row in rows:
             if row.worker in alive:
                 for queue in row.queues:
-                    threads[queue] = threads.get(queue, 0) + row.threads
-        self._chooser.see_threads(threads)
+                    threads[queue] += row.threads
+                    kept[queue] += row.kept
+        self._chooser.see_threads(threads, kept)
 
     def _remove_workers(self, now_s: float, rows: list[WorkerBeat]) -> None:
         gone = {}

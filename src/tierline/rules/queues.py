@@ -27,6 +27,9 @@ POOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The queues of jobs that share a worker's threads, the interactive lane first."""
 
+BACKFILLS = frozenset(queue for queues in POOLS.values() for queue in queues[1:])
+"""The lanes of backfills, which share their threads with an interactive lane."""
+
 JOBS = tuple(queue for queues in POOLS.values() for queue in queues)
 """Every queue that jobs wait in."""
 

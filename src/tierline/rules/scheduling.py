@@ -10,9 +10,11 @@ what it needs, and the others share the rest. So a hanging model server fills it
 
 import math
 import random
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
+
+from tierline.rules.queues import BACKFILLS
 
 KEPT_FREE_SHARE = 8
 """The share of a queue's threads that no single account may hold, so that a quiet account's job
@@ -149,16 +151,30 @@ def free_to_account(threads: int, held: int, held_in_lane: int, *, interactive: 
     return max(0, min(most - held_in_lane, max(most, threads) - held))
 
 
-def free_to_backfills(threads: int, held: int) -> int:
-    """How many more jobs of a backfill lane may go out, if all accounts together hold `held`.
+def free_to_backfills(threads: int, held: int, *, kept_by_workers: int = 0, ahead: int = 0) -> int:
+    """How many more jobs of a backfill lane may go out, if all accounts together hold `held`,
+    running and hinted.
 
     Half of what is kept free from one account is kept free from all backfills. Otherwise the
-    backfills of two accounts could fill every thread, and an interactive job would wait.
+    backfills of two accounts could fill every thread, and an interactive job would wait. If the
+    workers themselves keep so many threads free, see `kept_free`, then `ahead` more hints may
+    wait in the broker. They cannot take those threads.
     """
     if threads == 0:
         return max(0, KEPT_FREE_LEAST - held)
     kept = (threads - account_limit(threads)) // 2
-    return max(0, max(1, threads - kept) - held)
+    if kept_by_workers < kept:
+        ahead = 0
+    return max(0, max(1, threads - kept) + ahead - held)
+
+
+def kept_free(queues: Collection[str], threads: int) -> int:
+    """How many of its threads a worker process for `queues` keeps free from backfills. Over all
+    processes of a pool this is never more than `free_to_backfills` wants.
+    """
+    if BACKFILLS.isdisjoint(queues) or BACKFILLS.issuperset(queues):
+        return 0
+    return threads // (2 * KEPT_FREE_SHARE)
 
 
 def model_limits(

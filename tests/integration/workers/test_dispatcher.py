@@ -72,7 +72,7 @@ def test_what_was_chosen_goes_out_although_a_later_choice_fails(
     job_id = new_id()
     sent: list[tuple[str, tuple[str, ...]]] = []
 
-    def choose(_: object, pool: object, name: str, threads: int) -> Choice:
+    def choose(_: object, pool: object, name: str, threads: int, kept: int) -> Choice:
         if name == "deeper-analysis":
             raise psycopg.OperationalError("cut")
         return Choice({job_id: "slm"})

@@ -78,6 +78,30 @@ def test_a_thread_counts_as_free_only_when_its_work_has_ended() -> None:
         wait_until(lambda: threads.wait_for_free(1.0) == 2, DEADLINE_S, "both threads to be free")
 
 
+def test_backfills_leave_the_threads_that_are_kept_and_those_that_are_promised() -> None:
+    go = threading.Event()
+
+    def wait() -> None:
+        go.wait(20.0)
+
+    with ThreadPoolExecutor(16) as executor:
+        threads = Threads(executor, 16, keep=1)
+        assert threads.promise(4) == 4
+        assert threads.wait_for_backfills(0.0) == 12
+        threads.keep_promise()
+        assert threads.wait_for_backfills(0.0) == 15
+        for _ in range(14):
+            threads.run(wait)
+        assert threads.promise(4) == 1, "half of the two that are free"
+        assert threads.wait_for_backfills(0.0) == 1
+        threads.keep_promise()
+        threads.run(wait)
+        assert threads.wait_for_backfills(0.01) == 0
+        assert threads.promise(4) == threads.wait_for_free(0.0) == 1
+        go.set()
+        wait_until(lambda: threads.wait_for_backfills(1.0) == 15, 20, "the threads to be free")
+
+
 def test_work_that_raises_frees_its_thread() -> None:
     def fail() -> None:
         raise RuntimeError

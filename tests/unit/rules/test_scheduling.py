@@ -19,6 +19,7 @@ from tierline.rules.scheduling import (
     free_to_account,
     free_to_backfills,
     hints_ahead,
+    kept_free,
     limit_of_one_model,
     model_limits,
     room_for_hints,
@@ -213,6 +214,25 @@ def test_backfills_of_all_accounts_leave_half_of_what_one_account_leaves() -> No
     assert free_to_backfills(16, 14) == 1
     assert free_to_backfills(16, 20) == 0
     assert free_to_backfills(0, 1) == 1  # for the first worker
+
+
+def test_hints_of_backfills_go_ahead_only_if_the_workers_keep_the_threads_free() -> None:
+    for kept, free in ((3, 60), (4, 76), (5, 76)):
+        assert free_to_backfills(64, 0, kept_by_workers=kept, ahead=16) == free
+    assert free_to_backfills(64, 70, kept_by_workers=4, ahead=16) == 6
+    assert free_to_backfills(0, 0, kept_by_workers=4, ahead=16) == 2  # for the first worker
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=40))
+def test_processes_keep_no_more_threads_free_than_the_pool_wants(processes: list[int]) -> None:
+    wanted = sum(processes) - free_to_backfills(sum(processes), 0)
+    assert sum(kept_free(("slm", "slm-backfill"), threads) for threads in processes) <= wanted
+
+
+def test_a_process_of_one_lane_keeps_no_thread_free() -> None:
+    assert kept_free(("slm", "slm-backfill"), 32) == 2
+    assert kept_free(("slm", "deeper-analysis", "quarantine"), 32) == 0
+    assert kept_free(("slm-backfill",), 32) == 0
 
 
 def test_waits_double_up_to_their_most() -> None:

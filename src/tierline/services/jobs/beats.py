@@ -27,8 +27,16 @@ class Beat:
     """
 
     def __init__(
-        self, url: str, worker: UUID, name: str, queues: Sequence[str], threads: int
+        self,
+        url: str,
+        worker: UUID,
+        name: str,
+        queues: Sequence[str],
+        threads: int,
+        kept: int = 0,
     ) -> None:
+        """`kept`: how many of its threads it keeps free from backfills."""
+        self._kept = kept
         self._url = url
         self._worker = worker
         self._name = name
@@ -52,6 +60,7 @@ class Beat:
                 self._threads,
                 beat,
                 tokens,
+                self._kept,
             )
             self._publish(self._connection)
         except psycopg.Error:

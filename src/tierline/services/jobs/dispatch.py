@@ -17,7 +17,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.rules.jobs import Route
-from tierline.rules.queues import POOLS
+from tierline.rules.queues import BACKFILLS, POOLS
 from tierline.rules.rate_limits import RateLimit
 from tierline.rules.scheduling import (
     Candidate,
@@ -64,6 +64,7 @@ class _InUse:
 
     running: int = 0
     hinted: int = 0
+    hinted_in_lane: Counter[str] = field(default_factory=Counter)  # by queue
     by_account: Counter[int] = field(default_factory=Counter)
     in_all_pools: Counter[int] = field(default_factory=Counter)  # by account
     by_model: Counter[str] = field(default_factory=Counter)
@@ -168,16 +169,19 @@ class Dispatch:
         with pool.connection() as connection:
             return self.choose_on(connection, name, threads)
 
-    def choose_on(self, connection: Connection[Any], name: str, threads: int) -> Choice:
-        """Mark the next jobs of pool `name` as hinted. Its live workers run `threads` at once.
+    def choose_on(
+        self, connection: Connection[Any], name: str, threads: int, kept: int = 0
+    ) -> Choice:
+        """Mark the next jobs of pool `name` as hinted. Its live workers run `threads` at once, and
+        keep `kept` of these free from backfills.
 
         Empty if nothing is due, if there is no room, or if another dispatcher is choosing.
         """
-        choice = again_if_moved(lambda: self._choose(connection, name, threads))
+        choice = again_if_moved(lambda: self._choose(connection, name, threads, kept))
         self.out_jobs.sent(choice.queue_of)
         return choice
 
-    def _choose(self, connection: Connection[Any], name: str, threads: int) -> Choice:
+    def _choose(self, connection: Connection[Any], name: str, threads: int, kept: int) -> Choice:
         choice = Choice()
         with connection.transaction():
             chooses, chooses_limited = hints.lock_choice_in_all(connection, name)
@@ -188,13 +192,16 @@ class Dispatch:
                 self._memory.look(connection)
             in_use = self._in_use(connection, name)
             spare = self._paces[name].ahead(in_use.hinted, threads)
-            room = room_for_hints(threads, in_use.running, in_use.hinted, spare)
+            # A worker takes interactive hints first, so those of backfills leave them their room.
+            hinted = 0
             for queue in POOLS[name]:  # the interactive lane first
-                if room <= 0:
-                    break
-                most = room
-                if queue != POOLS[name][0]:
-                    most = min(room, free_to_backfills(threads, in_use.in_whole_lane(queue)))
+                hinted += in_use.hinted_in_lane[queue]
+                most = room_for_hints(threads, in_use.running, hinted, spare)
+                if queue in BACKFILLS:
+                    free_to_all = free_to_backfills(
+                        threads, in_use.in_whole_lane(queue), kept_by_workers=kept, ahead=spare
+                    )
+                    most = min(most, free_to_all)
                 if most <= 0 or not self._memory.of(queue):
                     continue
                 turns = self._read_turns(connection, queue)
@@ -215,9 +222,9 @@ class Dispatch:
                 choice.queue_of |= marked
                 self._leave_locked(job.job_id for job in jobs if job.job_id not in marked)
                 self._held_jobs.went(jobs)
-                room -= len(jobs)
+                hinted += len(jobs)
+                choice.full = choice.full or len(jobs) >= most
                 _note(in_use, queue, waiting, jobs)
-            choice.full = room <= 0 and bool(choice.queue_of)
             self._paces[name].sent(len(choice.queue_of))
         return choice
 
@@ -311,6 +318,7 @@ class Dispatch:
                 continue
             if out.hinted:
                 in_use.hinted += 1
+                in_use.hinted_in_lane[out.queue] += 1
             else:
                 in_use.running += 1
             tier = self._models.of_tier(connection, out.version_id, out.tier)

@@ -54,11 +54,15 @@ log = structlog.get_logger(__name__)
 
 GIVEN_BACK_S = 10.0  # how long a job whose feature this release cannot read may not be claimed
 CLAIM_PATIENCE_S = 10.0  # after this, a hint that cannot be claimed is left to the dispatcher
-AT_ONCE = 2
+AT_ONCE = 1
 """Statements of a process that claim at the same time, and as many that finish. Threads that want
 to do so meanwhile do it together in the next one: more at once would only wait for the interpreter
 and for Postgres."""
 MOST_TOGETHER = 8  # claims or finishes in one statement
+GATHER_S = 0.008
+"""How long a claim or a finish of a backfill's job waits for others, which one statement then
+does together. Nobody waits for a backfill's job as for an interactive one."""
+MOST_GATHERED = 16
 
 
 class _FirstTry(NamedTuple):
@@ -86,6 +90,8 @@ class Executor:
     versions: FeatureVersions = field(init=False)
     _claims: Together[Wanted, "_FirstTry"] = field(init=False)
     _finishes: Together[Finish, bool] = field(init=False)
+    _backfill_claims: Together[Wanted, "_FirstTry"] = field(init=False)
+    _backfill_finishes: Together[Finish, bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
@@ -93,12 +99,17 @@ class Executor:
         self.versions = FeatureVersions(self.pool)
         self._claims = Together(self._claim_these, AT_ONCE, MOST_TOGETHER)
         self._finishes = Together(self._finish_these, AT_ONCE, MOST_TOGETHER)
+        self._backfill_claims = Together(self._claim_these, 1, MOST_GATHERED, GATHER_S)
+        self._backfill_finishes = Together(self._finish_these, 1, MOST_GATHERED, GATHER_S)
 
-    def run(self, job_id: UUID) -> None:
-        """Run one attempt at the job, if it can be claimed. A superfluous hint has no effect."""
+    def run(self, job_id: UUID, *, backfill: bool = False) -> None:
+        """Run one attempt at the job, if it can be claimed. A superfluous hint has no effect.
+
+        `backfill`: the hint came from a backfill lane.
+        """
         token = uuid4()
         with self.leases.hold(token):
-            claim = self._claim(job_id, token)
+            claim = self._claim(job_id, token, backfill=backfill)
             if claim is None:
                 if cancel_withdrawn(self.pool, job_id):
                     self.wake_ups.done(job_id)
@@ -109,8 +120,8 @@ class Executor:
                 except GaveUp:
                     log.warning("attempt_left", reason="the database was away until the stop")
 
-    def _claim(self, job_id: UUID, token: UUID) -> Claim | None:
-        first = self._claims((job_id, token))
+    def _claim(self, job_id: UUID, token: UUID, *, backfill: bool) -> Claim | None:
+        first = (self._backfill_claims if backfill else self._claims)((job_id, token))
         if first.claim is not None or first.sure:
             return first.claim
         return self._claim_alone(job_id, token)
@@ -184,7 +195,7 @@ class Executor:
             route,
             book.unsettled,
             keep_on=self._keep_on,
-            finishes=self._finishes,
+            finishes=self._backfill_finishes if claim.backfill else self._finishes,
         )
         if transition is not None:
             self._report(attempt, end, transition)

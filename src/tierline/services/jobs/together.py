@@ -1,11 +1,13 @@
 """One call for what several threads ask at the same time.
 
 A thread that asks while few calls run makes its own call at once. Others wait until one ends, and
-then one of them asks for all. So nobody waits in order to be joined by others. Whoever has waited
-for PATIENCE_S makes its own call: a call that hangs holds up nobody for longer.
+then one of them asks for all. So nobody waits in order to be joined by others, unless `gather_s`
+says so. Whoever has waited for PATIENCE_S makes its own call: a call that hangs holds up nobody for
+longer.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -27,18 +29,24 @@ class _Waiting(Generic[Asked, Answer]):
 
 
 class Together(Generic[Asked, Answer]):
-    """Makes at most `at_once` calls at the same time, each for at most `most` threads.
+    """Makes at most `at_once` calls at the same time, each for at most `most` threads. A call for
+    fewer begins after `gather_s`, so that others may join it.
 
     `call` gets what the threads ask, and returns an answer for each in the same order. An error of
     it is raised in each of these threads.
     """
 
     def __init__(
-        self, call: Callable[[Sequence[Asked]], Sequence[Answer]], at_once: int, most: int
+        self,
+        call: Callable[[Sequence[Asked]], Sequence[Answer]],
+        at_once: int,
+        most: int,
+        gather_s: float = 0.0,
     ) -> None:
         self._call = call
         self._at_once = at_once
         self._most = most
+        self._gather_s = gather_s
         self._lock = threading.Lock()
         self._calls = 0  # that run
         self._waiting: list[_Waiting[Asked, Answer]] = []
@@ -69,6 +77,9 @@ class Together(Generic[Asked, Answer]):
 
     def _lead(self, group: list[_Waiting[Asked, Answer]]) -> None:
         """Make the call of a group, wake the others, and have the next group called."""
+        if self._gather_s and len(group) < self._most:
+            time.sleep(self._gather_s)
+            self._join(group)
         try:
             answers = self._call([one.asked for one in group])
             for one, answer in zip(group, answers, strict=True):
@@ -80,6 +91,13 @@ class Together(Generic[Asked, Answer]):
             self._next()
             for one in group[1:]:
                 one.woken.set()
+
+    def _join(self, group: list[_Waiting[Asked, Answer]]) -> None:
+        """Add those that wait by now to a group whose call has not begun."""
+        with self._lock:
+            room = self._most - len(group)
+            group += self._waiting[:room]
+            del self._waiting[:room]
 
     def _withdrawn(self, own: _Waiting[Asked, Answer]) -> bool:
         """Whether it waits no longer. False: it is in a group by now."""

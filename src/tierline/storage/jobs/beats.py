@@ -23,6 +23,7 @@ class WorkerBeat:
     threads: int
     beat: int
     tokens: frozenset[UUID]
+    kept: int = 0  # threads that it keeps free from backfills
 
 
 def raise_beat(
@@ -33,6 +34,7 @@ def raise_beat(
     threads: int,
     beat: int,
     tokens: Sequence[UUID],
+    kept: int = 0,
 ) -> None:
     """Write this process's row. Only one thread of a process calls it."""
     updated = connection.execute(
@@ -41,20 +43,20 @@ def raise_beat(
     )
     if updated.rowcount == 0:
         connection.execute(
-            "INSERT INTO worker_beats (worker, name, queues, threads, beat, tokens)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            (worker, name, list(queues), threads, beat, list(tokens)),
+            "INSERT INTO worker_beats (worker, name, queues, threads, beat, tokens,"
+            " kept_threads) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (worker, name, list(queues), threads, beat, list(tokens), kept),
         )
 
 
 def read_beats(connection: Connection[Any]) -> list[WorkerBeat]:
     """Every worker process with a row; dead ones are included until they are removed."""
     rows = connection.execute(
-        "SELECT worker, name, queues, threads, beat, tokens FROM worker_beats"
+        "SELECT worker, name, queues, threads, beat, tokens, kept_threads FROM worker_beats"
     )
     return [
-        WorkerBeat(worker, name, tuple(queues), threads, beat, frozenset(tokens))
-        for worker, name, queues, threads, beat, tokens in rows
+        WorkerBeat(worker, name, tuple(queues), threads, beat, frozenset(tokens), kept)
+        for worker, name, queues, threads, beat, tokens, kept in rows
     ]
 
 

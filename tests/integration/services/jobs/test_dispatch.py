@@ -111,6 +111,23 @@ def test_backfills_of_several_accounts_leave_a_thread_to_an_interactive_job(
     assert set(choose_hints(pool, "slm", threads=16, spare=4).queue_of) == {quick}
 
 
+def test_hints_of_backfills_go_ahead_and_leave_interactive_hints_their_room(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    for name in ("acme", "globex", "initech"):
+        submit(pool, account(pool, name), version, 20, backfill=True)
+    with leading(pool) as (dispatch, connection):
+        dispatch.look(connection)
+        choice = dispatch.choose_on(connection, "slm", 16, kept=1)
+        assert (len(choice.queue_of), choice.full) == (19, True)
+        assert dispatch.choose_on(connection, "slm", 16, kept=1).queue_of == {}
+        for name in ("quiet", "other"):
+            submit(pool, account(pool, name), version, 15)
+        dispatch.look(connection)
+        chosen = Counter(dispatch.choose_on(connection, "slm", 16, kept=1).queue_of.values())
+        assert chosen == {"slm": 20}
+
+
 def test_only_pools_with_a_job_to_hint_are_looked_into(
     pool: ConnectionPool[Any], version: int
 ) -> None:

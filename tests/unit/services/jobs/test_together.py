@@ -54,6 +54,30 @@ def test_threads_that_ask_while_a_call_runs_share_the_next_ones(calls: Calls) ->
     assert shared(6) == 60
 
 
+def test_a_call_waits_for_others_if_it_is_told_to(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Together(calls, at_once=1, most=3, gather_s=0.001)
+    calls.may_end.set()
+    gathering, all_wait = threading.Event(), threading.Event()
+
+    def gather(seconds: float) -> None:
+        assert seconds == 0.001
+        gathering.set()
+        assert all_wait.wait(20)
+
+    monkeypatch.setattr(together.time, "sleep", gather)
+    with ThreadPoolExecutor(4) as threads:
+        found = [threads.submit(shared, 1)]
+        assert gathering.wait(20)
+        for count, one in enumerate((2, 3, 4), 1):
+            found.append(threads.submit(shared, one))
+            wait_until(lambda n=count: shared.waiting == n, 20, "a thread to wait")
+        all_wait.set()
+        assert [one.result(20) for one in found] == [10, 20, 30, 40]
+    assert calls.made == [[1, 2, 3], [4]]
+
+
 def test_a_thread_makes_its_own_call_while_few_run(calls: Calls) -> None:
     shared = Together(calls, at_once=2, most=8)
     with ThreadPoolExecutor(2) as threads:

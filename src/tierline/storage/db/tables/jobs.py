@@ -279,6 +279,13 @@ worker_beats = Table(
     Column("threads", Integer, nullable=False),
     Column("beat", BigInteger, nullable=False, comment="a counter: only its change means life"),
     Column("tokens", ARRAY(Uuid), nullable=False, comment="the claims that live threads hold"),
+    Column(
+        "kept_threads",
+        SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="of its threads: backfills cannot take them",
+    ),
     comment="one small row a worker process; no index, so that each update stays in its page",
     postgresql_with={"fillfactor": "50", "autovacuum_vacuum_threshold": "200"},
 )
