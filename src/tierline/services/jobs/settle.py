@@ -52,12 +52,8 @@ def settle(
     can. Raises GaveUp.
     """
     claim = attempt.claim
-    if may_be_counted(claim):
-        late = LateCost(claim, attempt.tier.name, last_call)
-        if repeat(pool, late.settle, keep_on=keep_on):
-            log.warning("late_cost_added", job_id=str(claim.job_id), attempt=claim.attempt)
-        if late.removed:
-            return None
+    if may_be_counted(claim) and _settle_late(pool, attempt, last_call, keep_on=keep_on):
+        return None
     assumed = _as_claimed(claim)
     transition = next_state(_state(claim, assumed), end.outcome, route)
     alone = end.ended.outcome is not None or (
@@ -88,6 +84,26 @@ def settle(
         if now.status is not Status.IN_PROGRESS:
             return None
         assumed = replace(now, verdict=None)
+
+
+def _settle_late(
+    pool: ConnectionPool[Any],
+    attempt: Attempt,
+    last_call: Settlement,
+    *,
+    keep_on: Callable[[], bool],
+) -> bool:
+    """Settle the last call of an old claim, also in the sums. Whether the job is removed by now."""
+    late = LateCost(attempt.claim, attempt.tier.name, last_call)
+
+    def write(connection: Connection[Any]) -> bool:
+        with connection.transaction():
+            return late.settle(connection)
+
+    if repeat(pool, write, keep_on=keep_on):
+        job_id = str(attempt.claim.job_id)
+        log.warning("late_cost_added", job_id=job_id, attempt=attempt.claim.attempt)
+    return late.removed
 
 
 def _write(

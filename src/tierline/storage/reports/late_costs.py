@@ -111,33 +111,32 @@ class LateCost:
         self.removed = False  # the call is gone, and its job too
 
     def settle(self, connection: Connection[Any]) -> bool:
-        """Settle the call, and add its cost to the sums if they have counted it already. Returns
-        whether they had.
+        """Settle the call, and add its cost to the sums if they have counted it already: then True.
+        In a transaction of the caller, which does nothing else.
         """
         if self._xid is not None:
             row = connection.execute(IS_COMMITTED, (self._xid,)).fetchone()
             if row == (True,):
                 return False
-        with connection.transaction():
-            xid = connection.execute(XID).fetchone()
-            assert xid is not None, "an expression gives one row"
-            self._xid = xid[0]
-            held = one_row(connection, HOLD)
-            assert held is not None, "the migration writes the row"
-            call = one_row(connection, CALL, self._given)
-            self.removed = call is None
-            if call is None:
-                call = self._booked()
-            elif call["settled"]:
-                return False
-            uncounted = connection.execute(IS_UNCOUNTED, self._given | held).fetchone()
-            connection.execute(at_parents(SETTLE), self._given)
-            if uncounted != (False,) or self._settled.cost_usd is None:
-                return False
-            given = self._given | call
-            given["created_at"] = call["created_at"] or time_of(self._claim.job_id)
-            for statement in ADD:
-                connection.execute(statement, given)
+        xid = connection.execute(XID).fetchone()
+        assert xid is not None, "an expression gives one row"
+        self._xid = xid[0]
+        held = one_row(connection, HOLD)
+        assert held is not None, "the migration writes the row"
+        call = one_row(connection, CALL, self._given)
+        self.removed = call is None
+        if call is None:
+            call = self._booked()
+        elif call["settled"]:
+            return False
+        uncounted = connection.execute(IS_UNCOUNTED, self._given | held).fetchone()
+        connection.execute(at_parents(SETTLE), self._given)
+        if uncounted != (False,) or self._settled.cost_usd is None:
+            return False
+        given = self._given | call
+        given["created_at"] = call["created_at"] or time_of(self._claim.job_id)
+        for statement in ADD:
+            connection.execute(statement, given)
         return True
 
     def _booked(self) -> dict[str, Any]:
