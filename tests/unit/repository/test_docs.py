@@ -46,8 +46,8 @@ def test_settings_commands_and_targets_exist(page: Path) -> None:
     code = "\n".join([*re.findall(r"`([^`\n]+)`", text), *(block.text for block in blocks(page))])
     commands = set(re.findall(r"(?:^|[\s/])tierline ([a-z]+)\b", code, re.M))
     assert commands <= set(ENTRIES), commands - set(ENTRIES)
-    made = set(re.findall(r"^make ([a-z]+)", code, re.M))
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    made = set(re.findall(r"^make ([a-z-]+)", code, re.M))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert made <= targets
 
 
