@@ -160,7 +160,8 @@ def calibrate(
     watch = watch or Watch()
     watch.progress("comparing")
     feature, tier = compared_tier(connection, name, request.tier)
-    refuse_unrecorded(feature, tier)
+    if request.reference == "model":
+        refuse_unrecorded(feature, tier)
     recipe = recipe_of(connection, feature, tier)
     compare_all(connection, recipe)
     watch.progress("reading")
@@ -255,7 +256,8 @@ def need_libraries() -> None:
 def _counted(connection: Connection[Any], name: str, request: CalibrationRequest) -> _Available:
     need_libraries()
     feature, tier = compared_tier(connection, name, request.tier)
-    refuse_unrecorded(feature, tier)
+    if request.reference == "model":
+        refuse_unrecorded(feature, tier)
     recipe = recipe_of(connection, feature, tier)
     compare_all(connection, recipe)
     with connection.transaction():

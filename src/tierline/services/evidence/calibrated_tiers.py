@@ -28,15 +28,16 @@ def compared_tier(
 
 
 def refuse_unrecorded(feature: Feature, tier: Tier) -> None:
-    """Raises Conflict if the tier's answers are not recorded as outcomes, so that nothing can be
-    promised of them.
+    """Raises Conflict if the tier's answers are not recorded as outcomes, so that no model's answer
+    can be their reference.
     """
     if not is_compared(feature, tier):
         raise Conflict(
             f"the answers of the tier {tier.name} of {feature.name} are not recorded as outcomes: "
             "give the feature the key 'shadow: {share: 0.02}', which compares a share of them with "
             "the last tier's, or 'confidence: {signal: …, threshold: calibrated}', which compares "
-            "all of them"
+            "all of them. Or let people label a sample ('tierline feedback sample "
+            f"{feature.name}') and give '--reference human'"
         )
 
 

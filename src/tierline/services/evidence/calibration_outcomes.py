@@ -17,12 +17,14 @@ from tierline.routing.thresholds.judging import Trusted
 from tierline.routing.thresholds.promise import Outcome
 from tierline.routing.thresholds.sampling import equally_drawn
 from tierline.services.evidence.calibrated_tiers import compared_tier
+from tierline.services.evidence.label_outcomes import draw_ended
 from tierline.services.evidence.shadows import AT_ONCE, compare_open
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations, outcomes, reviews
 from tierline.storage.evidence.judgements import JudgedOutcome, people_said
 from tierline.storage.evidence.outcomes import (
     ComparedOutcome,
+    EndedJob,
     LabelledOutcome,
     OutcomeGroup,
     UnlabelledOutcome,
@@ -55,16 +57,18 @@ def draw_for_labels(
     is not shown, since it would influence the person who labels. Free text is the exception: there
     the person must see the answer to say whether it is right.
 
-    If the feature records no outcomes, its ended jobs without feedback are drawn from: their labels
-    are for datasets, evaluations and trainings, and no promise uses them. They may be drawn again
-    until they have a label, unless `only_new` is set. Raises NotFound, InvalidInput.
+    If the feature records no outcomes, its ended jobs are drawn from, and their outcomes are made
+    now (`label_outcomes`). They may be drawn again until they have a label, unless `only_new` is
+    set. Raises NotFound, InvalidInput.
     """
     feature, tier = compared_tier(connection, name, tier_name)
     if not is_compared(feature, tier):
-        jobs = outcomes.ended_to_label(connection, name, account_id, only_new=only_new)
-        jobs.sort(key=lambda row: share_of("label", str(row.job_id)))
-        ask_people(connection, [row.job_id for row in jobs[:count]], "sample", second_share)
-        return _to_label(feature, jobs[:count])
+        with connection.transaction():
+            jobs = draw_ended(
+                connection, feature, tier, count, account_id=account_id, only_new=only_new
+            )
+            ask_people(connection, [row.job_id for row in jobs], "sample", second_share)
+        return _to_label(feature, jobs)
     made_by = recipe_of(connection, feature, tier)
     compare_all(connection, made_by)
     with connection.transaction():
@@ -93,7 +97,9 @@ def ask_people(
     return reviews.ask(connection, jobs, twice, source) if jobs else 0
 
 
-def _to_label(feature: Feature, rows: Sequence[UnlabelledOutcome]) -> list[OutcomeToLabel]:
+def _to_label(
+    feature: Feature, rows: Sequence[UnlabelledOutcome | EndedJob]
+) -> list[OutcomeToLabel]:
     judged = feature.compared_by.kind == "judge"
     return [
         OutcomeToLabel(job_id=row.job_id, input=row.input, answer=row.output)

@@ -32,7 +32,7 @@ LEFT JOIN LATERAL (
 # label. `inclusion` is the probability that the job's input got a label, independent of the label:
 # that of its first outcome if that was drawn, or 1 if the last tier is asked first. A job whose
 # first answer failed a check has no outcome but always a label, and `failed` is true. Null: not
-# drawn.
+# drawn, or drawn for people alone.
 LABELS = f"""
 WITH jobs_of AS (
     SELECT j.id, j.feature_version_id, v.document ->> 'routing' AS routing
@@ -45,7 +45,7 @@ WITH jobs_of AS (
 SELECT j.id AS job_id, j.feature_version_id, r.input,
     CASE WHEN said.expected IS NOT NULL THEN said.expected ELSE last.output END AS expected,
     CASE WHEN said.expected IS NULL THEN last.model END AS said_by,
-    CASE WHEN o.drawn THEN o.inclusion
+    CASE WHEN o.drawn AND NOT o.for_label THEN o.inclusion
         WHEN j.routing LIKE 'frontier_%%' AND first.tier = %(last)s THEN 1.0 END AS inclusion,
     coalesce(o.drawn IS NULL AND first.tier <> %(last)s AND first.verdict IN ({FAILED}), false)
         AS failed
@@ -53,7 +53,7 @@ FROM jobs_of j
 JOIN job_requests r ON r.job_id = j.id AND r.input IS NOT NULL
 LEFT JOIN attempts first ON first.job_id = j.id AND first.number = 1
 LEFT JOIN LATERAL (
-    SELECT o.drawn, o.inclusion, o.shadow_job_id FROM outcomes o WHERE o.job_id = j.id
+    SELECT o.drawn, o.inclusion, o.for_label, o.shadow_job_id FROM outcomes o WHERE o.job_id = j.id
     ORDER BY o.attempt LIMIT 1
 ) o ON true
 LEFT JOIN LATERAL (

@@ -96,6 +96,31 @@ class UnlabelledOutcome:
     output: JSON
 
 
+@dataclass(frozen=True)
+class EndedJob:
+    """A job of a feature that records no outcomes, which may be chosen for a label."""
+
+    job_id: UUID
+    feature_version_id: int
+    input: JSON
+    output: JSON  # of the tier, or what was served if the tier has no answer that counts
+    attempt: int | None  # on the tier, if its answer passed its checks and is no outcome
+    served: bool | None  # whether that answer was served
+    confidence: float | None
+    repaired: bool | None
+    has_feedback: bool
+
+
+@dataclass(frozen=True)
+class AnsweredCall:
+    """Which model was asked, and the exact one that answered."""
+
+    job_id: UUID
+    attempt: int
+    model: str
+    answered_model: str
+
+
 class OutcomeKey(Protocol):
     """What names an outcome."""
 
@@ -205,41 +230,103 @@ def to_label(
 
 
 def ended_to_label(
-    connection: Connection[Any], feature: str, account_id: int | None, *, only_new: bool = False
-) -> list[UnlabelledOutcome]:
-    """The feature's completed jobs that nobody gave feedback on, the newest ones; of one account or
+    connection: Connection[Any],
+    feature: str,
+    tier: str,
+    account_id: int | None,
+    *,
+    only_new: bool = False,
+) -> list[EndedJob]:
+    """The feature's ended jobs that may be chosen for a label, the newest ones; of one account or
     of all. `only_new`: without those that people are asked to label already.
+
+    A job with feedback is among them if that tier's answer passed its checks and is no outcome:
+    without it, the answers that somebody complained about would be missing.
     """
     return typed_rows(
         connection,
-        UnlabelledOutcome,
+        EndedJob,
         """
-        SELECT j.id AS job_id, n.number AS attempt, 1.0::double precision AS inclusion, r.input,
-            n.output
+        SELECT j.id AS job_id, j.feature_version_id, r.input,
+            CASE WHEN own.number IS NULL THEN served.output ELSE own.output END AS output,
+            own.number AS attempt, own.verdict = 'passed' AS served, own.confidence, own.repaired,
+            EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id) AS has_feedback
         FROM jobs j
         JOIN feature_versions v ON v.id = j.feature_version_id
         JOIN job_requests r ON r.job_id = j.id
-        JOIN LATERAL (
-            SELECT a.number, own.output FROM attempts a
-            JOIN answers own ON own.job_id = a.job_id AND own.attempt = a.number
+        LEFT JOIN LATERAL (
+            SELECT w.output FROM attempts a
+            JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
             WHERE a.job_id = j.id AND a.verdict = 'passed'
             ORDER BY a.number DESC LIMIT 1
-        ) n ON true
-        WHERE v.name = %(feature)s AND v.version > 0 AND j.status = 'completed'
+        ) served ON true
+        LEFT JOIN LATERAL (
+            SELECT a.number, a.verdict, a.confidence, a.repaired, w.output FROM attempts a
+            JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
+            WHERE a.job_id = j.id AND a.tier = %(tier)s
+                AND a.verdict IN ('passed', 'low_confidence') AND w.output IS NOT NULL
+                AND NOT EXISTS (SELECT FROM outcomes o
+                    WHERE o.job_id = a.job_id AND o.attempt = a.number)
+            ORDER BY a.number DESC LIMIT 1
+        ) own ON true
+        WHERE v.name = %(feature)s AND v.version > 0
             AND j.completed_at IS NOT NULL AND j.output_removed_at IS NULL
             AND j.shadow_of IS NULL AND r.input IS NOT NULL
             AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
-            AND NOT EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id)
+            AND (own.number IS NOT NULL OR (j.status = 'completed' AND served.output IS NOT NULL
+                AND NOT EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id)))
             AND NOT (%(only_new)s AND EXISTS (SELECT FROM reviews r WHERE r.job_id = j.id))
         ORDER BY j.id DESC LIMIT %(most)s
         """,
         {
             "feature": feature,
+            "tier": tier,
             "account": account_id,
             "most": MOST_OUTCOMES,
             "only_new": only_new,
         },
     )
+
+
+def answered_calls(
+    connection: Connection[Any], jobs: Sequence[UUID], tier: str
+) -> list[AnsweredCall]:
+    """The calls that gave an answer in those jobs' attempts on the tier."""
+    return typed_rows(
+        connection,
+        AnsweredCall,
+        """
+        SELECT DISTINCT c.job_id, c.attempt, c.model, c.answered_model FROM calls c
+        JOIN attempts a ON a.job_id = c.job_id AND a.number = c.attempt AND a.tier = %s
+        WHERE c.job_id = ANY(%s) AND c.error IS NULL AND c.answered_model IS NOT NULL
+        """,
+        (tier, list(jobs)),
+    )
+
+
+def add_for_labels(
+    connection: Connection[Any], made: Sequence[tuple[OutcomeKey, AnswerOutcome]]
+) -> None:
+    """Add outcomes whose labels are asked for. An outcome that exists stays as it is, and of equal
+    inputs only the first counts. No model is asked about them, so they count as compared.
+    """
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals,
+                served, inclusion, drawn, input_digest, noted_at, label_asked_at, for_label)
+            SELECT %(job_id)s, %(attempt)s, %(o_feature)s, %(o_recipe)s, %(o_fingerprint)s,
+                %(o_models)s, %(o_signals)s::json, %(o_served)s, %(o_inclusion)s, %(o_drawn)s,
+                %(o_input_digest)s::bytea, clock_timestamp(), clock_timestamp(), true
+            WHERE NOT EXISTS (SELECT FROM outcomes o WHERE o.fingerprint = %(o_fingerprint)s
+                AND o.input_digest = %(o_input_digest)s::bytea)
+            ON CONFLICT (job_id, attempt) DO NOTHING
+            """,
+            [
+                {"job_id": key.job_id, "attempt": key.attempt, **parameters_of(outcome)}
+                for key, outcome in made
+            ],
+        )
 
 
 def ask_for_labels(connection: Connection[Any], outcomes: Sequence[OutcomeKey]) -> None:

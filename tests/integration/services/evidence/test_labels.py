@@ -9,9 +9,10 @@ from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.base.ids import new_id
 from tierline.features import Feature
-from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
+from tierline.services.evidence.calibrate import CalibrationRequest, calibrate, count_outcomes
 from tierline.services.evidence.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.feedback import Said, give_many
+from tierline.services.evidence.shadows import compare_open
 from tierline.services.steering.confidence_gate import ConfidenceGate
 
 CALIBRATED = "confidence: {signal: agreement, samples: 2, threshold: calibrated}"
@@ -130,3 +131,86 @@ def test_jobs_of_any_feature_are_drawn_for_labels_until_they_have_one(
     with bench.pool.connection() as connection:
         rest = draw_for_labels(connection, feature.name, 4)
     assert {row.job_id for row in rest} == set(jobs) - {row.job_id for row in first}
+
+
+@pytest.fixture
+def plain(bench: Bench) -> tuple[Feature, list[UUID]]:
+    """A feature without shadow and without a calibrated threshold, with 40 ended jobs."""
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    version, feature = bench.apply("confidence: {signal: agreement, samples: 2, threshold: 0.5}")
+    jobs = [bench.submit(version, f"{number}: it costs 12.50") for number in range(40)]
+    for job in jobs:
+        bench.run(job)
+    return feature, jobs
+
+
+def test_labels_of_any_feature_show_what_can_be_promised(
+    bench: Bench, plain: tuple[Feature, list[UUID]]
+) -> None:
+    feature, jobs = plain
+    assert bench.all("SELECT FROM outcomes WHERE feature = %s", feature.name) == []
+    with bench.pool.connection() as connection:
+        drawn = draw_for_labels(connection, feature.name, 40)
+    assert {row.job_id for row in drawn} == set(jobs)
+    with bench.pool.connection() as connection, pytest.raises(Conflict, match="40 of the 40"):
+        calibrate(connection, feature.name, THIRTY)
+    give(bench, jobs, Said(expected={"amount": 12.5}))
+    with bench.pool.connection() as connection:
+        made = calibrate(connection, feature.name, THIRTY)
+    assert (made.state, made.samples + made.fitted) == ("not_applied", 40)
+    assert made.threshold is not None
+    signals = bench.one("SELECT signals, seq FROM outcomes WHERE job_id = %s", jobs[0])[0]
+    assert {"agreement", "grounded", "input_length"} <= set(signals)
+
+
+def test_no_model_answer_is_the_reference_of_an_outcome_that_was_made_for_a_label(
+    bench: Bench, plain: tuple[Feature, list[UUID]]
+) -> None:
+    feature, _ = plain
+    model = CalibrationRequest(max_error=0.3, confidence=0.95)
+    with bench.pool.connection() as connection:
+        draw_for_labels(connection, feature.name, 40)
+        compare_open(connection)
+        with pytest.raises(Conflict, match="--reference human"):
+            calibrate(connection, feature.name, model)
+    rows = bench.all(
+        "SELECT DISTINCT drawn, differs, shadow_due, for_label FROM outcomes WHERE feature = %s",
+        feature.name,
+    )
+    assert rows == [(True, None, False, True)]
+
+
+def test_what_somebody_complained_about_counts_without_being_asked_again(
+    bench: Bench, plain: tuple[Feature, list[UUID]]
+) -> None:
+    feature, jobs = plain
+    give(bench, jobs[:4], Said(correct=False))
+    with bench.pool.connection() as connection:
+        drawn = draw_for_labels(connection, feature.name, 40)
+    assert {row.job_id for row in drawn} == set(jobs[4:])
+    give(bench, jobs[4:], Said(expected={"amount": 12.5}))
+    with bench.pool.connection() as connection:
+        counted = count_outcomes(connection, feature.name, THIRTY)
+    assert counted.outcomes == 40
+
+
+def test_of_equal_inputs_one_becomes_an_outcome(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    version, feature = bench.apply()
+    for _ in range(3):
+        bench.run(bench.submit(version))
+    with bench.pool.connection() as connection:
+        assert len(draw_for_labels(connection, feature.name, 5)) == 3
+    assert len(bench.all("SELECT FROM outcomes WHERE feature = %s", feature.name)) == 1
+
+
+def test_a_job_whose_first_answer_failed_a_check_is_labelled_but_is_no_outcome(
+    bench: Bench,
+) -> None:
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    version, feature = bench.apply()
+    job = bench.submit(version)
+    bench.run(job, 2)
+    with bench.pool.connection() as connection:
+        assert [row.job_id for row in draw_for_labels(connection, feature.name, 5)] == [job]
+    assert bench.all("SELECT FROM outcomes WHERE feature = %s", feature.name) == []

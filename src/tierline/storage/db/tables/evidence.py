@@ -73,6 +73,13 @@ outcomes = Table(
     ),
     when("label_asked_at", comment="it was drawn for somebody to say what is right"),
     Column("label_used_by", BigInteger, comment="the calibration that its label was used by"),
+    Column(
+        "for_label",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="made when its label was asked for; no model gives it a reference",
+    ),
     when("created_at", required=True),
     PrimaryKeyConstraint("job_id", "attempt"),
     Index("outcomes_drawn_idx", "recipe", "seq", postgresql_where=text("drawn")),
