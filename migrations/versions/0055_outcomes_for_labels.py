@@ -8,8 +8,8 @@ Revises: 0052
 
 from migrations import online
 
-revision = "0054"
-down_revision = "0052"
+revision = "0055"
+down_revision = "0054"
 branch_labels = None
 depends_on = None
 
