@@ -1,7 +1,7 @@
 """An index for pages of an account's part of the log of what people did.
 
 Revision ID: 0052
-Revises: 0048
+Revises: 0051
 """
 
 from migrations.online import create_indexes

@@ -2,8 +2,8 @@
 
 Processes of the release before write outcomes without the column: they are of no such kind.
 
-Revision ID: 0054
-Revises: 0052
+Revision ID: 0055
+Revises: 0054
 """
 
 from migrations import online
