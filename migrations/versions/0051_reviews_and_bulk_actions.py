@@ -3,7 +3,7 @@
 Processes of the release before write to neither table.
 
 Revision ID: 0051
-Revises: 0048
+Revises: 0049
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 revision = "0051"
-down_revision = "0048"
+down_revision = "0049"
 branch_labels = None
 depends_on = None
 
