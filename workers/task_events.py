@@ -60,7 +60,7 @@ class TaskEvents:
             f'{{"type": "{kind}", "uuid": {dumps(id)}, "timestamp": {time.time():.6f},'
             f' "clock": {self._clock.forward()}, {self._origin}, {self._offset}{more}}}'
         )
-        if len(self._events) % MOST == 0:
+        if len(self._events) == MOST:
             self.send()
 
     def send(self) -> None:
