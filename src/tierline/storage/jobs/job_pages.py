@@ -55,14 +55,18 @@ _CONDITIONS = {
     " WHERE v.id = j.feature_version_id AND v.version < 0)",
 }
 # {jobs}: `@jobs`, or what has ended alone. {more}: those of _CONDITIONS that are asked for.
+# {limit}: a number, because Postgres takes a parameter for a tenth of all rows, and would plan each
+# page anew.
 _MATCHING = """
 FROM {jobs} j WHERE j.account_id = %(account_id)s AND j.shadow_of IS NULL {more}
-ORDER BY j.seq DESC LIMIT %(limit)s
+ORDER BY j.seq DESC LIMIT {limit}
 """
 _FOUND = f"SELECT j.seq, j.id {_MATCHING}"
 # Whole jobs in one statement, for the first group.
 _PAGE = f"""
-WITH page AS MATERIALIZED (SELECT j.* {_MATCHING.format(jobs="@jobs", more="{more}")})
+WITH page AS MATERIALIZED (
+    SELECT j.* {_MATCHING.format(jobs="@jobs", more="{more}", limit="{limit}")}
+)
 SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs="page", requests="LEFT JOIN")} ORDER BY j.seq DESC
 """
 
@@ -116,7 +120,7 @@ def list_jobs(
     del asked["drafts"]
     given = {name: value for name, value in asked.items() if value is not None}
     more = "".join(f" AND {_CONDITIONS[name]}" for name in given)
-    parameters = {**given, "account_id": account_id, "limit": limit}
+    parameters = {**given, "account_id": account_id}
     floor = None
     if filters.batch_id is not None:
         floor = UUID(int=max(0, filters.batch_id.int - (APART_MS << _MS)))
@@ -125,7 +129,7 @@ def list_jobs(
     first = next(groups(connection, floor, ceiling))
     rows = read_at_homes(
         connection,
-        _PAGE.replace("{more}", more),
+        _PAGE.replace("{more}", more).replace("{limit}", str(limit)),
         [first.ids],
         lambda statement: typed_rows(connection, JobRow, statement, parameters),
     )
@@ -135,7 +139,7 @@ def list_jobs(
         return rows
 
     def found_in(jobs: str) -> str:
-        return _FOUND.format(jobs=jobs, more=more)
+        return _FOUND.format(jobs=jobs, more=more, limit=limit)
 
     def read() -> list[JobRow]:
         found = newest(connection, found_in, parameters, limit, floor, ceiling)

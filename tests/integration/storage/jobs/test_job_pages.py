@@ -174,3 +174,20 @@ def test_a_week_removed_since_the_connection_was_made_is_left_out(weeks: Weeks) 
     )
     page = list_jobs(weeks.here, weeks.past.account, Filters(), None, 50)
     assert {row["id"] for row in page} == set(jobs) - {jobs[1]}
+
+
+def test_the_plan_of_a_page_is_kept_however_many_jobs_there_are(weeks: Weeks) -> None:
+    past = weeks.past
+    past.connection.execute(
+        "INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,"
+        " part, completed_at)"
+        " SELECT id, %s, %s, 'completed', 'slm', 0, 'slm', 2, now() FROM unnest(%s::uuid[]) id",
+        (past.account, past.version, [id_at(past.now) for _ in range(5_000)]),
+    )
+    past.connection.execute("ANALYZE jobs")
+    for _ in range(12):  # psycopg prepares it after five, and Postgres plans the next five anew
+        list_jobs(weeks.here, past.account, Filters(), None, 50)
+    plans = weeks.here.execute(
+        "SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE '%%WITH page%%'"
+    ).fetchall()
+    assert [count > 0 for (count,) in plans] == [True]
