@@ -11,7 +11,7 @@ import pytest
 
 from tierline.checks.grounding import Ground
 
-RECEIPTS = 600
+RECEIPTS = 200
 CAUGHT = 0.99  # of values with one wrong digit
 FALSE_ALARMS = 0.005  # of right values
 CREATED = datetime(2026, 11, 30, tzinfo=UTC)

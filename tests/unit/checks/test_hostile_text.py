@@ -18,11 +18,11 @@ from tierline.features.task import Check
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(scope="module", params=[4, pytest.param(1, marks=pytest.mark.nightly)])
+@pytest.fixture(scope="module", params=[16, pytest.param(1, marks=pytest.mark.nightly)])
 def measured(request: pytest.FixtureRequest) -> dict[str, tuple[float, float]]:
     """Each row's longest hold and time, in a process of its own, where nothing else runs.
 
-    The suite has a quarter of the largest size. `make nightly` has all of it.
+    The suite has a sixteenth of the largest size. `make nightly` has all of it.
     """
     ran = subprocess.run(
         [sys.executable, "-m", "tests.support.samples.hostile_texts", str(request.param)],

@@ -62,11 +62,13 @@ def test_a_command_that_is_nearly_right_is_told_which_was_meant(
     assert f"No such command '{wrong}'. Did you mean '{meant}'?" in capsys.readouterr().err
 
 
-def test_a_home_that_cannot_be_made_says_what_was_to_be_made_there() -> None:
-    ran = tierline("up", "--home", "/proc/x")
-    assert ran.returncode == 2
-    assert b"--home /proc/x: the folder for data, logs and keys cannot be made there" in ran.stderr
-    assert b"choose a folder" in ran.stderr
+def test_a_home_that_cannot_be_made_says_what_was_to_be_made_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.run(["up", "--home", "/proc/x"]) == 2
+    err = capsys.readouterr().err
+    assert "--home /proc/x: the folder for data, logs and keys cannot be made there" in err
+    assert "choose a folder" in err
 
 
 def test_a_server_that_does_not_answer_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
@@ -131,17 +133,17 @@ def test_a_terminal_without_unicode_still_gets_its_text(tmp_path: Path) -> None:
     assert b"\nfeature: x\n" in ran.stdout
 
 
-def test_an_unknown_local_model_is_a_usage_error() -> None:
-    ran = tierline("models", "fetch", "nonsense")
-    assert ran.returncode == 2
-    assert b"smollm2-135m" in ran.stderr
+def test_an_unknown_local_model_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["models", "fetch", "nonsense"]) == 2
+    assert "smollm2-135m" in capsys.readouterr().err
 
 
-def test_a_file_with_thousands_of_problems_is_told_twenty_and_how_many_more(tmp_path: Path) -> None:
+def test_a_file_with_thousands_of_problems_is_told_twenty_and_how_many_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "f.yaml"
     path.write_text("".join(f"k{place}: 1\n" for place in range(1_000)))
-    ran = tierline("features", "validate", str(path))
-    lines = ran.stderr.decode().splitlines()
-    assert ran.returncode == 2
+    assert main.run(["features", "validate", str(path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 21
     assert lines[-1] == "… and 985 more"  # five keys are missing as well

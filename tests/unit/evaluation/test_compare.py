@@ -18,7 +18,7 @@ def luck(rate: float, runs: int, deviations: float) -> float:
     return float(deviations * (rate * (1 - rate) / runs) ** 0.5)
 
 
-RUNS = pytest.mark.parametrize("runs", [40, pytest.param(200, marks=pytest.mark.nightly)])
+RUNS = pytest.mark.parametrize("runs", [20, pytest.param(200, marks=pytest.mark.nightly)])
 
 
 @RUNS

@@ -12,7 +12,7 @@ from tierline.evaluation.sequence import MOST_RATIO, ratio_bounds
 LOOKS = (30, 60, 120, 250, 500, 1_000)
 
 
-@pytest.mark.parametrize("runs", [100, pytest.param(1_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("runs", [40, pytest.param(1_000, marks=pytest.mark.nightly)])
 def test_it_covers_at_every_look_of_an_evaluation_that_is_extended(runs: int) -> None:
     draw = np.random.default_rng(1)
     always = once = 0

@@ -6,7 +6,6 @@ import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.lib._pydantic import to_strict_json_schema
 from pydantic import BaseModel
 
 from tierline.base.errors import InvalidInput
@@ -42,8 +41,16 @@ def asked(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "name": "x", "strict": True, "schema": schema}
 
 
+def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema that OpenAI's client sends for the model."""
+    # Imported here: it takes a second, and every process of the tests reads this file.
+    from openai.lib._pydantic import to_strict_json_schema
+
+    return to_strict_json_schema(model)
+
+
 def test_a_model_of_pydantic_that_allows_every_answer_is_accepted() -> None:
-    check_format(asked(to_strict_json_schema(Invoice)), OUTPUT, "/text/format")
+    check_format(asked(strict_schema(Invoice)), OUTPUT, "/text/format")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +60,7 @@ def test_one_that_refuses_an_answer_is_refused_with_its_place(
     model: type[BaseModel], place: str
 ) -> None:
     with pytest.raises(InvalidInput, match="contradicts the feature") as refused:
-        check_format(asked(to_strict_json_schema(model)), OUTPUT, "/text/format")
+        check_format(asked(strict_schema(model)), OUTPUT, "/text/format")
     assert refused.value.problems[0].path == f"/text/format/schema{place}"
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from tierline.routing.learned import logistic
 from tierline.routing.learned.logistic import fit_logistic
@@ -17,6 +16,9 @@ def drawn(count: int = 900, columns: int = 12, seed: int = 0) -> tuple[np.ndarra
 
 @pytest.mark.parametrize("penalty", [0.01, 1.0, 30.0])
 def test_it_finds_the_model_that_scikit_learn_finds(penalty: float) -> None:
+    # Imported here: it takes seconds, and every process of the tests reads this file.
+    from sklearn.linear_model import LogisticRegression
+
     rows, truth = drawn()
     found = fit_logistic(rows, truth, penalty)
     theirs = LogisticRegression(C=penalty, tol=1e-8, max_iter=10_000).fit(rows, truth)

@@ -15,7 +15,7 @@ from tests.support.fake_servers.model_server import ModelServer
 from tests.support.processes.installed import install
 from tests.support.processes.up import environment, run_up
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
