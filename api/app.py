@@ -36,7 +36,7 @@ from api.routes.evidence import (
     threshold_searches,
 )
 from api.routes.features import drafts, features
-from api.routes.jobs import decisions, events, jobs, read, submit, submit_many
+from api.routes.jobs import bulk_actions, decisions, events, jobs, read, submit, submit_many
 from api.routes.money import budgets, plans, prices
 from api.routes.reports import feature_reports, reports
 from api.routes.training import artefacts, trainings
@@ -55,6 +55,7 @@ ROUTES = (
         read,
         submit_many,
         jobs,
+        bulk_actions,
         events,
         trainings,
         artefacts,

@@ -27,6 +27,7 @@ from tierline.services.evidence.evaluation_hints import due_evaluations
 from tierline.services.jobs.dispatch import Dispatch
 from tierline.services.jobs.hints import take_back
 from tierline.services.jobs.out_jobs import OutJobs
+from tierline.services.operations.bulk_steps import due_bulk_actions
 from tierline.services.processes.connections import (
     PASSING,
     check_database_url,
@@ -48,7 +49,7 @@ workers busy meanwhile."""
 SEARCH_S = 1.0  # between two tries to find jobs that no look has shown
 TRY_LEAD_S = 0.5  # between two tries to take over from another dispatcher
 BROKER_WAIT_S = 1.0  # before publishing is tried again after the broker was away
-EVALUATIONS_S = 0.1  # the least time between two checks for due evaluations
+STEPS_S = 0.1  # the least time between two checks for due evaluations and bulk actions
 NONE: Mapping[str, int] = MappingProxyType({})
 SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
 
@@ -69,7 +70,7 @@ class Dispatcher:
         self._threads: Mapping[str, int] = {}  # queue → threads of the live workers for it
         self._kept: Mapping[str, int] = {}  # queue → those of them that backfills cannot take
         self._maintenance_room = True  # fewer messages than allowed wait on that queue
-        self._evaluations_at = 0.0  # monotonic: the time of the next check
+        self._steps_at = 0.0  # monotonic: the time of the next check
         self._leading: psycopg.Connection[Any] | None = None  # the connection that holds the lead
         self._lead_at = 0.0  # monotonic: the time of the next try
         self._failure: str | None = None
@@ -209,7 +210,7 @@ class Dispatcher:
         """
         chosen: dict[UUID, str] = {}
         due: list[UUID] = []
-        steps: list[int] = []
+        steps: list[int | UUID] = []
         full = False
         try:
             connection = self.lead()
@@ -220,7 +221,7 @@ class Dispatcher:
                     chosen |= choice.queue_of
                     full = full or choice.full
             due = self._choose_deliveries()
-            steps = self._due_evaluations()
+            steps = self._due_steps()
         except PASSING:
             self._give_up_lead()
             self._send(chosen, due)
@@ -250,8 +251,10 @@ class Dispatcher:
             self._leading = None
             self._lead_at = 0.0
 
-    def _send(self, chosen: Mapping[UUID, str], due: list[UUID], steps: Sequence[int] = ()) -> bool:
-        """Publish hints for jobs, deliveries, evaluation steps and the sweep. Returns whether any
+    def _send(
+        self, chosen: Mapping[UUID, str], due: list[UUID], steps: Sequence[int | UUID] = ()
+    ) -> bool:
+        """Publish hints for jobs, deliveries, steps and the sweep. Returns whether any
         was published.
         """
         sweep = self._sweep_due.is_set() and self._maintenance_room
@@ -275,16 +278,17 @@ class Dispatcher:
             self._sweep_due.clear()
         return True
 
-    def _due_evaluations(self) -> list[int]:
-        """The evaluations to step now; empty while no live worker takes the hints, which would
-        only fill the broker. A hint that is not sent is repeated later, like a lost one.
+    def _due_steps(self) -> list[int | UUID]:
+        """The evaluations and bulk actions to step now; empty while no live worker takes the hints,
+        which would only fill the broker. A hint that is not sent is repeated later, like a lost
+        one.
         """
         now = time.monotonic()
         taken = self._threads.get(queues.MAINTENANCE) and self._maintenance_room
-        if now < self._evaluations_at or not taken:
+        if now < self._steps_at or not taken:
             return []
-        self._evaluations_at = now + EVALUATIONS_S
-        return due_evaluations(self._pool)
+        self._steps_at = now + STEPS_S
+        return [*due_evaluations(self._pool), *due_bulk_actions(self._pool)]
 
     def _choose_deliveries(self) -> list[UUID]:
         threads = self._threads.get(queues.WEBHOOKS, 0)

@@ -33,7 +33,10 @@ TASK_OF_QUEUE = {
 """The task that a hint on a queue runs, with a name for Flower."""
 
 EVALUATION_STEP = "maintenance.evaluation"
-"""The task of a hint on `maintenance` that names an evaluation."""
+"""The task of a hint on `maintenance` that names an evaluation, by its number."""
+
+BULK_ACTION_STEP = "maintenance.bulk_action"
+"""The task of a hint on `maintenance` that names a bulk action, by its UUID."""
 
 BROKER_AWAY = (redis.RedisError, OperationalError, BatchPublishError, OSError, RuntimeError)
 """The errors of a broker that is away, full or frozen. BatchPublishError: kombu's batch was cut or
@@ -78,7 +81,9 @@ def publish(app: Celery, hints: Iterable[tuple[str, Sequence[str]]]) -> None:
 
 def task_of(queue: str, arguments: Sequence[str]) -> str:
     """The task that a hint with these arguments runs."""
-    return EVALUATION_STEP if queue == queues.MAINTENANCE and arguments else TASK_OF_QUEUE[queue]
+    if queue == queues.MAINTENANCE and arguments:
+        return EVALUATION_STEP if arguments[0].isdigit() else BULK_ACTION_STEP
+    return TASK_OF_QUEUE[queue]
 
 
 @cache

@@ -11,10 +11,11 @@ import structlog
 
 from tierline.rules.queues import BACKFILLS
 from tierline.services.evidence.evaluation_steps import step_due
+from tierline.services.operations.bulk_steps import step_bulk_action
 from tierline.services.upkeep.sweep import sweep
 from tierline.services.webhooks.deliver import deliver
 from workers.app import app
-from workers.hints import EVALUATION_STEP
+from workers.hints import BULK_ACTION_STEP, EVALUATION_STEP
 from workers.process import worker
 from workers.take import queue_here
 
@@ -62,6 +63,17 @@ def step_evaluation(evaluation_id: str) -> None:
     with here.pool.connection() as connection:
         queued = step_due(connection, int(evaluation_id))
     if queued:
+        here.notifier.ready()
+
+
+@app.task(name=BULK_ACTION_STEP)
+@_without_content
+def step_bulk(bulk_action_id: str) -> None:
+    """Make the next step of a bulk action."""
+    here = worker()
+    with here.pool.connection() as connection:
+        done = step_bulk_action(connection, UUID(bulk_action_id))
+    if done:
         here.notifier.ready()
 
 

@@ -59,6 +59,13 @@ def upgrade() -> None:
     op.create_table(
         "bulk_actions",
         sa.Column("id", sa.Uuid(), nullable=False, comment="UUIDv7"),
+        sa.Column(
+            "seq",
+            sa.BigInteger(),
+            sa.Identity(always=True),
+            nullable=False,
+            comment="what lists page by",
+        ),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("key_id", sa.BigInteger(), nullable=False, comment="who asked for it"),
         sa.Column(
@@ -108,7 +115,7 @@ def upgrade() -> None:
         ),
         comment="one action on all jobs that match a filter",
     )
-    op.create_index("bulk_actions_account_id_id_idx", "bulk_actions", ["account_id", "id"])
+    op.create_index("bulk_actions_account_id_seq_idx", "bulk_actions", ["account_id", "seq"])
     op.create_index(
         "bulk_actions_running_idx", "bulk_actions", ["step_at"], postgresql_where=RUNNING
     )

@@ -42,6 +42,7 @@ READ, SUBMIT, ADMIN, OPERATOR = ("read",), ("submit",), ("admin",), ("operator",
 MANAGE = ("submit", "read")
 JOB = {"feature": "echo", "input": {"text": "whose?"}}
 ENDPOINT = {"url": "https://hooks.example.com/x"}
+CANCEL_ALL = {"action": "cancel", "filter": {"feature": "none"}}
 PART = b'{"input": {"text": "a row"}}\n'
 NDJSON = "application/x-ndjson"
 YAML = b"""feature: access
@@ -70,6 +71,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/jobs/{job_id}/cancel"): Row(ONE, SUBMIT),
     ("post", "/v1/jobs/{job_id}/retry"): Row(ONE, SUBMIT),
     ("get", "/v1/jobs/{job_id}/attempts"): Row(ONE, READ),
+    ("post", "/v1/bulk-actions"): Row(OWN, MANAGE, {**CANCEL_ALL, "dry_run": False}),
+    ("get", "/v1/bulk-actions"): Row(LIST, READ),
+    ("get", "/v1/bulk-actions/{action_id}"): Row(ONE, READ),
+    ("post", "/v1/bulk-actions/{action_id}/abort"): Row(ONE, MANAGE),
     ("get", "/v1/jobs/{job_id}/events"): Row(ONE, READ, query={"timeout_s": "0"}),
     ("get", "/v1/events"): Row(STREAM, READ, query={"timeout_s": "0"}),
     ("get", "/v1/jobs/{job_id}/decisions"): Row(ONE, READ),

@@ -116,6 +116,14 @@ def account_name(connection: Connection[Any], account_id: int) -> str:
     return str(row[0])
 
 
+def limits_of(connection: Connection[Any], account_id: int) -> Limits:
+    """An account's own limits. Raises KeyError."""
+    row = one_row(connection, f"SELECT {_LIMITS} FROM accounts WHERE id = %s", (account_id,))
+    if row is None:
+        raise KeyError(account_id)
+    return Limits.of(row)
+
+
 def add_key(
     connection: Connection[Any],
     account_id: int,

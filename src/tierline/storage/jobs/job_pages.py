@@ -125,7 +125,7 @@ def list_jobs(
     if filters.batch_id is not None:
         floor = UUID(int=max(0, filters.batch_id.int - (APART_MS << _MS)))
 
-    ceiling = None if before is None or before.id is None else _later(before.id)
+    ceiling = None if before is None or before.id is None else later(before.id)
     first = next(groups(connection, floor, ceiling))
     rows = read_at_homes(
         connection,
@@ -220,7 +220,7 @@ def groups(
         begin, end, jobs = end, end + size, "@jobs_ended"
 
 
-def _later(id: UUID) -> UUID:
+def later(id: UUID) -> UUID:
     """All jobs that are listed behind this one have lower ids than the result."""
     return UUID(int=min(_HIGHEST.int, id.int + (APART_MS << _MS)))
 

@@ -111,6 +111,13 @@ async def insert_jobs(connection: AsyncConnection[Any], news: Sequence[NewJob]) 
     return [await _taken(cursor) for cursor in cursors]
 
 
+def insert_job_now(connection: Connection[Any], new: NewJob) -> Taken:
+    """The same in the caller's transaction, on a connection of a worker."""
+    row = connection.execute(*_insert(new)).fetchone()
+    assert row is not None, "a SELECT of two expressions gives one row"
+    return Taken(stale=not row[0], created_at=row[1])
+
+
 def _insert(new: NewJob) -> tuple[str, dict[str, object]]:
     parameters = {
         **vars(new),

@@ -22,6 +22,7 @@ from api.app import ROUTES, create_routes
 from api.health.metrics import Metrics
 from tests.support.api.access import (
     ADMIN,
+    CANCEL_ALL,
     ENDPOINT,
     LOCKED,
     MANAGE,
@@ -87,6 +88,7 @@ class Things:
                 "id"
             ],
             "endpoint_id": self._endpoint,
+            "action_id": self._bulk_action,
             "delivery_id": lambda: self._api.post(
                 f"/v1/webhook-endpoints/{self._endpoint()}/test"
             ).json()["id"],
@@ -108,6 +110,11 @@ class Things:
             "name": lambda: "default",  # an account's, and below a feature's
         }
         return str(make[name]())
+
+    def _bulk_action(self) -> str:
+        # An account has a bounded number of running ones.
+        self._rows.execute("UPDATE bulk_actions SET status = 'completed'")
+        return str(self._api.post("/v1/bulk-actions", json=CANCEL_ALL).json()["id"])
 
     def _endpoint(self) -> str:
         # An account has a bounded number of them.
@@ -266,7 +273,7 @@ def test_a_list_holds_nothing_of_another_account(
     route: tuple[str, str],
     scopes: Scopes,
 ) -> None:
-    for name in ("job_id", "batch_id", "delivery_id"):
+    for name in ("job_id", "batch_id", "delivery_id", "action_id"):
         things.one(name)
     path = route[1]
     mine = ask(keyed(ADMIN), route, path).json()["data"]
@@ -392,7 +399,7 @@ def as_it_is(rows: Connection, id: str) -> object:
         return rows.execute(
             "SELECT scopes, revoked_at, expires_at, replaced_by FROM api_keys WHERE id = %s", (id,)
         ).fetchall()
-    tables = ("jobs", "batches", "webhook_endpoints", "deliveries")
+    tables = ("jobs", "batches", "webhook_endpoints", "deliveries", "bulk_actions")
     return [rows.execute(f"SELECT * FROM {one} WHERE id = %s", (id,)).fetchall() for one in tables]
 
 

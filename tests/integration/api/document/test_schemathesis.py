@@ -31,6 +31,8 @@ DEPENDS_ON_MORE = (
     *("GET /v1/batches", "GET /v1/batches/{batch_id}/parts", "GET /v1/jobs"),  # cursors
     *("GET /v1/decisions", "GET /v1/webhook-deliveries", "GET /v1/webhook-endpoints"),
     "GET /v1/features/{name}/outcomes",
+    *("GET /v1/feedback/queue", "GET /v1/bulk-actions"),  # cursors
+    "POST /v1/bulk-actions",  # a key that another request used
     "POST /v1/drafts",
     "POST /v1/jobs",
     "POST /v1/jobs:batch",

@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Identity,
     Index,
     LargeBinary,
     Numeric,
@@ -21,6 +22,7 @@ bulk_actions = Table(
     "bulk_actions",
     metadata,
     Column("id", Uuid, primary_key=True, comment="UUIDv7"),
+    Column("seq", BigInteger, Identity(always=True), nullable=False, comment="what lists page by"),
     Column("account_id", BigInteger, nullable=False),
     Column("key_id", BigInteger, nullable=False, comment="who asked for it"),
     Column(
@@ -60,7 +62,7 @@ bulk_actions = Table(
     when("created_at", required=True),
     when("ended_at"),
     UniqueConstraint("account_id", "idempotency_key"),
-    Index("bulk_actions_account_id_id_idx", "account_id", "id"),
+    Index("bulk_actions_account_id_seq_idx", "account_id", "seq"),
     Index("bulk_actions_running_idx", "step_at", postgresql_where=text("status = 'running'")),
     comment="one action on all jobs that match a filter",
 )

@@ -1,0 +1,258 @@
+"""Bulk actions: one action on all jobs of an account that match a filter.
+
+First the plan: how many jobs match, and what new jobs would cost. Once begun, an action goes on by
+itself (`bulk_steps`) until no job is left or it is aborted.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.base.errors import Conflict, NotFound, Problem
+from tierline.base.ids import new_id
+from tierline.features import Feature
+from tierline.features.stored import UnreadableFeature
+from tierline.pricing import OwnPrices
+from tierline.pricing.estimates import estimates, prices_of
+from tierline.rules.bulk_actions import RUNS_AGAIN, Action, BulkStatus, JobFacts, NotDone, refuse
+from tierline.rules.jobs import Status
+from tierline.services.features.find_feature import current_feature
+from tierline.services.jobs.replays import KeyReused
+from tierline.storage.jobs.job_pages import Before, Filters
+from tierline.storage.money.prices import own_prices
+from tierline.storage.operations import bulk_actions
+from tierline.storage.operations.bulk_actions import Examined, NewBulkAction, SampledJob
+from tierline.views.bulk_actions import (
+    BulkAction,
+    BulkActionRow,
+    BulkFilter,
+    BulkPlan,
+    StoredFilter,
+    bulk_action_view,
+)
+
+__all__ = ["Action", "BulkRequest", "Filters"]
+
+MOST_COUNTED = 10_000
+MOST_EXAMINED = 50_000  # jobs, for a count
+AT_ONCE = 5_000  # jobs that one statement examines
+SAMPLED = 200  # jobs that the cost is estimated from
+MOST_RUNNING = 5  # of an account
+KEPT_DAYS = 90  # after an action has ended
+FORGOTTEN = 100  # ended actions that are removed at once
+
+
+@dataclass(frozen=True)
+class BulkRequest:
+    """What a caller wants done."""
+
+    action: Action
+    filters: Filters
+    limit: int | None = None  # jobs; None: all that match
+
+
+@dataclass(frozen=True)
+class _Counted:
+    matched: int
+    more: bool
+    newest: list[Examined]  # the first SAMPLED that match
+
+
+def plan(connection: Connection[Any], account_id: int, wanted: BulkRequest) -> BulkPlan:
+    """How many jobs match, and what new jobs would cost at most. Nothing is changed."""
+    position = bulk_actions.next_seq(connection)
+    counted = _count(connection, account_id, wanted.filters, position)
+    return BulkPlan(
+        action=wanted.action,
+        filter=BulkFilter.model_validate(stored_filter(wanted.filters)),
+        limit=wanted.limit,
+        matched=counted.matched,
+        more=counted.more,
+        at_most_usd=_at_most_usd(connection, wanted, counted),
+    )
+
+
+def begin(
+    connection: Connection[Any],
+    account_id: int,
+    key_id: int,
+    wanted: BulkRequest,
+    key: str | None = None,
+) -> tuple[BulkAction, bool]:
+    """Returns the new action, or the one that `key` stands for, and whether it is new. Raises
+    Conflict if the account has too many running ones, and KeyReused.
+    """
+    hashed = _hash(wanted)
+    earlier = _of_key(connection, account_id, key, hashed)
+    if earlier is not None:
+        return bulk_action_view(earlier), False
+    position = bulk_actions.next_seq(connection)
+    counted = _count(connection, account_id, wanted.filters, position)
+    new = NewBulkAction(
+        id=new_id(),
+        account_id=account_id,
+        key_id=key_id,
+        action=wanted.action,
+        filter=dict(stored_filter(wanted.filters)),
+        most=wanted.limit,
+        matched=counted.matched,
+        more=counted.more,
+        at_most_usd=_at_most_usd(connection, wanted, counted),
+        position=position,
+        key=key,
+        payload_hash=None if key is None else hashed,
+    )
+    with connection.transaction():
+        if bulk_actions.count_running(connection, account_id) >= MOST_RUNNING:
+            raise Conflict(
+                f"the account has {MOST_RUNNING} bulk actions running: wait for one or abort one"
+            )
+        row = bulk_actions.add(connection, new)
+        bulk_actions.forget_ended(connection, account_id, KEPT_DAYS, FORGOTTEN)
+    if row is None:
+        earlier = _of_key(connection, account_id, key, hashed)
+        assert earlier is not None, "the key was taken by an action"
+        return bulk_action_view(earlier), False
+    return bulk_action_view(row), True
+
+
+def list_actions(
+    connection: Connection[Any], account_id: int, before: int | None, limit: int
+) -> list[BulkActionRow]:
+    """The account's actions with `seq` below `before`, the newest first."""
+    return bulk_actions.list_actions(connection, account_id, before, limit)
+
+
+def action_of(connection: Connection[Any], account_id: int, id: UUID) -> BulkAction:
+    """The action as it is now. Raises NotFound."""
+    row = bulk_actions.action_of(connection, account_id, id)
+    if row is None:
+        raise NotFound(f"there is no bulk action {id}")
+    return bulk_action_view(row)
+
+
+def abort(connection: Connection[Any], account_id: int, id: UUID) -> BulkAction:
+    """End the action: it does nothing to another job once this returns. What it did stays. One that
+    has ended does not change. Raises NotFound.
+    """
+    bulk_actions.end(connection, account_id, id, BulkStatus.ABORTED)
+    return action_of(connection, account_id, id)
+
+
+def stored_filter(filters: Filters) -> StoredFilter:
+    """The filter as it is stored."""
+    batch = filters.batch_id
+    return StoredFilter(
+        feature=filters.feature,
+        tier=filters.tier,
+        status=filters.status,
+        batch_id=None if batch is None else str(batch),
+        drafts=filters.drafts,
+    )
+
+
+def filters_of(stored: StoredFilter) -> Filters:
+    """The inverse of `stored_filter`."""
+    batch = stored["batch_id"]
+    return Filters(
+        feature=stored["feature"],
+        status=stored["status"],
+        tier=stored["tier"],
+        batch_id=None if batch is None else UUID(batch),
+        drafts=stored["drafts"],
+    )
+
+
+def _of_key(
+    connection: Connection[Any], account_id: int, key: str | None, hashed: bytes
+) -> BulkActionRow | None:
+    """Raises KeyReused."""
+    found = None if key is None else bulk_actions.of_key(connection, account_id, key)
+    if found is None:
+        return None
+    row, of_before = found
+    if of_before != hashed:
+        raise KeyReused([Problem("this Idempotency-Key was used with another payload")])
+    return row
+
+
+def _hash(wanted: BulkRequest) -> bytes:
+    document = [wanted.action, stored_filter(wanted.filters), wanted.limit]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).digest()
+
+
+def _count(
+    connection: Connection[Any], account_id: int, filters: Filters, position: int
+) -> _Counted:
+    """The jobs that match, as far as the limits of a count allow."""
+    found: list[Examined] = []
+    matched = examined = 0
+    before = Before(position)
+    while matched < MOST_COUNTED and examined < MOST_EXAMINED:
+        rows = bulk_actions.examine(connection, account_id, filters, before, AT_ONCE)
+        matching = [row for row in rows if row.matches]
+        found += matching[: SAMPLED - len(found)]
+        matched += len(matching)
+        examined += len(rows)
+        if len(rows) < AT_ONCE:
+            return _Counted(min(matched, MOST_COUNTED), matched > MOST_COUNTED, found)
+        before = Before(rows[-1].seq, rows[-1].id)
+    return _Counted(min(matched, MOST_COUNTED), True, found)
+
+
+def _at_most_usd(
+    connection: Connection[Any], wanted: BulkRequest, counted: _Counted
+) -> Decimal | None:
+    """The highest cost of the new jobs, estimated from the newest jobs that match. None: a price is
+    unknown.
+    """
+    if wanted.action not in RUNS_AGAIN or not counted.newest:
+        return Decimal(0)
+    jobs = bulk_actions.sample(connection, counted.newest)
+    own = own_prices(connection)
+    known: dict[str, Feature | None] = {}
+    total = Decimal(0)
+    for job in jobs:
+        if job.feature not in known:
+            known[job.feature] = _readable(connection, job.feature)
+        cost = _cost(known[job.feature], wanted.action, job, own)
+        if cost is None:
+            return None
+        total += cost
+    count = counted.matched if wanted.limit is None else min(wanted.limit, counted.matched)
+    return total * count / len(counted.newest)
+
+
+def _readable(connection: Connection[Any], name: str) -> Feature | None:
+    try:
+        return current_feature(connection, name)
+    except (NotFound, UnreadableFeature):
+        return None
+
+
+def _cost(
+    feature: Feature | None, action: Action, job: SampledJob, own: OwnPrices
+) -> Decimal | None:
+    """The highest cost of running this job again; 0 if it is not run again."""
+    facts = JobFacts(Status(job.status), job.draft, input_removed=job.characters is None)
+    try:
+        refuse(action, facts)
+    except NotDone:
+        return Decimal(0)
+    if feature is None:
+        return Decimal(0)
+    prices = prices_of(feature, own, datetime.now(UTC))
+    tiers = estimates(feature, prices, 1, job.characters or 0)
+    if action is Action.DEEPER_ANALYSIS:
+        names = [one.tier for one in tiers]
+        tiers = tiers[names.index(job.tier) + 1 :] if job.tier in names else []
+    costs = [one.cost_usd for one in tiers]
+    if any(cost is None for cost in costs):
+        return None
+    return sum((cost for cost in costs if cost is not None), Decimal(0))
