@@ -4,6 +4,7 @@ from api.console import static_files
 from api.console.routes import (
     audit,
     batches,
+    bulk_actions,
     evidence,
     features,
     jobs,
@@ -25,6 +26,7 @@ ROUTES = (
     jobs,
     new_batch,  # before the pages of batches, whose ids are any text
     batches,
+    bulk_actions,
     review,
     features,
     evidence,

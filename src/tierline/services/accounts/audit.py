@@ -49,6 +49,8 @@ BATCH_DOWNLOADED = "batch.content_shown"
 TRIED = "feature.tried"
 DIFFERING_SHOWN = "evaluation.content_shown"
 NOVEL_SHOWN = "drift.content_shown"
+BULK_BEGUN = "bulk_action.begun"
+BULK_ABORTED = "bulk_action.aborted"
 MOST_ENTRIES = 50
 
 
