@@ -11,6 +11,7 @@ import typer
 
 from tierline.base.errors import Forbidden, UsageError
 from tierline.base.json_text import JSON, NotJson, parse_json
+from tierline.cli.run import bulk
 from tierline.cli.run.job_view import cost_of, readable, remark, show_job
 from tierline.cli.shared.options import Home, Json, command_group
 from tierline.rules.jobs import TERMINAL
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
 
 app = command_group("Submit jobs, follow them, cancel or retry them, remove their content.")
+
+app.add_typer(bulk.app, name="bulk")
 
 GOES_ON = 202  # content of a large batch is left: repeat the request
 LONGEST_WAIT_S = 30.0  # of one request; a longer wait repeats it

@@ -1,0 +1,197 @@
+"""`tierline jobs bulk`: one action on all jobs that match a filter."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+import typer
+
+from tierline.base.errors import TierlineError, UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Home, Json, command_group
+
+if TYPE_CHECKING:
+    from tierline.cli.shared.client import Client
+
+app = command_group("Act on all jobs that match a filter; list, show and abort such actions.")
+
+ACTIONS = ("retry", "cancel", "deeper-analysis", "remove-content")
+PATH = "/v1/bulk-actions"
+LOOK_S = 0.5
+
+ActionId = Annotated[str, typer.Argument(metavar="ID", help="The action's id.")]
+
+
+@app.command()
+def start(
+    action: Annotated[
+        str, typer.Argument(metavar="ACTION", help=f"{', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}.")
+    ],
+    feature: Annotated[str | None, typer.Option(help="Only jobs of this feature.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Only jobs on this tier.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="queued, in_progress, completed, failed, cancelled or expired."),
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Only jobs of this batch.")] = None,
+    drafts: Annotated[bool, typer.Option("--drafts", help="Also jobs of drafts.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Act on at most so many jobs, the newest.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count the jobs and estimate the cost.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow it to its end; Ctrl-C leaves it on.")
+    ] = True,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Count the jobs that match, ask, and begin the action. It runs on the server.
+
+    Exit code 1 if it did not apply to some jobs, or was aborted.
+    """
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    if action not in ACTIONS:
+        raise UsageError(f"there is no action {action[:40]!r}: choose from {', '.join(ACTIONS)}")
+    wanted = {"feature": feature, "tier": tier, "status": status, "batch_id": batch}
+    chosen: dict[str, JSON] = {name: value for name, value in wanted.items() if value is not None}
+    body: dict[str, JSON] = {
+        "action": action.replace("-", "_"),
+        "filter": {**chosen, "drafts": drafts},
+    }
+    if limit is not None:
+        body["limit"] = limit
+    with connect(home) as api:
+        plan = api.post(PATH, json={**body, "dry_run": True})
+        if dry_run:
+            print_json(plan) if as_json else line(_told(plan))
+            return
+        if not yes:
+            _ask(plan)
+        found = api.post(PATH, json=body)
+        if wait:
+            found = _followed(api, found)
+    _show(found, as_json)
+    raise typer.Exit(1 if found["failed"] or found["status"] == "aborted" else 0)
+
+
+@app.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Actions in one page.")] = 20,
+    cursor: Annotated[
+        str | None, typer.Option(help="The cursor of the next page, from the last page.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Bulk actions of your account, the newest first."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import Col, count, note, print_json, print_lines, when
+
+    params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+    with connect(home) as api:
+        page = api.get(PATH, params=params)
+    if as_json:
+        print_json(page)
+        return
+    print_lines(
+        [
+            *(Col("ID", wrap=False), Col("ACTION"), Col("STATUS")),
+            *(Col("DONE", "right"), Col("FAILED", "right"), Col("BEGUN", rank=2)),
+        ],
+        [
+            (
+                *(one["id"], one["action"], one["status"]),
+                *(count(one["done"]), count(one["failed"]), when(one["created_at"])),
+            )
+            for one in page["data"]
+        ],
+        empty="no bulk actions",
+    )
+    if page.get("next_cursor"):
+        note(f"more: --cursor {page['next_cursor']}")
+
+
+@app.command()
+def get(
+    action_id: ActionId,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """One action: how far it is, and why it did not apply to some jobs."""
+    from tierline.cli.shared.client import connect
+
+    with connect(home) as api:
+        found = api.get(_path(action_id))
+        if wait:
+            found = _followed(api, found)
+    _show(found, as_json)
+
+
+@app.command()
+def abort(action_id: ActionId, home: Home = None, as_json: Json = False) -> None:
+    """Stop an action before its next job. What it did stays."""
+    from tierline.cli.shared.client import connect
+
+    with connect(home) as api:
+        found = api.post(f"{_path(action_id)}/abort")
+    _show(found, as_json)
+
+
+def _path(action_id: str) -> str:
+    return f"{PATH}/{quote(action_id, safe='')}"
+
+
+def _told(plan: JSON) -> str:
+    """What the action would do, in a line."""
+    over = "over " if plan["more"] else ""
+    words = f"{plan['action'].replace('_', ' ')}: {over}{plan['matched']:,} jobs match"
+    if plan["limit"] is not None:
+        words += f", at most {plan['limit']:,} are acted on"
+    if plan["action"] in ("retry", "deeper_analysis"):
+        usd = plan["at_most_usd"]
+        words += "; their cost is unknown" if usd is None else f"; new jobs cost at most {usd} USD"
+    return words
+
+
+def _ask(plan: JSON) -> None:
+    """Ask whether to go on. Raises UsageError without a terminal, TierlineError for a no."""
+    from tierline.cli.shared.output import note
+
+    if not sys.stdin.isatty():
+        raise UsageError(f"{_told(plan)}; give --yes to begin, or --dry-run to see this only")
+    note(_told(plan))
+    if not typer.confirm("Begin?", err=True):
+        raise TierlineError("nothing was begun")
+
+
+def _followed(api: "Client", found: JSON) -> JSON:
+    """Wait for the action to end; return it."""
+    from tierline.cli.shared.bar import Bar
+
+    with Bar(0 if found["more"] else found["matched"], found["action"]) as bar:
+        while found["status"] == "running":
+            bar.show(found["done"] + found["failed"], found["failed"])
+            time.sleep(LOOK_S)
+            found = api.get(_path(found["id"]))
+    return found
+
+
+def _show(found: JSON, as_json: bool) -> None:
+    from tierline.cli.shared.output import line, print_json
+
+    if as_json:
+        print_json(found)
+        return
+    action = found["action"].replace("_", " ")
+    waits = f", waits for the {found['waits_for']}" if found["waits_for"] else ""
+    line(f"{found['id']}: {action} is {found['status']}{waits}")
+    line(f"{found['done']:,} jobs done, {found['failed']:,} not")
+    for error in found["errors"]:
+        line(f"  {error['count']:,} × {error['reason']}: {error['message']}")
