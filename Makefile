@@ -84,9 +84,10 @@ faults: tools
 faults-demo: tools
 	@$(BIN)/pytest -m nightly tests/faults
 
-# The path of a job in README.md.
+# The path of a job in README.md, and what routers are worth in docs/routing.md.
 pictures:
 	@$(PYTHON) docs/pictures/road.py
+	@$(PYTHON) docs/pictures/routers.py
 
 # The documentation as a site in build/docs/html. A warning fails it: a page that no list of docs/index.md
 # has, or a link inside that leads nowhere. Links to other sites are not dialled.

@@ -151,7 +151,10 @@ def figures(
     draw = random.Random(0)
     scores["a coin"] = [draw.random() for _ in prompts]
     scores["the oracle"] = [one.weak_quality - one.strong_quality for one in outcomes]
-    lead = apgr_beside(outcomes, scores["gain"], scores["prompt length"])
+    leads = {
+        what: apgr_beside(outcomes, found, scores["prompt length"])
+        for what, found in list(scores.items())[:3]
+    }
     small, large = (
         100 * sum(values) / count
         for values in zip(
@@ -162,8 +165,11 @@ def figures(
         Figure(f"{name}: the small model right, {count:,} texts", small, "%"),
         Figure("  the large model right", large, "%"),
         *(Figure(f"  APGR, {what}", apgr(outcomes, found), "") for what, found in scores.items()),
-        Figure("  gain over length, APGR", lead.mean, "", None, False, lead.low, lead.high),
-        Figure("  … its lower 95% bound", lead.low, "", 0.0),
+        *(
+            Figure(f"  {what}, over length", one.mean, "", None, False, one.low, one.high)
+            for what, one in leads.items()
+        ),
+        Figure("  gain over length, the lower 95% bound", leads["gain"].low, "", 0.0),
         decision_ms(prompts, outcomes, vectors),
     ]
 

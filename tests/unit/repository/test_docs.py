@@ -68,6 +68,7 @@ def test_the_readmes_feature_is_valid() -> None:
     assert warnings == []
 
 
-def test_the_picture_of_the_road_is_what_its_script_draws() -> None:
-    drawn = runpy.run_path(str(ROOT / "docs" / "pictures" / "road.py"))["road"]()
-    assert (ROOT / "docs" / "pictures" / "road.svg").read_text() == drawn
+@pytest.mark.parametrize("name", ["road", "routers"])
+def test_a_picture_is_what_its_script_draws(name: str) -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "pictures" / f"{name}.py"))[name]()
+    assert (ROOT / "docs" / "pictures" / f"{name}.svg").read_text() == drawn
