@@ -40,6 +40,7 @@ NAMES = (
     "replay",
     "drift",
     "search",
+    "recommended",
     "evaluation",
     "router",
     "confidence",

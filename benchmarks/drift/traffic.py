@@ -21,6 +21,7 @@ A_DAY = 50  # inputs
 SHARE = 0.1  # of the traffic, the new kind's
 WITHIN = 500  # inputs
 OUT_OF_SCOPE = 20  # intents of BANKING77's 77
+KNOWN_AUDITS, WRONG = 300, 0.02  # audited answers of the reference, and the share that is wrong
 
 
 @dataclass(frozen=True)
@@ -84,26 +85,35 @@ def run(
     known: int,
     days: int,
     new: str | Sequence[str] | None = None,
+    *,
+    audits: int = 0,
 ) -> tuple[int | None, Look]:
     """Days of traffic, against a reference of `known` inputs of it; of the kind `new`, or of the
     kinds, there are none at first, and so many from the sixth day on. After how many inputs since
     then it was seen (None: not at all), and the last look.
 
-    The model calls what it never saw one of the labels that it knows.
+    The model calls what it never saw one of the labels that it knows. So many answers a day are
+    audited; with none, the figure `errors` does not exist.
     """
     with threadpool_limits(limits=1):  # of two threads one would mostly wait, and spin
-        return _run(traffic, seed, known, days, new)
+        return _run(traffic, seed, known, days, new, audits)
 
 
 def _run(
-    traffic: Traffic, seed: int, known: int, days: int, new: str | Sequence[str] | None
+    traffic: Traffic,
+    seed: int,
+    known: int,
+    days: int,
+    new: str | Sequence[str] | None,
+    audits: int,
 ) -> tuple[int | None, Look]:
-    draw = np.random.default_rng(seed)
+    draw, audit = np.random.default_rng(seed), np.random.default_rng([seed, 2])
     all_new = {new} if isinstance(new, str) else set(new or ())
     is_new = np.array([label in all_new for label in traffic.labels])
     old = draw.permutation(np.flatnonzero(~is_new))
     strange = draw.permutation(np.flatnonzero(is_new))
-    reference = reference_of(traffic.take(old[:known]))
+    errors = (int(audit.binomial(KNOWN_AUDITS, WRONG)), KNOWN_AUDITS) if audits else None
+    reference = reference_of(traffic.take(old[:known]), errors)
     assert reference is not None, "there are too few known inputs"
     rest, used, state, since = np.resize(old[known:], days * A_DAY), 0, DriftState(), 0
     known_labels = sorted(set(traffic.labels) - all_new)
@@ -122,7 +132,8 @@ def _run(
         told = [
             str(draw.choice(known_labels)) if label in all_new else label for label in seen.labels
         ]
-        found = look(reference, state, earlier, Seen(seen.vectors, seen.lengths, told))
+        wrong = [bool(one) for one in audit.random(audits) < WRONG]
+        found = look(reference, state, earlier, Seen(seen.vectors, seen.lengths, told, wrong))
         state = found.state
         earlier = np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
         if found.alarm:

@@ -42,7 +42,11 @@ class Router(View):
     right_rows: int
     data_sha256: str
     with_embeddings: bool
-    quality: AnyObject
+    quality: AnyObject = Field(
+        description="on rows that it was not fitted on: auroc and brier; apgr of it, prompt length "
+        "and others; over_length and over_coin, the leads with their paired 95% intervals; "
+        "recommended: router, length or nothing; longest: characters for the rule"
+    )
     trained_by: TrainedBy
     trained_at: Time
     withdrawn_at: Time | None
