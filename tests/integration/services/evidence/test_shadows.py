@@ -13,6 +13,7 @@ from tests.support.database.rows import add_calibration, of_a_later_release
 from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
 from tierline.base.errors import NotEnoughData
+from tierline.routing.thresholds.sampling import drawn_at
 from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
 from tierline.services.evidence.shadows import compare_open, keep_references, shadow_due
 from tierline.services.features.versions import FeatureVersions
@@ -337,19 +338,18 @@ def test_a_share_is_drawn_of_served_and_escalated_alike(bench: Bench) -> None:
         return f'{{"amount": {body.get("seed", 0) if hard else 1}}}'
 
     bench.server.answer = answer
-    for number in range(120):
+    for number in range(30):
         text = f"{'hard' if number % 3 else 'easy'}: it costs {number}"
         bench.run(bench.submit(version, text), 2)
     rows = bench.all(
-        "SELECT o.served, count(*), count(*) FILTER (WHERE drawn), min(inclusion)"
-        " FROM outcomes o JOIN jobs j ON j.id = o.job_id WHERE j.feature_version_id = %s"
-        " GROUP BY o.served",
+        "SELECT o.job_id, o.served, o.drawn, o.inclusion"
+        " FROM outcomes o JOIN jobs j ON j.id = o.job_id WHERE j.feature_version_id = %s",
         version,
     )
-    assert {row[0] for row in rows} == {True, False}
-    for _, count, drawn, inclusion in rows:
-        assert inclusion == 0.4
-        assert 0.15 < drawn / count < 0.65
+    assert len(rows) == 30
+    assert {served for _, served, *_ in rows} == {True, False}
+    for job_id, _, drawn, inclusion in rows:
+        assert (drawn, inclusion) == (drawn_at(job_id) < 0.4, 0.4)
 
 
 def test_a_new_calibration_is_made_from_what_was_drawn_since(

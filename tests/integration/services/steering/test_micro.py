@@ -12,11 +12,13 @@ from tests.support.database.rows import add_account, add_feature
 from tests.support.scenes.bench import Bench, NoEmbedding
 from tierline.base.embeddings import Embedder
 from tierline.base.errors import Conflict, InvalidInput, NotEnoughData
+from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.features.prompts import input_text
 from tierline.routing.learned.micro_parts import to_parts
 from tierline.routing.learned.micro_training import Lesson, learn
+from tierline.routing.thresholds.sampling import drawn_at
 from tierline.services.calls.embedding import Embedding
 from tierline.services.evidence.calibrations import calibrations_of
 from tierline.services.evidence.shadows import keep_references
@@ -128,8 +130,13 @@ def kept(
     return made
 
 
-def submitted(bench: Bench, version: int, text: str) -> UUID:
-    return bench.submit(version, text, tier="micro")
+def submitted(bench: Bench, version: int, text: str, **columns: Any) -> UUID:
+    return bench.submit(version, text, tier="micro", **columns)
+
+
+def undrawn() -> UUID:
+    """A job's id that no share below one half draws."""
+    return next(id for id in iter(new_id, None) if drawn_at(id) >= 0.5)
 
 
 def asked(bench: Bench, job: UUID) -> list[tuple[Any, ...]]:
@@ -292,10 +299,10 @@ def test_labels_that_the_feature_lacks_and_features_without_a_micro_tier_are_ref
 
 
 def test_labels_are_the_last_tiers_or_peoples_and_never_an_earlier_tiers(bench: Bench) -> None:
-    version, feature = applied(bench, more="shadow: {share: 0.0001}")
-    served = submitted(bench, version, "I was charged 1 euros twice on my invoice")
-    bench.run(served, 2)  # by the small model, which nobody drew to be compared
-    told = submitted(bench, version, "I cannot log in, my password 2 is not accepted")
+    version, feature = applied(bench, more="shadow: {share: 0.1}")
+    served = submitted(bench, version, "I was charged 1 euros twice on my invoice", id=undrawn())
+    bench.run(served, 2)  # by the small model, which was not drawn to be compared
+    told = submitted(bench, version, "I cannot log in, my password 2 is not accepted", id=undrawn())
     bench.run(told, 2)
     with bench.pool.connection() as connection:
         connection.execute(
@@ -305,7 +312,7 @@ def test_labels_are_the_last_tiers_or_peoples_and_never_an_earlier_tiers(bench: 
     bench.server.answer = lambda body: (
         "no idea" if body["model"] == "small" else '{"kind": "shipping"}'
     )
-    escalated = submitted(bench, version, "my parcel 3 has not been delivered yet")
+    escalated = submitted(bench, version, "my parcel 3 has not been delivered yet", id=undrawn())
     bench.run(escalated, 3)
     with bench.pool.connection() as connection:
         found = labels_of(connection, feature.name)
