@@ -115,13 +115,13 @@ async def open_batch(
     key = read_key(idempotency_key)
     given = read_model(NewBatch, await read_json(request, state.settings.max_json_depth))
     opening = Opening(given.feature, given.metadata, given.webhook_url)
-    row, known = await asyncio.to_thread(
+    row, existing = await asyncio.to_thread(
         state.with_connection, service.open_batch, caller.account_id, opening, key
     )
     headers = {"Location": f"/v1/batches/{row['id']}"}
-    if known:
+    if existing:
         headers["Idempotent-Replayed"] = "true"
-    return answer(batch_for(caller, row), 200 if known else 201, headers)
+    return answer(batch_for(caller, row), 200 if existing else 201, headers)
 
 
 @router.get(
@@ -192,7 +192,7 @@ async def put_part(
             f"send Content-Type: {NDJSON}, not {content_type[:80] or 'nothing'}",
             headers={"Accept": NDJSON},
         )
-    found = read_batch_id(batch_id)
+    id = read_batch_id(batch_id)
     body = await request.body()
 
     def take() -> service.TakenPart:
@@ -202,7 +202,7 @@ async def put_part(
             return state.with_connection(
                 service.take_part,
                 caller.account_id,
-                found,
+                id,
                 number,
                 body,
                 most_queued=caller.limits.max_queued_jobs,
@@ -258,9 +258,9 @@ async def seal_batch(
 ) -> Response:
     """Ends the batch's parts, which must be those from 1 to `parts`. A repeat changes nothing."""
     given = read_model(Seal, await read_json(request, state.settings.max_json_depth))
-    found = read_batch_id(batch_id)
+    id = read_batch_id(batch_id)
     row = await asyncio.to_thread(
-        state.with_connection, service.seal, caller.account_id, found, given.parts
+        state.with_connection, service.seal, caller.account_id, id, given.parts
     )
     return answer(batch_for(caller, row))
 
@@ -337,17 +337,17 @@ def stream_rows(
     def lines() -> Iterator[bytes]:
         place, left = after, limit
         while left is None or left > 0:
-            asked = ROWS_AT_ONCE if left is None else min(left, ROWS_AT_ONCE)
+            most = ROWS_AT_ONCE if left is None else min(left, ROWS_AT_ONCE)
             # One connection per page, so that a reader that stalls holds none.
-            found = state.with_connection(
-                read_batches.page, batch_id, place, asked, unanswered_only=unanswered_only
+            rows = state.with_connection(
+                read_batches.page, batch_id, place, most, unanswered_only=unanswered_only
             )
-            if found:
-                place = found[-1]["batch_row"]
-                yield b"".join(row_view(row).to_json() + b"\n" for row in found)
+            if rows:
+                place = rows[-1]["batch_row"]
+                yield b"".join(row_view(row).to_json() + b"\n" for row in rows)
             if left is not None:
-                left -= len(found)
-            if len(found) < asked:
+                left -= len(rows)
+            if len(rows) < most:
                 return
 
     return StreamingResponse(lines(), media_type=NDJSON)

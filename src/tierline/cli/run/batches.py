@@ -62,11 +62,11 @@ def get(batch_id: BatchId, home: Home = None, as_json: Json = False) -> None:
     from tierline.cli.shared.output import print_json
 
     with connect(home) as api:
-        found = api.get(_path(batch_id))
+        batch = api.get(_path(batch_id))
     if as_json:
-        print_json(found)
+        print_json(batch)
     else:
-        _show(found)
+        _show(batch)
 
 
 @app.command()
@@ -85,13 +85,13 @@ def cancel(batch_id: BatchId, home: Home = None, as_json: Json = False) -> None:
         with suppress(Forbidden):  # a key that may submit and not read
             before = api.get(_path(batch_id))["status"]
         ended = before in ENDED
-        found = api.get(_path(batch_id)) if ended else api.post(f"{_path(batch_id)}/cancel")
+        batch = api.get(_path(batch_id)) if ended else api.post(f"{_path(batch_id)}/cancel")
     if as_json:
-        print_json(found)
+        print_json(batch)
     elif ended:
-        line(f"batch {found['id']} had ended: it is {found['status']}")
+        line(f"batch {batch['id']} had ended: it is {batch['status']}")
     else:
-        line(f"batch {found['id']} is {found['status']}: running jobs end, and no more begin")
+        line(f"batch {batch['id']} is {batch['status']}: running jobs end, and no more begin")
     raise typer.Exit(1 if ended else 0)
 
 
@@ -116,14 +116,14 @@ def resume(
     """Continue the backfill that this batch belongs to, with the options of its first run."""
     from tierline.cli.run.backfill.command import backfill
 
-    asked = _stored(batch_id, out)
+    request = _stored(batch_id, out)
     backfill(
-        file=Path(asked["file"]),
-        feature=asked["feature"],
-        out=Path(asked["out"]),
-        mapping=[f"{name}={column}" for name, column in asked["mapping"].items()],
-        id_column=asked["id_column"],
-        encoding=asked.get("encoding"),
+        file=Path(request["file"]),
+        feature=request["feature"],
+        out=Path(request["out"]),
+        mapping=[f"{name}={column}" for name, column in request["mapping"].items()],
+        id_column=request["id_column"],
+        encoding=request.get("encoding"),
         retry_failed=retry_failed,
         home=home,
         as_json=as_json,
@@ -148,23 +148,23 @@ def _stored(batch_id: str, out: Path | None) -> JSON:
     )
 
 
-def _show(found: JSON) -> None:
+def _show(batch: JSON) -> None:
     from tierline.cli.shared.output import count, print_pairs, usd, when
 
-    unknown = found["unknown_cost_calls"]
-    tiers = found["tiers"].items()
+    unknown = batch["unknown_cost_calls"]
+    tiers = batch["tiers"].items()
     print_pairs(
         [
-            ("id", found["id"]),
-            ("feature", f"{found['feature']} (version {found['feature_version']})"),
-            ("status", found["status"]),
-            ("file", _file(found) or None),
-            ("rows", f"{count(found['rows'])}, {count(found['bad_rows'])} of them invalid"),
-            ("jobs", ", ".join(_counted(found["counts"])) or "none"),
+            ("id", batch["id"]),
+            ("feature", f"{batch['feature']} (version {batch['feature_version']})"),
+            ("status", batch["status"]),
+            ("file", _file(batch) or None),
+            ("rows", f"{count(batch['rows'])}, {count(batch['bad_rows'])} of them invalid"),
+            ("jobs", ", ".join(_counted(batch["counts"])) or "none"),
             *((name, ", ".join(_counted(counts))) for name, counts in tiers),
-            ("cost", usd(found["cost_usd"]) + (f", and {unknown} unknown" if unknown else "")),
-            ("opened", when(found["created_at"])),
-            ("ended", when(found["completed_at"]) or None),
+            ("cost", usd(batch["cost_usd"]) + (f", and {unknown} unknown" if unknown else "")),
+            ("opened", when(batch["created_at"])),
+            ("ended", when(batch["completed_at"]) or None),
         ]
     )
 

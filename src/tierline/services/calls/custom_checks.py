@@ -39,22 +39,22 @@ def custom_check(name: str, input: JSON, output: JSON) -> str | None:
         raise RuleBroken(
             f"the check {name} is not in TIERLINE_CHECKS of this worker: set it for every worker"
         )
-    found = (
+    reply = (
         _ask_process(check, input, output) if check.python else _ask_server(check, input, output)
     )
-    if not isinstance(found, Mapping) or not isinstance(found.get("passed"), bool):
+    if not isinstance(reply, Mapping) or not isinstance(reply.get("passed"), bool):
         raise _failed(check, 'did not answer with {"passed": true} or {"passed": false}')
-    return None if found["passed"] else _reason(found.get("reason"))
+    return None if reply["passed"] else _reason(reply.get("reason"))
 
 
 def longest_s(checks: Iterable[Check]) -> float:
     """How long the custom ones of these checks may take for one answer, in seconds."""
-    known = settings().checks
+    by_name = settings().checks
     limits_s = 0.0
     for check in checks:
-        found = known.get(check.custom)
-        if found is not None:
-            limits_s += found.timeout_s + (START_S if found.python else 0.0)
+        configured = by_name.get(check.custom)
+        if configured is not None:
+            limits_s += configured.timeout_s + (START_S if configured.python else 0.0)
     return limits_s
 
 
@@ -137,8 +137,8 @@ def _client() -> httpx.Client:
 def _ask_server(check: CustomCheck, input: JSON, output: JSON) -> JSON:
     assert check.url is not None
     assert check.secret is not None
-    asked = {"check": check.name, "input": input, "output": output}
-    body = json.dumps(asked, ensure_ascii=False, allow_nan=False).encode()
+    request = {"check": check.name, "input": input, "output": output}
+    body = json.dumps(request, ensure_ascii=False, allow_nan=False).encode()
     headers = signed_headers(f"check_{uuid4().hex}", body, datetime.now(UTC), check.secret)
     try:
         with (
@@ -153,16 +153,16 @@ def _ask_server(check: CustomCheck, input: JSON, output: JSON) -> JSON:
         ):
             if response.status_code != httpx.codes.OK:
                 raise _failed(check, f"answered with the status {response.status_code}")
-            found = b""
+            body_read = b""
             for part in response.iter_bytes():
-                found += part
-                if len(found) > MAX_REPLY_BYTES:
+                body_read += part
+                if len(body_read) > MAX_REPLY_BYTES:
                     raise _failed(check, f"answered with more than {MAX_REPLY_BYTES:,} bytes")
     except httpx.TimeoutException:
         raise _failed(check, f"gave no result within {check.timeout_s:g} s") from None
     except httpx.HTTPError:
         raise _failed(check, "could not be reached, or the connection broke") from None
     try:
-        return json.loads(found)
+        return json.loads(body_read)
     except ValueError:
         return None

@@ -54,33 +54,33 @@ class PromotionRequest:
     dry_run: bool = False
 
 
-def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) -> MadePromotion:
+def promote(connection: Connection[Any], name: str, request: PromotionRequest) -> MadePromotion:
     """Let the first tier answer as far as the evidence allows. With `dry_run`, only return what
     would change. Raises NotFound; InvalidInput for a share outside (0, 1]; Conflict if there is no
     evidence, if it is not sufficient, or if a canary may not grow yet.
     """
-    if not 0.0001 <= wanted.share <= 1.0:
+    if not 0.0001 <= request.share <= 1.0:
         raise InvalidInput([Problem("must be above 0 and at most 1", "/share")])
     with connection.transaction():
         features.hold_applications(connection)
         version = current_version(connection, name)
         feature = version.read()
         _refuse_single(feature)
-        found = newest_valid_evaluation(connection, feature, wanted.evaluation)
-        _refuse_unproven(feature, found)
+        valid = newest_valid_evaluation(connection, feature, request.evaluation)
+        _refuse_unproven(feature, valid)
         before = promotions.in_force(connection, name)
-        _refuse_unwatched(connection, feature, wanted.share, before)
-        rung = found.compared["verdict"]
-        doubts = rung != "default" or wanted.keep_confidence
-        changes = promoted(feature, share=wanted.share, doubts=doubts)
+        _refuse_unwatched(connection, feature, request.share, before)
+        rung = valid.compared["verdict"]
+        doubts = rung != "default" or request.keep_confidence
+        changes = promoted(feature, share=request.share, doubts=doubts)
         after, text = _edited(connection, version, feature, changes)
-        told = {
+        fields = {
             "feature": name,
             "tier": feature.tiers[0].name,
             "rung": rung,
-            "reason": found.compared["reason"],
-            "evaluation": found.evaluation["id"],
-            "share": wanted.share,
+            "reason": valid.compared["reason"],
+            "evaluation": valid.evaluation["id"],
+            "share": request.share,
             "changes": [
                 {"key": ".".join(str(part) for part in path), "value": value}
                 for path, value in changes.items()
@@ -89,13 +89,13 @@ def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) ->
             "watched": feature.shadow is not None,
             "only_checks_escalate": _only_checks(after),
         }
-        if wanted.dry_run:
-            return MadePromotion.exactly({**told, "feature_version": None, "promotion": None})
+        if request.dry_run:
+            return MadePromotion.exactly({**fields, "feature_version": None, "promotion": None})
         made, _ = features.add_version(connection, after, text)
         most = most_differing(
-            found.compared["differ_at_most"],
-            low_of(found.compared),
-            found.large["quality"],
+            valid.compared["differ_at_most"],
+            low_of(valid.compared),
+            valid.large["quality"],
             "ship" if doubts else "default",
         )
         if before is not None:
@@ -104,15 +104,15 @@ def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) ->
             connection,
             feature=name,
             tier=feature.tiers[0].name,
-            evaluation_id=found.evaluation["id"],
+            evaluation_id=valid.evaluation["id"],
             rung="ship" if doubts else "default",
-            share=wanted.share,
+            share=request.share,
             version=made.version,
             most_differing=most,
         )
     return MadePromotion.exactly(
         {
-            **told,
+            **fields,
             "feature_version": made.version,
             "promotion": _shown(connection, after, kept),
         }
@@ -198,20 +198,20 @@ def _strange_model(connection: Connection[Any], feature: Feature, row: Promotion
     kept = evaluations.evaluation(connection, feature.name, row["evaluation_id"])
     if kept is None or kept["document"] is None:
         return None
-    known = {
+    evaluated = {
         model
         for one in kept["document"]["tiers"]
         if one["tier"] == row["tier"]
         for model in one["models"]
     }
-    asked = str(feature.tier(row["tier"]).models[0])
-    now = promotions.answered_by(connection, feature.name, row["version"], asked, row["created_at"])
-    strange = sorted(now - known)
-    if not strange or not known:
+    model = str(feature.tier(row["tier"]).models[0])
+    now = promotions.answered_by(connection, feature.name, row["version"], model, row["created_at"])
+    strange = sorted(now - evaluated)
+    if not strange or not evaluated:
         return None
     return (
-        f"calls to {asked} are answered by {strange[0]}, which was not evaluated; "
-        f"evaluated: {', '.join(sorted(known))}"
+        f"calls to {model} are answered by {strange[0]}, which was not evaluated; "
+        f"evaluated: {', '.join(sorted(evaluated))}"
     )
 
 
@@ -247,10 +247,10 @@ def _demote(
     row = promotions.in_force(connection, name)
     if row is not None:
         promotions.end_promotion(connection, row["id"], reason, made.version, refuted=refuted)
-    told = promotions.users(connection, name) | operators(connection)
+    accounts = promotions.users(connection, name) | operators(connection)
     tier = feature.tiers[0].name
     body = demoted_body(datetime.now(UTC), name, tier, made.version, reason)
-    announce_feature(connection, DEMOTED, sorted(told), body)
+    announce_feature(connection, DEMOTED, sorted(accounts), body)
     log.warning("feature_demoted", feature=name, tier=tier, reason=reason)
     return made
 
@@ -278,17 +278,19 @@ def _refuse_single(feature: Feature) -> None:
         raise Conflict(f"{feature.name} has only one tier: there is nothing to promote")
 
 
-def _refuse_unproven(feature: Feature, found: ValidEvaluation) -> None:
-    compared = found.compared
-    told = f"evaluation {found.evaluation['id']}: {compared['reason']}"
+def _refuse_unproven(feature: Feature, valid: ValidEvaluation) -> None:
+    compared = valid.compared
+    finding = f"evaluation {valid.evaluation['id']}: {compared['reason']}"
     if compared["verdict"] == "investigate":
         raise Conflict(
-            f"{told}; look at the data first: tierline promote {feature.name} --investigate"
+            f"{finding}; look at the data first: tierline promote {feature.name} --investigate"
         )
     if compared["verdict"] == "open" and compared["more_examples"] is None:
-        raise Conflict(f"{told}; no realistic number of examples would settle it")
+        raise Conflict(f"{finding}; no realistic number of examples would settle it")
     if compared["verdict"] == "open":
-        raise Conflict(f"{told}; about {compared['more_examples']:,} more examples would settle it")
+        raise Conflict(
+            f"{finding}; about {compared['more_examples']:,} more examples would settle it"
+        )
 
 
 def _refuse_unwatched(

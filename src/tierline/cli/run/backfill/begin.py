@@ -10,64 +10,64 @@ from tierline.cli.run.backfill.state import Batch, RunRequest, RunState
 from tierline.cli.run.backfill.steady import Steady
 
 
-def found_or_new(api: Steady, asked: RunRequest, progress: Progress) -> RunState:
+def found_or_new(api: Steady, request: RunRequest, progress: Progress) -> RunState:
     """The run whose state file was lost, else a new one. Raises UsageError if OUT belongs to
     something else.
     """
-    new = RunState(asked, print_of(Path(asked.file)))
-    known = known_run(api, new)
-    if known is not None:
+    new = RunState(request, print_of(Path(request.file)))
+    existing = known_run(api, new)
+    if existing is not None:
         progress.say("the API knows this run: continuing it (use --restart to begin again)")
-        return known
-    if Path(asked.out).exists():
+        return existing
+    if Path(request.out).exists():
         raise UsageError(
-            f"{asked.out} exists and is not from this run: give another path with --out"
+            f"{request.out} exists and is not from this run: give another path with --out"
         )
     return new
 
 
-def anew(api: Steady, asked: RunRequest) -> RunState:
+def anew(api: Steady, request: RunRequest) -> RunState:
     """A run that the API does not know yet."""
-    found = print_of(Path(asked.file))
-    restart = next(n for n in count() if api.batch_of_key(asked.key(found.sha256, n, 0)) is None)
-    return RunState(asked, found, restart)
+    source = print_of(Path(request.file))
+    restart = next(n for n in count() if api.batch_of_key(request.key(source.sha256, n, 0)) is None)
+    return RunState(request, source, restart)
 
 
-def refuse_other(state: RunState, asked: RunRequest) -> None:
+def refuse_other(state: RunState, request: RunRequest) -> None:
     """Raises UsageError if OUT belongs to another run, or FILE has changed."""
-    if state.asked != asked:
+    if state.asked != request:
         was = state.asked
         raise UsageError(
-            f"{asked.out} belongs to another run: {was.file} with --feature {was.feature}, "
+            f"{request.out} belongs to another run: {was.file} with --feature {was.feature}, "
             f"{dict(was.mapping) or 'no --map'}, --id-column {was.id_column or 'not set'}, "
             f"--encoding {was.encoding or 'utf-8'}; "
             "give another --out, or begin again with --restart"
         )
-    file = Path(asked.file)
+    file = Path(request.file)
     if stamp_of(file) == state.source.stamp:
         return
-    found = print_of(file)
-    if found.sha256 != state.source.sha256:
+    source = print_of(file)
+    if source.sha256 != state.source.sha256:
         raise UsageError(
             f"{file} has changed since this run began: restore it to continue, give another "
             "--out, or begin again with --restart (every row is then paid for again)"
         )
-    state.source = found
+    state.source = source
 
 
 def known_run(api: Steady, state: RunState) -> RunState | None:
     """The run whose state file was lost, found by its keys; None if it was never begun."""
-    found = None
+    run = None
     for restart in count():
         first = api.batch_of_key(state.asked.key(state.source.sha256, restart, 0))
         if first is None:
             break
-        found = RunState(state.asked, state.source, restart, [Batch(first["id"])])
-    if found is None:
+        run = RunState(state.asked, state.source, restart, [Batch(first["id"])])
+    if run is None:
         return None
     for retry in count(1):
-        batch = api.batch_of_key(state.asked.key(state.source.sha256, found.restart, retry))
+        batch = api.batch_of_key(state.asked.key(state.source.sha256, run.restart, retry))
         if batch is None:
-            return found
-        found.batches.append(Batch(batch["id"], batch["metadata"]["covers"]))
-    return found
+            return run
+        run.batches.append(Batch(batch["id"], batch["metadata"]["covers"]))
+    return run

@@ -41,12 +41,12 @@ class Run:
     """One run of the command, on a stored state."""
 
     def __init__(
-        self, api: Steady, kept: StateFile, state: RunState, wanted: RunOptions, progress: Progress
+        self, api: Steady, kept: StateFile, state: RunState, options: RunOptions, progress: Progress
     ) -> None:
         self.api = api
         self.kept = kept
         self.state = state
-        self.wanted = wanted
+        self.options = options
         self.progress = progress
         self.version = 0
         self._tiers: list[str] = []
@@ -60,12 +60,12 @@ class Run:
         The run given in `instead_of` is cancelled once this one has begun.
         """
         feature = self._begin(instead_of)
-        if self.wanted.cap is not None:
-            refuse_unknown_prices(feature, self.wanted.cap)
+        if self.options.cap is not None:
+            refuse_unknown_prices(feature, self.options.cap)
         self._run_first()
         if not self._stopped:
             self._run_retries()
-        tally = write_out(Path(self.state.asked.out), self._results(), raw_csv=self.wanted.raw_csv)
+        tally = write_out(Path(self.state.asked.out), self._results(), raw_csv=self.options.raw_csv)
         summary = self._summary(tally)
         self.state.done = None if self._stopped else summary
         self.kept.write(self.state)
@@ -86,13 +86,13 @@ class Run:
 
     def _begin(self, instead_of: RunState | None) -> JSON:
         """Open the first batch, or find it; return the feature in its version."""
-        asked, state = self.state.asked, self.state
+        request, state = self.state.asked, self.state
         if not state.batches:
-            current = feature_named(self.api, asked.feature)
+            current = feature_named(self.api, request.feature)
             # Before a batch is opened: wrong columns and unknown prices end the run here.
             self._open_source(current)
-            if self.wanted.cap is not None:
-                refuse_unknown_prices(current, self.wanted.cap)
+            if self.options.cap is not None:
+                refuse_unknown_prices(current, self.options.cap)
             state.batches.append(Batch(self._open_batch(0, None)["id"]))
         # Before the state file is overwritten: an unknown run could not be cancelled.
         self._cancel(instead_of)
@@ -100,7 +100,7 @@ class Run:
         self.kept.write(state)
         batch = self._batch(state.batches[0].id)
         self.version = batch["feature_version"]
-        feature = self.api.feature(asked.feature, self.version)
+        feature = self.api.feature(request.feature, self.version)
         self._tiers = [tier["name"] for tier in feature["tiers"]]
         self._open_source(feature)
         return feature
@@ -128,7 +128,7 @@ class Run:
         batches = self.state.batches
         if len(batches) > 1 and not self._was_done:
             self._run_retry(len(batches) - 1)
-        elif self.wanted.retry_failed:
+        elif self.options.retry_failed:
             number = len(batches)
             covers = self._batch(batches[0].id)["rows"]
             if next(self._to_retry(number, covers), None) is None:
@@ -166,7 +166,7 @@ class Run:
             follower.note_sent(answer["rows"] - answer["bad_rows"], answer["bad_rows"])
             self._tell_refused(batch_id, part, answer["bad_rows"])
 
-        gate = no_cap if self.wanted.cap is None else partial(follower.room, self.wanted.cap)
+        gate = no_cap if self.options.cap is None else partial(follower.room, self.options.cap)
         done = send(self.api, batch_id, rows, gate, sent)
         self._stopped = done.stopped
         self._refuse_changed()
@@ -191,41 +191,41 @@ class Run:
     def _open_batch(self, retry: int, covers: int | None) -> JSON:
         state = self.state
         key = state.asked.key(state.source.sha256, state.restart, retry)
-        known = self.api.batch_of_key(key)
-        if known is not None:
-            return known
+        existing = self.api.batch_of_key(key)
+        if existing is not None:
+            return existing
         name = Path(state.asked.file).name.encode("utf-8", "backslashreplace").decode()
         metadata = {"backfill": name, "retry": retry, "covers": covers}
         body = {"feature": state.asked.feature, "metadata": metadata}
         return self.api.post("/v1/batches", body, {"Idempotency-Key": key})
 
     def _open_source(self, feature: JSON) -> None:
-        asked = self.state.asked
+        request = self.state.asked
         schema = feature["document"]["input"]
         self._source = open_source(
-            Path(asked.file),
+            Path(request.file),
             schema,
-            asked.mapping,
-            asked.id_column,
-            asked.encoding,
+            request.mapping,
+            request.id_column,
+            request.encoding,
             repeats=self.state.sends_repeated,
         )
 
     def _reading(self) -> Reading:
         assert self._source is not None, "opened at the beginning"
-        return Reading(self._source, self.wanted.limit)
+        return Reading(self._source, self.options.limit)
 
     def _batch(self, batch_id: str) -> JSON:
         try:
-            found = self.api.batch(batch_id)
+            batch = self.api.batch(batch_id)
         except NotFound:
             raise UsageError(
                 f"the API does not know the batch {batch_id} of this run: is it another "
                 "installation or account? Use --restart to begin again"
             ) from None
-        if found["status"] == "cancelled":
+        if batch["status"] == "cancelled":
             raise UsageError(f"the batch {batch_id} was cancelled: use --restart to begin again")
-        return found
+        return batch
 
     def _follower(self, number: int) -> Follower:
         others = [one.id for at, one in enumerate(self.state.batches) if at != number]
@@ -234,7 +234,7 @@ class Run:
         return Follower(self.api, batch_id, self.progress, self._tiers, spent, number)
 
     def _summary(self, tally: Tally) -> JSON:
-        found = [self._batch(one.id) for one in self.state.batches]
+        batches = [self._batch(one.id) for one in self.state.batches]
         return {
             "feature": self.state.asked.feature,
             "feature_version": self.version,
@@ -243,10 +243,10 @@ class Run:
             "rows": tally.rows,
             "statuses": dict(tally.statuses),
             "tiers": {name: tally.tiers[name] for name in self._tiers if tally.tiers[name]},
-            "cost_usd": usd(sum((Decimal(one["cost_usd"]) for one in found), Decimal(0))),
-            "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in found),
-            "limit": self.wanted.limit,
-            "raw_csv": self.wanted.raw_csv,
+            "cost_usd": usd(sum((Decimal(one["cost_usd"]) for one in batches), Decimal(0))),
+            "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in batches),
+            "limit": self.options.limit,
+            "raw_csv": self.options.raw_csv,
             "stopped": "max_cost" if self._stopped else None,
         }
 
