@@ -192,15 +192,17 @@ def main() -> int:
     parser.add_argument("--reads", type=int, default=30, help="of each kind in a round")
     parser.add_argument("--home", type=Path, help="a folder that stays, to measure it once more")
     arguments = read_arguments(parser, {"jobs": 200_000, "rounds": 3, "cycles": 5})
-    free = shutil.disk_usage(tempfile.gettempdir()).free
+    home = arguments.home
+    folder = tempfile.gettempdir() if home is None else str(home.absolute().parent)
+    free = shutil.disk_usage(folder).free
     needed = int(arguments.jobs * KB_OF_A_JOB * 1000) + 5_000_000_000
-    if free < needed and not arguments.short and arguments.home is None:
+    if free < needed and not arguments.short and not (home is not None and home.exists()):
         progress(
-            f"{arguments.jobs:,} jobs need {needed / 1e9:.0f} GB in {tempfile.gettempdir()}, where"
-            f" {free / 1e9:.0f} GB are free: take fewer --jobs, or another folder with TMPDIR"
+            f"{arguments.jobs:,} jobs need {needed / 1e9:.0f} GB in {folder}, where"
+            f" {free / 1e9:.0f} GB are free: take fewer --jobs, or another folder by --home"
         )
         return BROKEN
-    with stage(SETTINGS, arguments.home) as on:
+    with stage(SETTINGS, home) as on:
         with psycopg.connect(
             postgres.admin_url(on.servers.home, "postgres"), autocommit=True
         ) as server:
