@@ -53,7 +53,7 @@ class LabelProgress(View):
     labels: int = Field(description="inputs whose right output is known, from people or a model")
     needed_for_evaluation: int
     promise: PromiseLabels | None = Field(
-        description="null: the feature's answers are not recorded as outcomes"
+        description="null: the feature has no outcomes, and a sample to label was never drawn"
     )
     agreement: LabelAgreement = Field(description="of the caller's account's people")
 

@@ -179,10 +179,10 @@ def progress(connection: Connection[Any], account_id: int, name: str) -> LabelPr
 
 def _promise(connection: Connection[Any], name: str) -> PromiseLabels | None:
     feature, tier = compared_tier(connection, name, None)
-    if not is_compared(feature, tier):
-        return None
     recipe = recipe_of(connection, feature, tier)
     group = choose_group(outcomes.groups(connection, recipe), None)
+    if group is None and not is_compared(feature, tier):
+        return None  # its outcomes are made when a sample is drawn
     made = calibrations.list_calibrations(connection, name)
     newest = next((one for one in made if one.tier == tier.name), None)
     max_error = MAX_ERROR if newest is None else newest.max_error
