@@ -14,7 +14,7 @@ SPREAD := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools peers pictures docs demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools peers pictures screenshots docs demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
 	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
@@ -83,6 +83,11 @@ faults: tools
 # Minutes each: one process of the demo is killed, and every job must still end once.
 faults-demo: tools
 	@$(BIN)/pytest -m nightly tests/faults
+
+# A picture of each page of the console in build/screenshots, narrow and wide, light and dark.
+screenshots: tools
+	@$(BIN)/pytest tests/integration/api/console/test_looks.py --screenshots build/screenshots
+	@echo "screenshots: done. Look at build/screenshots/*.png"
 
 # The path of a job in README.md, and what routers are worth in docs/routing.md.
 pictures:

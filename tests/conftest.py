@@ -39,6 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="show the N files and tests that take most processor time",
     )
+    parser.addoption(
+        "--screenshots", metavar="DIR", help="keep a picture of each page of the console there"
+    )
 
 
 LONG = (

@@ -19,6 +19,7 @@ _PAGES: tuple[tuple[str, str, Scope], ...] = (
     ("", "Overview", "read"),
     ("/jobs", "Jobs", "read"),
     ("/batches", "Batches", "read"),
+    ("/bulk-actions", "Bulk actions", "read"),
     ("/review", "Review", "read"),
     ("/features", "Features", "read"),
     ("/money", "Money", "read"),

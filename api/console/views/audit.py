@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tierline.services.accounts import audit
 from tierline.services.accounts.audit import LoggedEntry
 
-_WORDS = {
+WORDS = {
     audit.CONTENT_SHOWN: "looked at input and output",
     audit.CANCELLED: "asked to cancel a job",
     audit.RETRIED: "ran a job again",
@@ -50,4 +50,4 @@ def said_of(entry: LoggedEntry) -> Said:
     """The entry in words. An action of a later release is shown by its name."""
     detail = entry.detail or {}
     about = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in detail.items())
-    return Said(_WORDS.get(entry.action, entry.action), about)
+    return Said(WORDS.get(entry.action, entry.action), about)

@@ -75,7 +75,7 @@ def _slices(counts: Mapping[str, int], bad_rows: int) -> list[Slice]:
     named = (
         ("completed", "good", counts.get(Status.COMPLETED, 0)),
         ("failed", "bad", counts.get(Status.FAILED, 0)),
-        ("invalid rows", "bad", bad_rows),
+        ("invalid rows", "warn", bad_rows),
         ("expired", "warn", counts.get(Status.EXPIRED, 0)),
         ("cancelled", "quiet", counts.get(Status.CANCELLED, 0)),
         ("in progress", "busy", counts.get(Status.IN_PROGRESS, 0)),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 200, 72, 10, 26
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 220, 96, 14, 34
 ROW, LABEL = 30, 150
 TICKS = 4
 FLOOR = 1e-9
@@ -93,8 +93,8 @@ def over_time(
     steps = [low + (high - low) * place / TICKS for place in range(TICKS + 1)]
     ticks = [10**step if log else step for step in steps]
     texts = [Text(LEFT - 8, y(tick) + 4, say(tick)) for tick in ticks]
-    texts.append(Text(LEFT, HEIGHT - 6, f"{first:%b} {first.day}", "start"))
-    texts.append(Text(WIDTH - 8, HEIGHT - 6, f"{last:%b} {last.day}"))
+    texts.append(Text(LEFT, HEIGHT - 8, f"{first:%b} {first.day}", "start"))
+    texts.append(Text(WIDTH - 8, HEIGHT - 8, f"{last:%b} {last.day}"))
     return Chart(
         HEIGHT, lines, [], texts, [y(tick) for tick in ticks], None if limit is None else y(limit)
     )
@@ -123,8 +123,10 @@ def bars_by_name(values: Sequence[tuple[str, float, str]], tone: str, say: Said)
         width = max(1.0, step * 0.8)
         y = HEIGHT - BOTTOM - height
         bars.append(Rect(round(x, 1), round(y, 1), round(width, 1), round(height, 1), tone, title))
-        if place in (0, len(values) // 2, len(values) - 1):
-            texts.append(Text(round(x + width / 2, 1), HEIGHT - 6, name, "middle"))
+        if place == 0:
+            texts.append(Text(LEFT, HEIGHT - 8, name, "start"))
+        elif place == len(values) - 1:
+            texts.append(Text(WIDTH, HEIGHT - 8, name, "end"))
     grid = []
     for place in range(TICKS + 1):
         y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * place / TICKS

@@ -1,14 +1,18 @@
 """Browsers at the console of a running API."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
 from tests.support.api.browser import Browser, SignIn
 from tests.support.api.served import Api
+from tests.support.database.furnished import Furnished, furnish
 from tierline.services.accounts.accounts import create_key
+
+if TYPE_CHECKING:  # the tests without a real browser need not load what drives it
+    from playwright.sync_api import Browser as Chromium
 
 Connection = psycopg.Connection[Any]
 
@@ -42,3 +46,24 @@ def signed_in(api_url: str, rows: Connection) -> Iterator[SignIn]:
     yield sign_in
     for browser in browsers:
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Chromium]":
+    """The system's Chromium."""
+    from tests.support.api.chromium import chromium
+
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def furnished(api: Api, rows: Connection) -> Furnished:
+    """An installation that was used for two weeks."""
+    return furnish(api, rows)
+
+
+@pytest.fixture(scope="module")
+def key(rows: Connection, furnished: Furnished) -> str:
+    """An operator's key."""
+    return create_key(rows, "default", ("operator",), "Kim").key

@@ -17,6 +17,7 @@ REPORTS = {
     "get_drift",
     "get_economics",
     "get_labels",
+    "get_progress",
     "get_queues",
     "get_report",
     "get_status",
