@@ -81,7 +81,7 @@ def train_gain(rows: GainRows) -> GainRouter:
     """The router that best predicts the gains of these rows."""
     import numpy as np
 
-    fitters = _fitters(rows)
+    fitters = fitters_of(rows)
     held_out = _held_out(fitters, rows)
     price = _price(rows)
     per_step = 1.0 if price is None else price.predict(rows.requests.log_lengths)
@@ -90,7 +90,7 @@ def train_gain(rows: GainRows) -> GainRouter:
         for name, values in held_out.items()
         for weighed in ((False,) if price is None or name == "length" else (False, True))
     }
-    ranks = {one: _ranks(values) for one, values in known.items()}
+    ranks = {one: ranks_of(values) for one, values in known.items()}
     places = {one: ranks[one].of(values) for one, values in known.items()}
     known_prices = np.isfinite(rows.prices)
     cost = np.ones(len(rows)) if price is None else np.where(known_prices, rows.prices, per_step)
@@ -106,7 +106,8 @@ def train_gain(rows: GainRows) -> GainRouter:
     return GainRouter(predictors, members, price, curve)
 
 
-def _fitters(rows: GainRows) -> dict[str, Fitter]:
+def fitters_of(rows: GainRows) -> dict[str, Fitter]:
+    """The predictors that are tried, by name, as functions that fit them."""
     import numpy as np
 
     forms, vectors, gains = rows.requests.forms, rows.requests.vectors, rows.gains
@@ -141,7 +142,8 @@ def _fitters(rows: GainRows) -> dict[str, Fitter]:
         "kinds": partial(_kinds, vectors, gains),
     }
     return fitters | {
-        f"{count} neighbours": partial(_neighbours, vectors, gains, count) for count in NEIGHBOURS
+        f"{count} neighbours": partial(nearest_examples, vectors, gains, count)
+        for count in NEIGHBOURS
     }
 
 
@@ -188,7 +190,7 @@ def _area(first: Array, gains: Array, prices: Array) -> float:
     return float(((before + gained) / 2.0 * prices[order]).sum() / prices.sum())
 
 
-def _ranks(values: Array) -> Ranks:
+def ranks_of(values: Array) -> Ranks:
     """The ranks of values among themselves; equal ones share the middle."""
     import numpy as np
 
@@ -267,7 +269,8 @@ def _ridge(columns: Array, gains: Array, *, scaled: bool) -> Array:
     return weights / spread
 
 
-def _neighbours(vectors: Array, gains: Array, count: int, places: Array) -> Predictor:
+def nearest_examples(vectors: Array, gains: Array, count: int, places: Array) -> Predictor:
+    """The mean gain of the nearest of these rows; of many, an even share is kept."""
     import numpy as np
 
     kept = places

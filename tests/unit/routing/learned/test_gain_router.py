@@ -39,11 +39,12 @@ def every_part() -> GainRouter:
     """A router whose ensemble has one predictor of each kind."""
     _, given = rows()
     made = train_gain(given)
-    fitters = gain_training._fitters(given)
+    fitters = gain_training.fitters_of(given)
     every = np.arange(len(given))
     predictors = {name: one(every) for name, one in fitters.items()}
     ranks = {
-        name: gain_training._ranks(one.predict(given.requests)) for name, one in predictors.items()
+        name: gain_training.ranks_of(one.predict(given.requests))
+        for name, one in predictors.items()
     }
     members = tuple(
         Member(name, weighed, 1, ranks[name])
@@ -122,7 +123,7 @@ def test_the_stored_size_is_bounded() -> None:
     numbers = np.random.default_rng(3)
     vectors = numbers.normal(size=(count, DIMENSIONS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    near = gain_training._neighbours(vectors, np.zeros(count), 10, np.arange(count))
+    near = gain_training.nearest_examples(vectors, np.zeros(count), 10, np.arange(count))
     assert isinstance(near, Neighbours)
     assert len(near.examples) == gain_training.MOST_EXAMPLES
     one = every_part()
