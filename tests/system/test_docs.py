@@ -1,7 +1,8 @@
 """The commands of the README and of the docs, typed as they stand there, with an empty home.
 
 The commands of the first terminal stay, as do those of the third; all others run in one shell after
-the other, which pass on what they export. Only ports are other ones than the page says.
+the other, which pass on what they export. Only ports are other ones than the page says. The README
+runs with the small local model; for the other pages a server on loopback answers in its place.
 """
 
 import re
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from tests.support.docs import Block, blocks
+from tests.support.fake_servers.stand_ins import answering_docs
 from tests.support.processes.flower import tasks
 from tests.support.processes.up import environment
 from tests.support.waiting import DEADLINE_S, wait_until
@@ -32,8 +34,9 @@ STAYS = {"./tierline up": "Ctrl-C stops everything", "examples/receiver.py": "li
 class Walk:
     """A folder that looks like a checkout to whoever types there, and what runs in it."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, local_url: str | None) -> None:
         self.folder = folder
+        self._local_url = local_url  # of a server in the local model's place
         self._stack = stack
         self._exports = folder / ".exports"
         self._exports.touch()
@@ -102,16 +105,18 @@ class Walk:
     def _environment(self) -> dict[str, str]:
         kept = environment({"HOME": str(self.folder)})
         kept.pop("XDG_DATA_HOME", None)
+        if self._local_url is not None:
+            kept["TIERLINE_LOCAL_URL"] = self._local_url
         return kept
 
 
 @contextmanager
-def checkout(folder: Path) -> Iterator[Walk]:
+def checkout(folder: Path, local_url: str | None = None) -> Iterator[Walk]:
     shutil.copy(ROOT / "tierline", folder)
     for name in (".venv", "examples"):
         (folder / name).symlink_to(ROOT / name)
     with ExitStack() as stack:
-        yield Walk(folder, stack)
+        yield Walk(folder, stack, local_url)
 
 
 def in_flower(walk: Walk) -> set[str]:
@@ -149,7 +154,7 @@ def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(900)
 def test_every_command_of_the_docs_does_what_the_page_says(tmp_path: Path) -> None:
-    with checkout(tmp_path) as walk:
+    with answering_docs() as url, checkout(tmp_path, url) as walk:
         ran = sum(type_page(walk, page) for page in PAGES)
         wait_until(
             lambda: {"slm.answer", "webhooks.deliver"} <= in_flower(walk), DEADLINE_S, "the tasks"

@@ -5,6 +5,7 @@ classifier that learns from people's labels is then better than it.
 """
 
 import json
+import re
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +16,11 @@ from typing import Any
 from examples.demo.rows import read_rows
 from examples.lifecycle.tickets import tickets
 from tests.support.fake_servers.model_server import ModelServer, Reply
+from tests.support.processes.started import ROOT
 
 RIGHT_OF_TEN = 4
 LIKELY, UNLIKELY = -0.2, -3.0  # log probabilities of a label
+ORDER_NUMBER = re.compile(r"[A-Z]{2}-\d{4}")
 LETTERS = "Answer with the letter alone."
 
 
@@ -48,6 +51,27 @@ def answering_demo(held: str, release: threading.Event) -> Iterator[str]:
         return reply
 
     with ModelServer(answer_or_hold) as server:
+        yield server.url
+
+
+@contextmanager
+def answering_docs() -> Iterator[str]:
+    """The address, for the pages of the documentation: their order numbers, and labelled tickets.
+
+    A message without an order number gets an invented one, as from the small model.
+    """
+    lines = (ROOT / "examples" / "labelled" / "tickets.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    tickets = Known({row["input"]["text"]: row["expected"]["category"] for row in rows})
+
+    def answer(body: Any) -> Reply:
+        if body.get("logprobs"):
+            return tickets(body)
+        asked = [one["content"] for one in body["messages"] if one["role"] == "user"][-1]
+        found = ORDER_NUMBER.search(asked)
+        return Reply(text=json.dumps({"order_number": found[0] if found else "AA-0000"}))
+
+    with ModelServer(answer) as server:
         yield server.url
 
 
