@@ -14,7 +14,7 @@ SPREAD := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools peers pictures screenshots docs demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools peers pictures screenshots docs demo lifecycle test unit nightly compose-test lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
 	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
@@ -70,8 +70,18 @@ unit: tools
 	@$(BIN)/pytest --numprocesses logical --dist loadfile -p no:schemathesis tests/unit $(ARGS)
 
 # What `make test` leaves out because it takes minutes; each has a short form there.
-nightly: tools
+nightly: $(VENV)/compose/.ready | tools
 	@$(BIN)/pytest -m "nightly or hypothesis" --hypothesis-profile nightly -v --timeout 1800 --durations 0 --durations-min 5 $(ARGS)
+
+# Builds the image and runs docker-compose.yml with podman, on base images made from Debian's packages.
+# Needs root and: apt-get install podman runc debootstrap catatonit netavark aardvark-dns
+compose-test: $(VENV)/compose/.ready | tools
+	@$(BIN)/pytest -m nightly -rs --capture no --timeout 5400 tests/system/test_compose.py
+
+$(VENV)/compose/.ready: requirements/compose.lock | tools
+	@$(BIN)/python -m venv --without-pip $(VENV)/compose
+	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/compose" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/compose.lock
+	@touch $@
 
 # Breaks the running product in every way that tests/faults knows, and balances the books.
 SEED ?= 1
@@ -138,6 +148,7 @@ lock: tools
 	@$(COMPILE) pyproject.toml --extra routing --constraint requirements/run.lock --output-file requirements/routing.lock
 	@$(COMPILE) pyproject.toml --extra routing --group dev --constraint requirements/routing.lock --output-file requirements/dev.lock
 	@$(COMPILE) --group docs --constraint requirements/dev.lock --output-file requirements/docs.lock
+	@$(COMPILE) --group compose --output-file requirements/compose.lock
 	@$(COMPILE) --group peers --output-file requirements/peers.lock
 
 clean:

@@ -1,0 +1,1 @@
+"""What runs docker-compose.yml without a registry of images."""
