@@ -15,7 +15,8 @@ def path_of(job: Mapping[str, Any], first_tier: str) -> str:
     now = f"{tier}: {_state(job)}"
     if not job["escalated"] or tier == first_tier:
         return now
-    return f"{first_tier}: {job.get('escalation_reason') or 'passed on'} → {now}"
+    reason = str(job.get("escalation_reason") or "passed on").partition(":")[0]  # its verdict
+    return f"{first_tier}: {reason} → {now}"
 
 
 def _state(job: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ def rows(count: int) -> list[Row]:
         (job("completed", "slm"), "slm: served"),
         (job("failed", "slm"), "slm: not sure, left to a person"),
         (job("queued", "frontier", "rule"), "slm: rule → frontier: running deeper analysis…"),
-        (job("completed", "frontier", "rule"), "slm: rule → frontier: served"),
+        (job("completed", "frontier", "rule: no total"), "slm: rule → frontier: served"),
         (job("cancelled", "slm"), "slm: cancelled"),
     ],
 )
