@@ -21,7 +21,7 @@ from api.http.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Col
 from api.http.front import Front
 from api.http.hot_routes import HotRoutes
 from api.job_watch import JobWatch
-from api.openai import chat_routes, model_routes, response_routes
+from api.openai import batch_routes, chat_routes, file_routes, model_routes, response_routes
 from api.replica import ReplicaPools
 from api.routes import probes
 from api.routes.accounts import accounts, audit
@@ -79,7 +79,14 @@ ROUTES = (
     ),
     *(endpoints, accounts, audit, probes),
 )
-OPENAI_ROUTERS = (model_routes.router, response_routes.hot, response_routes.router, chat_routes.hot)
+OPENAI_ROUTERS = (
+    model_routes.router,
+    response_routes.hot,
+    response_routes.router,
+    chat_routes.hot,
+    file_routes.router,
+    batch_routes.router,
+)
 """The routes in the form of OpenAI's API, which the OpenAPI document leaves to docs/openai.md."""
 NAME = "api"
 

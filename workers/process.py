@@ -26,6 +26,7 @@ from tierline.services.jobs.recover import release
 from tierline.services.processes.connections import worker_pool
 from tierline.services.processes.wake_ups import Notifier
 from tierline.services.upkeep.history import History
+from workers.batch_files import FileReader
 from workers.heartbeat import Heartbeat
 from workers.memory import keep_trimmed
 from workers.sums import RollUp
@@ -61,6 +62,7 @@ class Worker:
         self.drift = Drift(self.pool, timedelta(seconds=config.drift_look_s))
         self.history = History()
         self.sums = RollUp(self.pool) if MAINTENANCE in queues else None
+        self.files = FileReader(self.pool) if MAINTENANCE in queues else None
 
     def start(self) -> None:
         self.pool.open()
@@ -68,6 +70,8 @@ class Worker:
         self.notifier.start()
         if self.sums is not None:
             self.sums.start()
+        if self.files is not None:
+            self.files.start()
         keep_trimmed()
 
     def stop(self) -> None:
@@ -75,6 +79,8 @@ class Worker:
         self._leaving.set()
         if self.sums is not None:
             self.sums.stop()
+        if self.files is not None:
+            self.files.stop()
         self.heartbeat.stop()
         self.notifier.stop()
         self.pool.close()

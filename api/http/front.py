@@ -27,6 +27,8 @@ from tierline.base.settings import Settings
 log = structlog.get_logger(__name__)
 
 PARTS = "/v1/batches/"  # bodies here are parts with many rows
+FILES = "/openai/v1/files"  # the body here is a file, which is stored as it comes
+FORM_BYTES = 16 * 1024  # of the form around a file
 LARGE = ("/micro-models", "/datasets", "/jobs:batch", "/batches/new")  # bodies have many rows
 
 
@@ -84,7 +86,7 @@ class Front:
         if hot is not None:
             scope["app"], scope["route"] = self.app, hot
             app = hot.handle
-        limit = self._limit(path)
+        limit, within_s = self._limit(path)
         length, chunked = _announced(scope)
         scope[BODY_BYTES] = None if chunked else length or 0
         wrong_host = host_fault(scope)
@@ -94,7 +96,7 @@ class Front:
             elif length is not None and length > limit:
                 await _too_large(limit).response()(scope, receive, replying)
             elif chunked or length:
-                bounded = _bounded(scope, receive, limit, self._settings.max_body_s)
+                bounded = _bounded(scope, receive, limit, within_s)
                 await app(scope, bounded, replying)
             else:
                 await app(scope, receive, replying)
@@ -119,10 +121,13 @@ class Front:
             self._counters[method, route, status] = counter
         counter.inc()
 
-    def _limit(self, path: str) -> int:
+    def _limit(self, path: str) -> tuple[int, float]:
+        """The most bytes of a body for this path, and seconds until it must be complete."""
         config = self._settings
+        if path == FILES:
+            return config.max_file_bytes + FORM_BYTES, config.max_upload_s
         large = path.startswith(PARTS) or path.endswith(LARGE)
-        return config.max_part_bytes if large else config.max_body_bytes
+        return config.max_part_bytes if large else config.max_body_bytes, config.max_body_s
 
 
 def _announced(scope: Scope) -> tuple[int | None, bool]:

@@ -59,6 +59,11 @@ class Settings(ProviderSettings):
     # Limits of one request, checked before anything is parsed
     max_body_bytes: int = 1024 * 1024
     max_part_bytes: int = 8 * 1024 * 1024
+    # of one file that OpenAI's clients upload, and of all files of an account
+    max_file_bytes: PositiveInt = 200 * 1024 * 1024
+    max_account_file_bytes: PositiveInt = 2 * 1024 * 1024 * 1024
+    file_days: Annotated[float, Field(gt=0, le=365)] = 30.0  # how long a file is kept at most
+    max_upload_s: float = 600.0  # from the first read of a file's body to its last byte
     max_body_s: float = 30.0  # from the first read of a body to its last byte
     max_json_depth: int = 64
     max_wait_s: float = 30.0  # the longest Prefer: wait

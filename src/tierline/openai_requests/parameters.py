@@ -156,7 +156,7 @@ def _kept_problems(sent: Mapping[str, Any]) -> Iterable[Problem]:
     if not isinstance(sent.get("instructions", ""), str):
         yield Problem("must be a text", "/instructions")
     if "metadata" in sent:
-        yield from _metadata_problems(sent["metadata"])
+        yield from metadata_problems(sent["metadata"])
     names = {"user", "safety_identifier"} & sent.keys()
     for name in sorted(names):
         if not (isinstance(sent[name], str) and 0 < len(sent[name]) <= 255):
@@ -184,7 +184,8 @@ def _object_problems(name: str, value: Any, known: set[str]) -> Iterable[Problem
         yield Problem("is not a parameter that is known here", f"/{name}/{key}")
 
 
-def _metadata_problems(metadata: Any) -> Iterable[Problem]:
+def metadata_problems(metadata: Any) -> Iterable[Problem]:
+    """The problems of a request's metadata, by OpenAI's bounds."""
     if not isinstance(metadata, dict):
         yield Problem("must be an object", "/metadata")
         return

@@ -6,6 +6,7 @@ from tierline.rules.jobs import Status
 from tierline.rules.verdicts import Verdict
 
 RESPONSE = "resp_"
+BATCH = "batch_"
 CHECKS_FAILED = "checks_failed"
 INCOMPLETE = {Verdict.TRUNCATED: "max_output_tokens", Verdict.REFUSED: "content_filter"}
 """Failed checks that OpenAI calls incomplete, with its reason for each."""

@@ -8,7 +8,7 @@ form.
 import json
 from uuid import UUID
 
-from tierline.rules.openai_names import RESPONSE, openai_id
+from tierline.rules.openai_names import BATCH, RESPONSE, openai_id
 
 OPENAI = "openai"
 FORMATS = ("tierline", OPENAI)
@@ -35,7 +35,7 @@ def openai_body(
     ours = json.loads(body)
     kind, data = ours["type"], ours["data"]
     name = INCOMPLETE if incomplete else _NAMES.get(kind, kind)
-    shown = {"id": openai_id(RESPONSE, job_id)} if job_id is not None else _own_id(data)
+    shown = {"id": openai_id(RESPONSE, job_id)} if job_id is not None else _own_id(kind, data)
     event = {
         "id": openai_id(EVENT, event_id),
         "object": "event",
@@ -46,5 +46,7 @@ def openai_body(
     return json.dumps(event, separators=(",", ":")).encode("ascii")  # as in `events`
 
 
-def _own_id(data: dict[str, object]) -> dict[str, object]:
+def _own_id(kind: str, data: dict[str, object]) -> dict[str, object]:
+    if kind.startswith("batch."):
+        return {"id": openai_id(BATCH, UUID(str(data["id"])))}
     return {"id": data["id"]} if "id" in data else {}

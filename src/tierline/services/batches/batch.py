@@ -138,15 +138,41 @@ def take_part(
         if batches.claim_part(connection, batch_id, part):
             _refuse_closed(status)
             _refuse_full(connection, account_id, len(good), most_queued)
-            for (tier, index), rows in placed.items():
-                queue = lane(feature.place(index), backfill=True)
-                where = Lane(account_id, version_id, tier, index, queue)
-                batches.add_jobs(connection, batch_id, number, where, rows)
-            batches.add_errors(connection, batch_id, number, bad)
+            _add_rows(connection, account_id, row, feature, number, placed, bad)
             return TakenPart(part, replayed=False)
     there = batches.stored_part(connection, batch_id, number)
     assert there is not None, "a part that could not be written is there"
     return TakenPart(_same(there, sha256), replayed=True)
+
+
+def write_rows(
+    connection: Connection[Any],
+    account_id: int,
+    row: StoredBatch,
+    feature: Feature,
+    number: int,
+    good: list[GoodRow],
+    bad: list[BadRow],
+) -> None:
+    """Write the rows of part `number`, in the transaction that has claimed it."""
+    placed = _placed(connection, account_id, feature, good)
+    _add_rows(connection, account_id, row, feature, number, placed, bad)
+
+
+def _add_rows(
+    connection: Connection[Any],
+    account_id: int,
+    row: StoredBatch,
+    feature: Feature,
+    number: int,
+    placed: Mapping[tuple[str, int], list[GoodRow]],
+    bad: list[BadRow],
+) -> None:
+    for (tier, index), rows in placed.items():
+        queue = lane(feature.place(index), backfill=True)
+        where = Lane(account_id, row["feature_version_id"], tier, index, queue)
+        batches.add_jobs(connection, row["id"], number, where, rows)
+    batches.add_errors(connection, row["id"], number, bad)
 
 
 def _placed(

@@ -19,6 +19,7 @@ from tierline.services.evidence.evaluation_steps import forget_left_over
 from tierline.services.evidence.judgements import keep_judged
 from tierline.services.evidence.promotions import watch
 from tierline.services.evidence.shadows import keep_references
+from tierline.services.files.files import remove_expired
 from tierline.services.money.budgets import settle_lost
 from tierline.services.reports.roll_up import roll_up_due
 from tierline.services.steering.see_tiers import see_tiers
@@ -82,6 +83,8 @@ def _sweep(pool: ConnectionPool[Any], drift: Drift, history: History) -> None:
         forget_uploads(connection)
         kept = timedelta(days=settings().operation_kept_days)
         while forget_ended(connection, kept, AT_ONCE) == AT_ONCE:
+            pass
+        while remove_expired(connection):
             pass
     # Before anything is removed that could still be compared.
     keep_judged(pool, time.monotonic() + MOST_S / 3)

@@ -63,6 +63,7 @@ class GoodRow:
     metadata: str | None
     # JSON text: why it begins on its tier; None: by the feature's default
     decision: str | None = None
+    user: str | None = None  # the job's user, for budgets
 
 
 @dataclass(frozen=True)
@@ -241,9 +242,10 @@ def add_jobs(
         for row in good:
             metadata = "\\N" if row.metadata is None else _escaped(row.metadata)
             decision = "\\N" if row.decision is None else _escaped(row.decision)
-            text.write(f"{row.job_id}\t{_escaped(row.input)}\t{metadata}\t{decision}\n")
+            user = "\\N" if row.user is None else _escaped(row.user)
+            text.write(f"{row.job_id}\t{_escaped(row.input)}\t{metadata}\t{decision}\t{user}\n")
         with cursor.copy(
-            "COPY job_requests (job_id, input, metadata, decision) FROM STDIN"
+            "COPY job_requests (job_id, input, metadata, decision, user_key) FROM STDIN"
         ) as copy:
             copy.write(text.getvalue())
 

@@ -263,6 +263,7 @@ def remove_errors(connection: Connection[Any], batch_id: UUID, most: int) -> int
 def remove_batch(connection: Connection[Any], batch_id: UUID) -> None:
     """Remove a batch without jobs and refused rows, and its parts. Call it in a transaction."""
     connection.execute("DELETE FROM batch_parts WHERE batch_id = %s", (batch_id,))
+    connection.execute("DELETE FROM batch_files WHERE batch_id = %s", (batch_id,))
     connection.execute("DELETE FROM batches WHERE id = %s", (batch_id,))
 
 

@@ -1,5 +1,6 @@
 """Who is let in at /openai/v1: every route against every role, and without a key."""
 
+import json
 from typing import Any
 
 import httpx
@@ -32,16 +33,43 @@ NEEDS: dict[Route, tuple[str, Any]] = {
     ("DELETE", f"{ROOT}/responses/{{response_id}}"): ("submit", None),
     ("GET", f"{ROOT}/responses/{{response_id}}/input_items"): ("read", None),
     ("POST", f"{ROOT}/chat/completions"): ("submit and read", {"model": "echo", "messages": []}),
+    ("POST", f"{ROOT}/files"): ("submit", None),
+    ("GET", f"{ROOT}/files"): ("read", None),
+    ("GET", f"{ROOT}/files/{{file_id}}"): ("read", None),
+    ("GET", f"{ROOT}/files/{{file_id}}/content"): ("read", None),
+    ("DELETE", f"{ROOT}/files/{{file_id}}"): ("submit", None),
+    ("POST", f"{ROOT}/batches"): ("submit", {}),
+    ("GET", f"{ROOT}/batches"): ("read", None),
+    ("GET", f"{ROOT}/batches/{{batch_id}}"): ("read", None),
+    ("POST", f"{ROOT}/batches/{{batch_id}}/cancel"): ("submit", None),
 }
 
 
 def path_of(api: Api, rows: Connection, route: Route) -> str:
+    if "{file_id}" in route[1]:
+        return route[1].replace("{file_id}", upload(api)["id"])
+    if "{batch_id}" in route[1]:
+        asked = {"input_file_id": upload(api)["id"], "endpoint": "/v1/responses"}
+        made = api.http.post(f"{ROOT}/batches", json={**asked, "completion_window": "24h"})
+        return route[1].replace("{batch_id}", made.json()["id"])
     if "{response_id}" not in route[1]:
         return route[1].replace("{model}", "echo")
     job_id = api.submit()["id"]
     if route[0] == "DELETE":
         end_job(rows, job_id)
     return route[1].replace("{response_id}", f"resp_{job_id.replace('-', '')}")
+
+
+def upload(api: Api) -> dict[str, Any]:
+    body = {"model": "echo", "input": "x"}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": body}
+    sent = api.http.post(
+        f"{ROOT}/files",
+        data={"purpose": "batch"},
+        files={"file": ("in.jsonl", json.dumps(line).encode())},
+    )
+    found: dict[str, Any] = sent.json()
+    return found
 
 
 def ask(api: Api, key: str | None, route: Route, path: str) -> httpx.Response:
@@ -82,8 +110,9 @@ def test_each_role_opens_its_own_routes_and_no_other(
         key = create_key(rows, "default", scopes).key
         answer = ask(api, key, route, path_of(api, rows, route))
         if needed <= reached:
-            assert answer.status_code in (200, 400), (scopes, answer.text)
-            assert answer.status_code == 200 or "chat" in route[1], answer.text
+            # The bodies of these are not valid, which is found out behind the door.
+            invalid = route[0] == "POST" and route[1].endswith(("completions", "files", "batches"))
+            assert answer.status_code in ((400, 415) if invalid else (200,)), (scopes, answer.text)
         else:
             assert answer.status_code == 403, (scopes, answer.text)
             assert answer.json()["error"]["code"] == "forbidden"

@@ -13,6 +13,7 @@ from openai.types.responses import response_create_params as responses
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature
 from tests.support.docs import Block, blocks
+from tests.support.processes.played_batch_reader import reading_batches
 from tests.support.processes.played_worker import played
 from tierline.features.parse import parse_feature
 
@@ -39,7 +40,7 @@ def examples(
         add_feature(rows, parse_feature(source))
     monkeypatch.setenv("TIERLINE_URL", api.url)
     monkeypatch.setenv("TIERLINE_API_KEY", key)
-    with played(database_url, "invoice-fields", invoice):
+    with reading_batches(database_url), played(database_url, "invoice-fields", invoice):
         yield
 
 

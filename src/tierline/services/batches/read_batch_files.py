@@ -1,0 +1,205 @@
+"""Reading the lines of batches' files, a chunk at a time, until each file is read to its end.
+
+A chunk is one transaction: its jobs, its invalid lines, and up to where the file is read. So a
+process that is killed leaves nothing half-written, and the next one continues with the next line.
+An account that may have no more jobs queued, or has spent a hard budget, waits with its file.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.base.errors import LimitReached, Problem, some_of
+from tierline.base.ids import new_id
+from tierline.base.settings import settings
+from tierline.checks.schema import SchemaCheck, schema_check
+from tierline.features import Feature
+from tierline.features.stored import UnreadableFeature
+from tierline.openai_requests.inputs import where_sent
+from tierline.openai_requests.lines import (
+    BadLine,
+    RawLine,
+    Request,
+    raw_lines,
+    read_line,
+    where_sent_in,
+)
+from tierline.rules.batches import StoredPart
+from tierline.services.batches.batch import PART_S, write_rows
+from tierline.services.files.files import DAY_S
+from tierline.services.jobs.submission import input_problems
+from tierline.services.money.budgets import refuse_spent
+from tierline.storage.accounts.accounts import limits_of
+from tierline.storage.batches import batch_files, batches
+from tierline.storage.batches.batches import BadRow, GoodRow
+from tierline.storage.db.engine import within
+from tierline.storage.features import features
+from tierline.storage.files import files
+from tierline.storage.jobs.backlogs import count_queued_alone
+from tierline.storage.money.budgets import Holder, hard_ones
+from tierline.views.files import BatchFile
+
+log = structlog.get_logger(__name__)
+
+LINES_AT_ONCE = 1_000
+BYTES_AT_ONCE = 2 * 1024 * 1024  # of lines that are kept; one line may be as long as a body
+
+
+def read_due(pool: ConnectionPool[Any], until_s: float) -> int:
+    """Read lines of every batch that has some left, until the monotonic time `until_s`. Returns how
+    many lines. Safe in several processes at once: each batch is read by one."""
+    lines = 0
+    with pool.connection() as connection:
+        for batch_id in batch_files.unread(connection):
+            while time.monotonic() < until_s:
+                read = read_some(connection, batch_id)
+                lines += read
+                if not read:
+                    break
+    return lines
+
+
+def read_some(connection: Connection[Any], batch_id: UUID) -> int:
+    """Read the next lines of the batch in one transaction. Returns how many; 0: none for now."""
+    try:
+        with within(connection, PART_S):
+            reading = batch_files.take(connection, batch_id)
+            return 0 if reading is None else _read(connection, reading)
+    except (LimitReached, UnreadableFeature) as waits:
+        log.info("batch_file_waits", batch_id=str(batch_id), reason=type(waits).__name__)
+        return 0
+
+
+def _read(connection: Connection[Any], reading: BatchFile) -> int:
+    batch_id, account_id = reading["batch_id"], reading["account_id"]
+    if batches.hold(connection, account_id, batch_id, alone=True) != "open":
+        batch_files.note_end(connection, batch_id)  # it was cancelled
+        return 0
+    row = batches.batch_row(connection, account_id, batch_id)
+    assert row is not None, "it is held"
+    feature = features.load_version(connection, row["feature_version_id"])
+    refuse_spent(hard_ones(connection, Holder(account_id)))
+    most_queued = limits_of(connection, account_id).over(settings().limits).max_queued_jobs
+    room = LINES_AT_ONCE
+    if most_queued is not None:
+        queued = count_queued_alone(connection, account_id, most_queued)
+        room = min(room, most_queued - queued)
+    if room <= 0:
+        raise LimitReached("the account has no room for more jobs", 0.0)
+    chunk, done = _chunk(connection, reading, room)
+    good, bad = _rows(connection, reading, feature, row["feature_version"], chunk)
+    part = reading["parts"]
+    if good or bad:
+        sha256 = hashlib.sha256(b"\n".join(line.raw or b"" for line in chunk)).digest()
+        while True:  # a number may be taken by a part that was sent to the batch by /v1/batches
+            part += 1
+            stored = StoredPart(part, sha256, len(good) + len(bad), len(bad))
+            if batches.claim_part(connection, batch_id, stored):
+                break
+        write_rows(connection, account_id, row, feature, part, good, bad)
+    last = chunk[-1] if chunk else None
+    batch_files.note_read(
+        connection,
+        batch_id,
+        read_to=reading["read_to"] if last is None else last.end,
+        line=reading["line"] if last is None else last.number,
+        parts=part,
+    )
+    if done:
+        batches.seal(connection, batch_id)
+        batch_files.note_end(connection, batch_id)
+        _end_file(connection, reading["file_id"], feature)
+    return max(1, len(chunk))
+
+
+def _chunk(
+    connection: Connection[Any], reading: BatchFile, most: int
+) -> tuple[list[RawLine], bool]:
+    """The next lines, and whether they are the last ones."""
+    chunk: list[RawLine] = []
+    size = rows = 0
+    blocks = files.blocks(connection, reading["file_id"], reading["read_to"])
+    longest = settings().max_body_bytes
+    for line in raw_lines(blocks, longest, offset=reading["read_to"], number=reading["line"]):
+        if rows >= most or size >= BYTES_AT_ONCE or len(chunk) >= 10 * LINES_AT_ONCE:
+            return chunk, False
+        chunk.append(line)
+        size += len(line.raw or b"")
+        rows += line.raw is None or bool(line.raw.strip())
+    return chunk, True
+
+
+def _rows(
+    connection: Connection[Any],
+    reading: BatchFile,
+    feature: Feature,
+    version: int,
+    chunk: list[RawLine],
+) -> tuple[list[GoodRow], list[BadRow]]:
+    """The lines as rows of the batch's next part; blank lines are left out."""
+    check = schema_check(feature.input_schema)
+    endpoint, depth = reading["endpoint"], settings().max_json_depth
+    asked: list[tuple[int, RawLine, Request | BadLine]] = []
+    for line in chunk:
+        if line.raw is not None and not line.raw.strip():
+            continue
+        found: Request | BadLine
+        try:
+            found = read_line(line, feature, version, endpoint, depth)
+            problems = _misfits(check, found, where_sent_in(endpoint))
+            if problems:
+                found = BadLine(found.custom_id, problems)
+        except BadLine as bad:
+            found = bad
+        asked.append((len(asked) + 1, line, found))
+    ids = [one.custom_id for _, _, one in asked if isinstance(one, Request)]
+    known = batch_files.known_custom_ids(connection, reading["batch_id"], ids)
+    good, bad_rows = [], []
+    for place, line, one in asked:
+        if isinstance(one, BadLine):
+            bad_rows.append(_bad(place, line, one.custom_id, one.problems))
+        elif one.custom_id in known:
+            twice = Problem("an earlier line has the same", "/custom_id")
+            bad_rows.append(_bad(place, line, one.custom_id, [twice]))
+        else:
+            known.add(one.custom_id)
+            good.append(_good(place, one))
+    return good, bad_rows
+
+
+def _bad(place: int, line: RawLine, custom_id: str | None, problems: Sequence[Problem]) -> BadRow:
+    kept, left = some_of(problems)
+    more = (Problem(f"and {left:,} more"),) if left else ()
+    return BadRow(place, line.number, custom_id, (*kept, *more))
+
+
+def _misfits(check: SchemaCheck, asked: Request, where: str) -> list[Problem]:
+    """Why the input does not match the feature's schema, in the words of the line."""
+    found = [where_sent(one, where) for one in input_problems(check, asked.input)]
+    return [Problem(one.message, f"/body{one.path}") for one in found]
+
+
+def _good(place: int, asked: Request) -> GoodRow:
+    metadata = asked.metadata
+    return GoodRow(
+        new_id(),
+        place,
+        asked.custom_id,
+        json.dumps(asked.input, ensure_ascii=False),
+        None if metadata is None else json.dumps(metadata, ensure_ascii=False),
+        user=asked.user,
+    )
+
+
+def _end_file(connection: Connection[Any], file_id: UUID, feature: Feature) -> None:
+    """The file has the inputs too: it is kept no longer than the feature keeps those."""
+    days = None if feature.retention is None else feature.retention.inputs_days
+    if days is not None:
+        files.end_within(connection, file_id, days * DAY_S)
