@@ -14,7 +14,7 @@ SPREAD := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools peers pictures screenshots docs demo lifecycle test unit nightly compose-test lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools clients peers pictures screenshots docs demo lifecycle test unit nightly compose-test lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
 	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
@@ -51,6 +51,16 @@ $(VENV)/peers/.ready: requirements/peers.lock | tools
 	@echo "peers: installing the job systems that tierline is compared with (90 MB)"
 	@$(BIN)/python -m venv --without-pip $(VENV)/peers
 	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/peers" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/peers.lock
+	@touch $@
+
+# OpenAI's Python client of a year ago, in an environment of its own, and the test that runs with it.
+clients: $(VENV)/clients/.ready
+	@$(BIN)/pytest -m nightly tests/integration/api/openai/test_older_client.py
+
+$(VENV)/clients/.ready: requirements/clients.lock | tools
+	@echo "clients: installing the older client (10 MB)"
+	@$(BIN)/python -m venv --without-pip $(VENV)/clients
+	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/clients" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/clients.lock
 	@touch $@
 
 demo: $(VENV)/.routing
@@ -150,6 +160,7 @@ lock: tools
 	@$(COMPILE) --group docs --constraint requirements/dev.lock --output-file requirements/docs.lock
 	@$(COMPILE) --group compose --output-file requirements/compose.lock
 	@$(COMPILE) --group peers --output-file requirements/peers.lock
+	@$(COMPILE) --group clients --output-file requirements/clients.lock
 
 clean:
 	@rm -rf $(VENV)

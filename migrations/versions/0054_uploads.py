@@ -1,14 +1,14 @@
 """Files that were uploaded for a batch that is not started yet.
 
 Revision ID: 0054
-Revises: 0052
+Revises: 0053
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0054"
-down_revision = "0052"
+down_revision = "0053"
 branch_labels = None
 depends_on = None
 
