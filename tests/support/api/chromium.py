@@ -14,6 +14,7 @@ ARGUMENTS = (
     "--no-sandbox",  # tests run as root in containers
     "--disable-dev-shm-usage",
     "--disable-background-networking",
+    "--disable-gpu",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
