@@ -42,14 +42,6 @@ async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey |
     return await live_key_where(connection, "k.digest = %s", digest)
 
 
-def limits_of(connection: Connection[Any], account_id: int) -> Limits:
-    """The account's own limits."""
-    row = connection.execute(
-        f"SELECT {_LIMITS} FROM accounts WHERE id = %s", (account_id,)
-    ).fetchone()
-    return Limits() if row is None else Limits(*row)
-
-
 async def live_key_where(
     connection: AsyncConnection[Any], condition: LiteralString, value: object
 ) -> LiveKey | None:
