@@ -151,7 +151,9 @@ def test_a_held_snapshot_makes_no_job_read_more(
     monkeypatch.setattr(memory, "LATE_EVERY_S", 3600.0)
     monkeypatch.setattr(memory, "SOON_S", 0.0)
     road = Road(choosing, worker)
-    road.delayed(PASSED_BY)  # so that the indexes are as deep before as they are beside it
+    # So that the indexes of live and of ended jobs are as deep before as they are beside it.
+    pass_jobs(choosing, road.account, road.version, PASSED_BY // 4)
+    road.delayed(PASSED_BY)
     road.touched(MEASURED)  # statements are prepared
     before = least(road)
     with psycopg.connect(fresh_database_url) as reader:
@@ -163,7 +165,9 @@ def test_a_held_snapshot_makes_no_job_read_more(
             connection.execute("VACUUM ANALYZE jobs_live")
         road.touched(MEASURED)  # what came due meanwhile is looked through once
         beside = least(road)
-    assert {step: beside[step] <= 1.5 * before[step] for step in before} == dict.fromkeys(
+    # Pages keep the old versions of their rows, so that an update may write its indexes too: up to
+    # twice as much for a finish. Reading the dead rows would be a hundred times as much.
+    assert {step: beside[step] <= 2.5 * before[step] for step in before} == dict.fromkeys(
         before, True
     ), (before, beside)
 
