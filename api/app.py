@@ -45,7 +45,7 @@ from api.routes.webhooks import endpoints
 from api.state import State
 from api.streams import OpenStreams
 from tierline.base.settings import Settings, settings
-from tierline.services.jobs.submit import Submitter
+from tierline.services.jobs.submitting.submit import Submitter
 from tierline.services.processes.connections import api_pool, bounded_pool
 from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier
 

@@ -18,7 +18,7 @@ from api.http.cold import CALLER, Cold, Reports
 from api.job_watch import JobWatch
 from api.streams import OpenStreams
 from tierline.base.settings import Settings
-from tierline.services.jobs.submit import Submitter
+from tierline.services.jobs.submitting.submit import Submitter
 from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier
 from tierline.services.reports.installation import QueueDepths
 from tierline.services.reports.last_hour import LastHour

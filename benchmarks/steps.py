@@ -21,7 +21,7 @@ from tierline.base.ids import new_id
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict
-from tierline.services.jobs.dispatch import Dispatch
+from tierline.services.jobs.dispatching.dispatch import Dispatch
 from tierline.services.processes.connections import dispatcher_pool, worker_pool
 from tierline.storage.jobs import claims, finishes
 from tierline.storage.jobs.claims import Claim

@@ -23,10 +23,10 @@ from tierline.base import lean_start, logs
 from tierline.base.errors import TierlineError
 from tierline.base.settings import Settings, settings
 from tierline.rules import queues
-from tierline.services.evidence.evaluation_hints import due_evaluations
-from tierline.services.jobs.dispatch import Dispatch
-from tierline.services.jobs.hints import take_back
-from tierline.services.jobs.out_jobs import OutJobs
+from tierline.services.evidence.evaluation.evaluation_hints import due_evaluations
+from tierline.services.jobs.dispatching.dispatch import Dispatch
+from tierline.services.jobs.dispatching.hints import take_back
+from tierline.services.jobs.dispatching.out_jobs import OutJobs
 from tierline.services.operations.bulk_steps import due_bulk_actions
 from tierline.services.processes.connections import (
     PASSING,

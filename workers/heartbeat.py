@@ -10,7 +10,7 @@ import psycopg
 import structlog
 
 from tierline.rules.scheduling import kept_free
-from tierline.services.jobs.beats import Beat
+from tierline.services.jobs.running.beats import Beat
 
 log = structlog.get_logger(__name__)
 

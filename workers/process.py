@@ -20,9 +20,9 @@ from tierline import providers
 from tierline.base import lean_start
 from tierline.base.settings import settings
 from tierline.rules.queues import MAINTENANCE
-from tierline.services.evidence.drift import Drift
-from tierline.services.jobs.execute import Executor
-from tierline.services.jobs.recover import release
+from tierline.services.evidence.watch.drift import Drift
+from tierline.services.jobs.running.execute import Executor
+from tierline.services.jobs.running.recover import release
 from tierline.services.processes.connections import worker_pool
 from tierline.services.processes.wake_ups import Notifier
 from tierline.services.upkeep.history import History

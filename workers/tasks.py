@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from tierline.rules.queues import BACKFILLS
-from tierline.services.evidence.evaluation_steps import step_due
+from tierline.services.evidence.evaluation.evaluation_steps import step_due
 from tierline.services.operations.bulk_steps import step_bulk_action
 from tierline.services.upkeep.sweep import sweep
 from tierline.services.webhooks.deliver import deliver

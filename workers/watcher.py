@@ -18,10 +18,10 @@ from tierline.base.settings import Settings
 from tierline.rules import queues
 from tierline.rules.leases import AliveWatch, HintWatch, LeaseWatch
 from tierline.services.batches.finish_batches import complete_finished
-from tierline.services.jobs.beats import WorkerBeat, read_beats, remove_gone
-from tierline.services.jobs.hints import hints_out, take_back
-from tierline.services.jobs.out_jobs import OutJobs
-from tierline.services.jobs.recover import claims_in_sight, expire_overdue, recover_lost
+from tierline.services.jobs.dispatching.hints import hints_out, take_back
+from tierline.services.jobs.dispatching.out_jobs import OutJobs
+from tierline.services.jobs.running.beats import WorkerBeat, read_beats, remove_gone
+from tierline.services.jobs.running.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.services.operations.kinds import KINDS
 from tierline.services.operations.leases import OperationLeases
 from tierline.services.processes.connections import PASSING, dispatcher_pool

@@ -35,8 +35,8 @@ from tierline.base.errors import (
     shortened,
     some_of,
 )
-from tierline.services.jobs.current_versions import UnknownFeature
-from tierline.services.jobs.replays import KeyReused
+from tierline.services.jobs.submitting.current_versions import UnknownFeature
+from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.services.money.budgets import BudgetSpent
 
 MEDIA_TYPE = "application/problem+json"

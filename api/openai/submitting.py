@@ -16,10 +16,10 @@ from tierline.openai_requests.formats import check_format
 from tierline.openai_requests.inputs import Said, job_input, read_messages, where_sent
 from tierline.openai_requests.model_names import check_current, read_model_name
 from tierline.openai_requests.parameters import Asked
-from tierline.services.jobs.current_versions import UnknownFeature
-from tierline.services.jobs.new_jobs import Submitted
-from tierline.services.jobs.replays import KeyReused
-from tierline.services.jobs.submission import Submission, metadata_problems
+from tierline.services.jobs.submitting.current_versions import UnknownFeature
+from tierline.services.jobs.submitting.new_jobs import Submitted
+from tierline.services.jobs.submitting.replays import KeyReused
+from tierline.services.jobs.submitting.submission import Submission, metadata_problems
 
 
 async def read_asked(

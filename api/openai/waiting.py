@@ -19,7 +19,7 @@ from api.state import State
 from api.streams import StreamResponse, chunk
 from tierline.rules.job_events import AttemptFacts, JobEvent, events_of
 from tierline.services.jobs.job_events import find_event_row
-from tierline.services.jobs.new_jobs import Submitted
+from tierline.services.jobs.submitting.new_jobs import Submitted
 from tierline.views.events import EventRow
 from tierline.views.jobs import JobRow
 

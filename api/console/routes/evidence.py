@@ -26,10 +26,10 @@ from api.state import Database, Report, Shared
 from tierline.base.errors import NotFound
 from tierline.base.json_text import JSON
 from tierline.services.accounts import audit
-from tierline.services.evidence import evaluations
-from tierline.services.evidence.calibrations import calibrations_of
-from tierline.services.evidence.drift_shown import drift_of
-from tierline.services.evidence.promotions import promotions_of
+from tierline.services.evidence.calibration.calibrations import calibrations_of
+from tierline.services.evidence.evaluation import evaluations
+from tierline.services.evidence.watch.drift_shown import drift_of
+from tierline.services.evidence.watch.promotions import promotions_of
 from tierline.services.features.find_feature import version_of
 from tierline.services.reports.report import outcomes_page
 from tierline.views.drift import Drift

@@ -24,8 +24,8 @@ from tierline.features.stored import UnreadableFeature
 from tierline.services.accounts import audit
 from tierline.services.features.drafts import keep_draft
 from tierline.services.features.find_feature import StoredVersion, current_versions, version_of
-from tierline.services.jobs.new_jobs import Submitted
-from tierline.services.jobs.submission import Submission
+from tierline.services.jobs.submitting.new_jobs import Submitted
+from tierline.services.jobs.submitting.submission import Submission
 from tierline.services.money.prices import prices_now
 
 PATH = f"{CONSOLE}/features"

@@ -30,8 +30,8 @@ from tierline.services.accounts.audit import Entry
 from tierline.services.features.find_feature import current_versions
 from tierline.services.jobs import read_jobs
 from tierline.services.jobs.cancel import cancel
-from tierline.services.jobs.decision_log import decisions_of
 from tierline.services.jobs.read_jobs import attempts_of
+from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.webhooks.endpoints import list_deliveries
 from tierline.views.attempts import AttemptRow, attempt_view, call_view
 

@@ -10,7 +10,7 @@ from api.console.session import CONSOLE, Reader
 from api.console.views.overview import card_of, wrongs_of
 from api.state import LateReport, Shared, State, state_of
 from tierline.features.stored import UnreadableFeature
-from tierline.services.evidence.calibrations import calibrations_of
+from tierline.services.evidence.calibration.calibrations import calibrations_of
 from tierline.services.features.find_feature import current_versions
 from tierline.services.money.budgets import list_budgets
 from tierline.services.reports.report import report

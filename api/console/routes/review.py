@@ -26,10 +26,10 @@ from tierline.features import Feature
 from tierline.features.stored import UnreadableFeature
 from tierline.services.accounts import audit
 from tierline.services.accounts.audit import Entry
-from tierline.services.evidence import reviews
-from tierline.services.evidence.calibration_outcomes import draw_for_labels
-from tierline.services.evidence.feedback import Said
-from tierline.services.evidence.reviews import LabelledByAnother, OpenReview, Reviewer
+from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
+from tierline.services.evidence.labels import reviews
+from tierline.services.evidence.labels.feedback import Said
+from tierline.services.evidence.labels.reviews import LabelledByAnother, OpenReview, Reviewer
 from tierline.services.features.find_feature import current_versions, version_of
 from tierline.services.jobs import read_jobs
 from tierline.views.jobs import JobRow

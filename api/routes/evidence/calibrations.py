@@ -12,9 +12,13 @@ from api.http.bodies import Whole, answer, read_json, read_model
 from api.http.problems import documented
 from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
-from tierline.services.evidence import calibrations as services
-from tierline.services.evidence.calibrate import CalibrationRequest, calibrate, count_outcomes
-from tierline.services.evidence.calibration_outcomes import draw_for_labels
+from tierline.services.evidence.calibration import calibrations as services
+from tierline.services.evidence.calibration.calibrate import (
+    CalibrationRequest,
+    calibrate,
+    count_outcomes,
+)
+from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
 from tierline.views.calibrations import (
     Calibration,
     CalibrationList,

@@ -12,8 +12,8 @@ from api.http.problems import documented
 from api.parameters.cursors import read_page
 from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
-from tierline.services.evidence import datasets as services
-from tierline.services.evidence.datasets import MOST_ROWS, Given
+from tierline.services.evidence.labels import datasets as services
+from tierline.services.evidence.labels.datasets import MOST_ROWS, Given
 from tierline.views.datasets import Dataset, DatasetList, DatasetRowPage
 
 router = APIRouter(tags=["datasets"])

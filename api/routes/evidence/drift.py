@@ -9,7 +9,7 @@ from api.document.openapi import returns
 from api.http.bodies import answer
 from api.http.problems import documented
 from api.state import Report, Shared
-from tierline.services.evidence.drift_shown import drift_of
+from tierline.services.evidence.watch.drift_shown import drift_of
 from tierline.views.drift import Drift
 
 router = APIRouter(tags=["routing"])

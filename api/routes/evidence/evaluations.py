@@ -16,8 +16,8 @@ from api.parameters.numbers import ASCII_DIGITS
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
 from tierline.evaluation.summary import FEWEST
-from tierline.services.evidence import evaluations as services
-from tierline.services.evidence.evaluation_plan import MOST_EXAMPLES, EvaluationRequest
+from tierline.services.evidence.evaluation import evaluations as services
+from tierline.services.evidence.evaluation.evaluation_plan import MOST_EXAMPLES, EvaluationRequest
 from tierline.views.evaluations import DifferingList, Evaluation, EvaluationList
 
 router = APIRouter(tags=["evaluations"])

@@ -15,8 +15,8 @@ from api.parameters.cursors import read_page
 from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.jobs import NewFeedback
 from api.state import Database, Report, Shared
-from tierline.services.evidence import reviews
-from tierline.services.evidence.feedback import Said, give_many
+from tierline.services.evidence.labels import reviews
+from tierline.services.evidence.labels.feedback import Said, give_many
 from tierline.views.feedback import FeedbackCount
 from tierline.views.reviews import FeedbackQueue, LabelProgress
 

@@ -11,8 +11,8 @@ from api.document.openapi import returns, takes
 from api.http.bodies import answer, read_json, read_model, whole
 from api.http.problems import documented
 from api.state import Database, Shared
-from tierline.services.evidence import promotions as services
-from tierline.services.evidence.promotions import PromotionRequest
+from tierline.services.evidence.watch import promotions as services
+from tierline.services.evidence.watch.promotions import PromotionRequest
 from tierline.views.evaluations import Demotion, MadePromotion, PromotionList
 
 router = APIRouter(tags=["evaluations"])

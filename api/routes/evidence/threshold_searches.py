@@ -12,8 +12,8 @@ from api.http.problems import documented
 from api.parameters.numbers import ASCII_DIGITS
 from api.routes.evidence.calibrations import WantedPromise
 from api.state import Database, Shared
-from tierline.services.evidence import threshold_searches as services
-from tierline.services.evidence.calibrate import CalibrationRequest
+from tierline.services.evidence.calibration import threshold_searches as services
+from tierline.services.evidence.calibration.calibrate import CalibrationRequest
 from tierline.views.threshold_searches import ThresholdSearch, ThresholdSearchList
 
 router = APIRouter(tags=["routing"])

@@ -30,12 +30,12 @@ from api.routes.jobs.submit import (
 from api.state import Database, LateDatabase, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.rules.jobs import TERMINAL
-from tierline.services.evidence.feedback import MAX_COMMENT, Said, give_feedback
+from tierline.services.evidence.labels.feedback import MAX_COMMENT, Said, give_feedback
 from tierline.services.jobs import read_jobs
 from tierline.services.jobs.cancel import cancel
-from tierline.services.jobs.current_versions import UnknownFeature
 from tierline.services.jobs.read_jobs import Filters, attempts_of, read_job
-from tierline.services.jobs.replays import KeyReused
+from tierline.services.jobs.submitting.current_versions import UnknownFeature
+from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.views.attempts import AttemptList, attempt_view, call_view
 from tierline.views.feedback import Feedback
 from tierline.views.jobs import JobPage, JobState

@@ -23,10 +23,10 @@ from api.streams import EVENT_STREAM, StreamResponse, wants_events
 from tierline.base.errors import NotFound
 from tierline.base.json_text import JSONValue
 from tierline.rules.jobs import TERMINAL
-from tierline.services.jobs.new_jobs import Submitted
 from tierline.services.jobs.read_jobs import find_job
-from tierline.services.jobs.replays import MAX_KEY
-from tierline.services.jobs.submission import read_submission
+from tierline.services.jobs.submitting.new_jobs import Submitted
+from tierline.services.jobs.submitting.replays import MAX_KEY
+from tierline.services.jobs.submitting.submission import read_submission
 from tierline.views.jobs import JobRow, JobState, NewJob
 
 POLL_S = 1.0  # polling interval of a waiting request, in case a wake-up is lost

@@ -12,8 +12,8 @@ from api.routes.jobs.submit import RETRY_HEADER, STATE_HEADERS, IdempotencyKey, 
 from api.state import Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON
-from tierline.services.jobs.submission import Submission, read_submission
-from tierline.services.jobs.submit_many import submit_all
+from tierline.services.jobs.submitting.submission import Submission, read_submission
+from tierline.services.jobs.submitting.submit_many import submit_all
 from tierline.views.jobs import MOST_AT_ONCE, NewJobs, SubmittedJobs
 
 router = APIRouter(tags=["jobs"])

@@ -2,7 +2,7 @@
 
 A group is an account's jobs of one feature version and tier. The memory may name groups that have
 no job by now: a look into the group finds that out. It must not miss one for longer than until the
-next full scan; see `services/jobs/memory.py`.
+next full scan; see `services/jobs/dispatching/memory.py`.
 """
 
 from bisect import bisect_left, insort

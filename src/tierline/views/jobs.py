@@ -78,7 +78,7 @@ class JobRow(Tokens):
 
 
 class NewJob(BaseModel):
-    """A submission. `services.jobs.submission` parses it, with more precise errors."""
+    """A submission. `services.jobs.submitting.submission` parses it, with more precise errors."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 

@@ -27,9 +27,9 @@ from tierline.cli.features.feature_file import new_feature
 from tierline.cli.shared import output
 from tierline.rules.queues import POOLS
 from tierline.services.accounts.accounts import ensure_first_admin
-from tierline.services.evidence.evaluation_hints import due_evaluations
-from tierline.services.evidence.evaluation_steps import step_due
-from tierline.services.jobs.execute import Executor
+from tierline.services.evidence.evaluation.evaluation_hints import due_evaluations
+from tierline.services.evidence.evaluation.evaluation_steps import step_due
+from tierline.services.jobs.running.execute import Executor
 from tierline.services.operations.do import do
 from tierline.services.operations.kinds import KINDS
 from tierline.stack.ports import free_port

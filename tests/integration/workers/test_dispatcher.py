@@ -11,7 +11,7 @@ import pytest
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
-from tierline.services.jobs.dispatch import Choice
+from tierline.services.jobs.dispatching.dispatch import Choice
 
 
 @pytest.fixture

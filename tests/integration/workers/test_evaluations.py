@@ -12,8 +12,8 @@ from tests.support.samples.tickets import TICKETS
 from tests.support.scenes.evaluations import begun, given
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import create_account
-from tierline.services.evidence.datasets import build
-from tierline.services.evidence.evaluations import evaluation_of
+from tierline.services.evidence.evaluation.evaluations import evaluation_of
+from tierline.services.evidence.labels.datasets import build
 from tierline.services.features.apply_feature import apply_feature
 
 ANSWERING = "slm,slm-backfill,deeper-analysis,deeper-analysis-backfill"

@@ -13,7 +13,7 @@ from tests.support.samples.judged_feature import SUMMARY, model
 from tests.support.scenes.bench import Bench, bench, module_bench
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.features.parse import parse_feature
-from tierline.services.evidence.judgements import keep_judged
+from tierline.services.evidence.evaluation.judgements import keep_judged
 
 __all__ = ["bench", "module_bench"]
 

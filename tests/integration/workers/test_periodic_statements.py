@@ -16,7 +16,7 @@ import pytest
 from tests.support.database.explained import Explained, Recorded
 from tests.support.database.history import ACCOUNTS, add_work, fill
 from tierline.base.settings import settings
-from tierline.services.evidence.drift import Drift
+from tierline.services.evidence.watch.drift import Drift
 from tierline.services.processes.connections import worker_pool
 from tierline.services.reports.installation import QueueDepths, numbers
 from tierline.services.upkeep.sweep import sweep

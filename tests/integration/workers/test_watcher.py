@@ -107,7 +107,7 @@ def test_more_locked_jobs_than_are_looked_at_at_once_hide_none_behind_them(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tierline.services.jobs import recover
+    from tierline.services.jobs.running import recover
 
     monkeypatch.setattr(recover, "OVERDUE_AT_ONCE", 2)
     locked = [submit(deadline_at=PAST) for _ in range(5)]

@@ -42,7 +42,7 @@ from tierline.features.task import Check
 from tierline.providers.types import TokenLogprob
 from tierline.routing.learned.complexity import text_signals
 from tierline.services.batches.batch import read_rows
-from tierline.services.jobs.submission import read_submission
+from tierline.services.jobs.submitting.submission import read_submission
 from tierline.webhooks.addresses import check_url
 
 DIVISOR = int(sys.argv[1]) if __name__ == "__main__" else 1

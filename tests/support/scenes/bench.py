@@ -17,7 +17,7 @@ from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.services.calls.admission import Admission
 from tierline.services.calls.embedding import Embedding
-from tierline.services.jobs.execute import Executor
+from tierline.services.jobs.running.execute import Executor
 from tierline.storage.db.engine import create_pool
 
 FEATURE = """

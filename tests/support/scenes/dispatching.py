@@ -18,8 +18,8 @@ from tests.support.database.rows import (
     two_tiers,
 )
 from tierline.base.ids import new_id
-from tierline.services.jobs import out_jobs
-from tierline.services.jobs.dispatch import Choice, Dispatch
+from tierline.services.jobs.dispatching import out_jobs
+from tierline.services.jobs.dispatching.dispatch import Choice, Dispatch
 from tierline.storage.db.engine import create_pool
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from psycopg import Connection
 
 from tests.support.samples.tickets import KINDS
-from tierline.services.evidence.datasets import Given
-from tierline.services.evidence.evaluation_plan import EvaluationRequest
-from tierline.services.evidence.evaluations import start, step
+from tierline.services.evidence.evaluation.evaluation_plan import EvaluationRequest
+from tierline.services.evidence.evaluation.evaluations import start, step
+from tierline.services.evidence.labels.datasets import Given
 from tierline.views.evaluations import Evaluation
 
 TWO = ("slm", "frontier")

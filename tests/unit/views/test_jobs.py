@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tierline.base.errors import InvalidInput
 from tierline.rules.jobs import Status
-from tierline.services.jobs.submission import read_submission
+from tierline.services.jobs.submitting.submission import read_submission
 from tierline.storage.db.columns import columns
 from tierline.storage.jobs.job_reads import JOB_COLUMNS
 from tierline.views.jobs import JobRow, NewJob, job_view, new_job_row, waiting_for

@@ -25,10 +25,10 @@ from tierline.routing.first_tier import JobOrigin, default_tier, first_tier, var
 from tierline.rules.batches import MAX_CUSTOM_ID, StoredPart
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
-from tierline.services.jobs.backlog import full
-from tierline.services.jobs.current_versions import UnknownFeature
-from tierline.services.jobs.replays import KeyReused
-from tierline.services.jobs.submission import (
+from tierline.services.jobs.submitting.backlog import full
+from tierline.services.jobs.submitting.current_versions import UnknownFeature
+from tierline.services.jobs.submitting.replays import KeyReused
+from tierline.services.jobs.submitting.submission import (
     input_problems,
     metadata_problems,
     webhook_url_problems,

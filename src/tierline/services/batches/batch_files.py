@@ -20,8 +20,8 @@ from tierline.rules.job_events import AttemptFacts
 from tierline.services.batches import batch
 from tierline.services.batches.batch import Opening
 from tierline.services.batches.batch_content import remove_batch_content
-from tierline.services.jobs.current_versions import UnknownFeature
-from tierline.services.jobs.replays import KeyReused
+from tierline.services.jobs.submitting.current_versions import UnknownFeature
+from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.services.money.budgets import refuse_spent
 from tierline.storage.batches import batch_files, batches
 from tierline.storage.features import features

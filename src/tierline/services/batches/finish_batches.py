@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.rules.jobs import TERMINAL, CancelAsked
-from tierline.services.jobs.recover import each, move
+from tierline.services.jobs.running.recover import each, move
 from tierline.services.webhooks.announce import announce_batch
 from tierline.storage.batches import batches
 from tierline.storage.jobs.recovery import lock_job

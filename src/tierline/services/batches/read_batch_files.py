@@ -34,7 +34,7 @@ from tierline.openai_requests.lines import (
 from tierline.rules.batches import StoredPart
 from tierline.services.batches.batch import PART_S, write_rows
 from tierline.services.files.files import DAY_S
-from tierline.services.jobs.submission import input_problems
+from tierline.services.jobs.submitting.submission import input_problems
 from tierline.services.money.budgets import refuse_spent
 from tierline.storage.accounts.accounts import limits_of
 from tierline.storage.batches import batch_files, batches

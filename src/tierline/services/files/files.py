@@ -15,7 +15,7 @@ from psycopg import Connection
 from tierline.base.errors import Conflict, InvalidInput, LimitReached, NotFound, Problem
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
-from tierline.services.jobs.replays import KeyReused
+from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.storage.batches import batch_files
 from tierline.storage.files import files
 from tierline.views.files import StoredFile

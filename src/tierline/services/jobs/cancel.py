@@ -7,7 +7,7 @@ from psycopg import Connection
 
 from tierline.base.errors import NotFound
 from tierline.rules.jobs import TERMINAL, CancelAsked, Status
-from tierline.services.jobs.recover import move
+from tierline.services.jobs.running.recover import move
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.recovery import lock_job
 

@@ -23,7 +23,7 @@ from tierline.pricing.estimates import estimates, prices_of
 from tierline.rules.bulk_actions import RUNS_AGAIN, Action, BulkStatus, JobFacts, NotDone, refuse
 from tierline.rules.jobs import Status
 from tierline.services.features.find_feature import current_feature
-from tierline.services.jobs.replays import KeyReused
+from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.storage.jobs.job_pages import Before, Filters
 from tierline.storage.money.prices import own_prices
 from tierline.storage.operations import bulk_actions

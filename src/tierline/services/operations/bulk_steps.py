@@ -27,8 +27,8 @@ from tierline.rules.bulk_actions import (
     refuse,
 )
 from tierline.rules.jobs import CancelAsked
-from tierline.services.jobs.recover import move
-from tierline.services.jobs.run_again import RunAgain
+from tierline.services.jobs.running.recover import move
+from tierline.services.jobs.submitting.run_again import RunAgain
 from tierline.services.money.budgets import BudgetSpent
 from tierline.services.operations.bulk_actions import filters_of
 from tierline.services.upkeep.retention import remove_content

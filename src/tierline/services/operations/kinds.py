@@ -16,7 +16,7 @@ Run = Callable[["Work"], None]
 message of a TierlineError that it raises."""
 
 KINDS: dict[str, tuple[str, str]] = {
-    "calibration": ("tierline.services.evidence.threshold_searches", "run"),
+    "calibration": ("tierline.services.evidence.calibration.threshold_searches", "run"),
     "micro_model": ("tierline.services.training.micro_models", "train"),
     "router": ("tierline.services.training.routers", "train"),
 }

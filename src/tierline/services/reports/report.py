@@ -12,7 +12,7 @@ from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSONValue
 from tierline.features import Feature
 from tierline.routing.thresholds.sampling import equally_drawn
-from tierline.services.evidence.watching import watch_of
+from tierline.services.evidence.watch.watching import watch_of
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.reports import reports
 from tierline.storage.reports.feature_sums import Window

@@ -8,12 +8,12 @@ from psycopg import Connection
 from tierline.evaluation.road import FEWEST_LABELS, STAGES, FeatureState, standing
 from tierline.features import Feature
 from tierline.routing.thresholds.fingerprint import task
-from tierline.services.evidence.drift_shown import drift_of
-from tierline.services.evidence.evaluation_validity import (
+from tierline.services.evidence.evaluation.evaluation_validity import (
     NoValidEvaluation,
     ValidEvaluation,
     newest_valid_evaluation,
 )
+from tierline.services.evidence.watch.drift_shown import drift_of
 from tierline.services.features.find_feature import current_version
 from tierline.services.reports.report import report
 from tierline.services.reports.usage import day_of

@@ -22,11 +22,11 @@ from tierline.routing.thresholds.threshold_search import (
     grid,
     search_threshold,
 )
-from tierline.services.evidence.calibrate import too_few
-from tierline.services.evidence.calibrated_tiers import share_of_risk
-from tierline.services.evidence.calibrations import Tested, add
-from tierline.services.evidence.datasets import MOST_ROWS
-from tierline.services.evidence.known_labels import known_labels
+from tierline.services.evidence.calibration.calibrate import too_few
+from tierline.services.evidence.calibration.calibrated_tiers import share_of_risk
+from tierline.services.evidence.calibration.calibrations import Tested, add
+from tierline.services.evidence.labels.datasets import MOST_ROWS
+from tierline.services.evidence.labels.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
 from tierline.services.operations.work import Work
 from tierline.services.steering.micro import name_of

@@ -14,11 +14,11 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.settings import settings
 from tierline.services.batches.uploads import forget_uploads
-from tierline.services.evidence.drift import Drift
-from tierline.services.evidence.evaluation_steps import forget_left_over
-from tierline.services.evidence.judgements import keep_judged
-from tierline.services.evidence.promotions import watch
-from tierline.services.evidence.shadows import keep_references
+from tierline.services.evidence.evaluation.evaluation_steps import forget_left_over
+from tierline.services.evidence.evaluation.judgements import keep_judged
+from tierline.services.evidence.watch.drift import Drift
+from tierline.services.evidence.watch.promotions import watch
+from tierline.services.evidence.watch.shadows import keep_references
 from tierline.services.files.files import remove_expired
 from tierline.services.money.budgets import settle_lost
 from tierline.services.reports.roll_up import roll_up_due

@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.base.settings import Settings, settings
-from tierline.services.jobs.worker import Leases
+from tierline.services.jobs.running.worker import Leases
 from tierline.storage.db.repeat import GaveUp, repeat
 from tierline.storage.webhooks.deliveries import Delivery, claim, finish
 from tierline.webhooks.addresses import OTHER_PORTS_END, Reach, other_port

@@ -8,7 +8,7 @@ import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tierline.services.jobs.recover import each
+from tierline.services.jobs.running.recover import each
 from tierline.storage.webhooks import deliveries, delivery_choice
 
 log = structlog.get_logger(__name__)

@@ -25,7 +25,7 @@ from tierline.services.accounts.accounts import (
     create_key,
     make_run_key,
 )
-from tierline.services.jobs import backlog
+from tierline.services.jobs.submitting import backlog
 
 Connection = psycopg.Connection[Any]
 ONE = {"feature": "echo", "input": {"text": "hello"}}

@@ -9,7 +9,7 @@ from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import RIGHT, Bench
 from tierline.services.calls import calls
 from tierline.services.calls.admission import Admission
-from tierline.services.jobs.dispatch import Dispatch
+from tierline.services.jobs.dispatching.dispatch import Dispatch
 
 DOWN = Reply(status=503)
 

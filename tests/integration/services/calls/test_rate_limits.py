@@ -16,7 +16,7 @@ from tierline.rules.rate_limits import RateLimit, burst
 from tierline.services.calls import calls
 from tierline.services.calls.admission import Admission
 from tierline.services.calls.rate_limits import RateLimits
-from tierline.services.jobs.dispatch import Dispatch
+from tierline.services.jobs.dispatching.dispatch import Dispatch
 
 MODEL = "openai:limited"
 NOWHERE = "redis://127.0.0.1:1/0"

@@ -11,8 +11,8 @@ from tests.support.database.notified import notifications_sent
 from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import FEATURE, RIGHT, Bench
 from tierline.services.features.apply_feature import apply_feature
-from tierline.services.jobs.submission import Submission
-from tierline.services.jobs.submit import Submitter
+from tierline.services.jobs.submitting.submission import Submission
+from tierline.services.jobs.submitting.submit import Submitter
 from tierline.storage.db.async_pool import create_async_pool
 
 NAME = "amount-changes"

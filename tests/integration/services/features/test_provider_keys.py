@@ -9,7 +9,7 @@ from tests.support.scenes.bench import Bench
 from tierline import providers
 from tierline.base.settings import settings
 from tierline.services.features.provider_keys import read_keys
-from tierline.services.jobs.beats import Beat
+from tierline.services.jobs.running.beats import Beat
 from tierline.storage.features import provider_keys
 
 

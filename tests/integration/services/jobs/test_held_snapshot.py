@@ -17,9 +17,10 @@ from tests.support.database.rows import add_account, add_feature, add_job, two_t
 from tierline.base.ids import new_id
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.verdicts import Verdict
-from tierline.services.jobs import backlog, memory
-from tierline.services.jobs.backlog import Backlogs
-from tierline.services.jobs.dispatch import Dispatch
+from tierline.services.jobs.dispatching import memory
+from tierline.services.jobs.dispatching.dispatch import Dispatch
+from tierline.services.jobs.submitting import backlog
+from tierline.services.jobs.submitting.backlog import Backlogs
 from tierline.storage.db.async_pool import create_async_pool
 from tierline.storage.db.engine import BY_INDEX, PLANNED_ONCE, create_pool
 from tierline.storage.jobs import claims, finishes

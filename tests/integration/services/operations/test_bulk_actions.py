@@ -29,7 +29,7 @@ from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.rules.bulk_actions import Action
-from tierline.services.jobs.replays import KeyReused
+from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.services.money.budgets import set_budget
 from tierline.services.operations import bulk_actions, bulk_steps
 from tierline.services.operations.bulk_actions import BulkRequest, Filters

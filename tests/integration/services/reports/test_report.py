@@ -12,7 +12,7 @@ from tests.support.database.sums import roll_up_all
 from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import InvalidInput, NotFound
-from tierline.services.evidence.shadows import keep_references
+from tierline.services.evidence.watch.shadows import keep_references
 from tierline.services.reports.economics import economics_of
 from tierline.services.reports.report import outcomes_page, report
 from tierline.services.reports.usage import day_of

@@ -17,8 +17,8 @@ from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import Bench
 from tierline.features.parse import parse_feature
 from tierline.services.accounts.accounts import create_key
-from tierline.services.evidence.judgements import keep_judged
-from tierline.services.evidence.shadows import keep_references
+from tierline.services.evidence.evaluation.judgements import keep_judged
+from tierline.services.evidence.watch.shadows import keep_references
 from tierline.services.money.prices import BOOK
 from tierline.storage.evidence import shadows
 

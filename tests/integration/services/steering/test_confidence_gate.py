@@ -12,9 +12,13 @@ from tests.support.scenes.bench import Bench
 from tierline.base.errors import Conflict, NotEnoughData
 from tierline.features import Feature
 from tierline.routing.thresholds.combination import Combination
-from tierline.services.evidence.calibrate import CalibrationRequest, calibrate, count_outcomes
-from tierline.services.evidence.calibrations import calibrations_of, withdraw
-from tierline.services.jobs.decision_log import decisions_of
+from tierline.services.evidence.calibration.calibrate import (
+    CalibrationRequest,
+    calibrate,
+    count_outcomes,
+)
+from tierline.services.evidence.calibration.calibrations import calibrations_of, withdraw
+from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.views.calibrations import Calibration
 

@@ -14,9 +14,9 @@ from tierline.base.errors import Conflict
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.routing.later_tiers import FEWEST
-from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
-from tierline.services.evidence.calibrations import calibrations_of, withdraw
-from tierline.services.evidence.shadows import keep_references
+from tierline.services.evidence.calibration.calibrate import CalibrationRequest, calibrate
+from tierline.services.evidence.calibration.calibrations import calibrations_of, withdraw
+from tierline.services.evidence.watch.shadows import keep_references
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.steering.tier_history import TierHistory

@@ -20,9 +20,9 @@ from tierline.routing.learned.micro_parts import to_parts
 from tierline.routing.learned.micro_training import Lesson, learn
 from tierline.routing.thresholds.sampling import drawn_at
 from tierline.services.calls.embedding import Embedding
-from tierline.services.evidence.calibrations import calibrations_of
-from tierline.services.evidence.shadows import keep_references
-from tierline.services.jobs.decision_log import decisions_of
+from tierline.services.evidence.calibration.calibrations import calibrations_of
+from tierline.services.evidence.watch.shadows import keep_references
+from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.micro import Micros
 from tierline.services.training.artefacts import Trained, micro_models_of, withdraw_micro_model

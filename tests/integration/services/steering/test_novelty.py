@@ -8,8 +8,8 @@ import pytest
 from tests.support.scenes.bench import Bench, NoEmbedding
 from tierline.features import Feature
 from tierline.services.calls.embedding import Embedding
-from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
-from tierline.services.evidence.calibrations import calibrations_of
+from tierline.services.evidence.calibration.calibrate import CalibrationRequest, calibrate
+from tierline.services.evidence.calibration.calibrations import calibrations_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content
 from tierline.views.calibrations import Calibration

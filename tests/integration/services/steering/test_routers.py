@@ -9,8 +9,8 @@ from tierline.base.errors import Conflict, InvalidInput
 from tierline.routing.learned.gain_training import train_gain
 from tierline.routing.learned.router_training import LoggedRows
 from tierline.routing.learned.trained import again, from_parts, predict, to_parts
-from tierline.services.evidence.feedback import Said, give_feedback
-from tierline.services.jobs.decision_log import decisions_of
+from tierline.services.evidence.labels.feedback import Said, give_feedback
+from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.steering.routers import Routers
 from tierline.services.training.artefacts import Trained, routers_of, withdraw_router
 from tierline.services.training.routers import add_uploaded, training_data

@@ -19,7 +19,7 @@ from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.routing.later_tiers import TierStats
 from tierline.rules.verdicts import Verdict
-from tierline.services.evidence.drift import Drift
+from tierline.services.evidence.watch.drift import Drift
 from tierline.services.steering import see_tiers as service
 from tierline.services.steering import tier_history
 from tierline.services.steering.tier_history import TierHistory

@@ -18,7 +18,7 @@ from tierline.rules.jobs import JobState, Outcome, ProviderFailed, Status, next_
 from tierline.rules.verdicts import Verdict
 from tierline.services.calls.answer import Answered
 from tierline.services.calls.attempt import Attempt
-from tierline.services.jobs.attempt_end import answered_with, skipped
+from tierline.services.jobs.running.attempt_end import answered_with, skipped
 from tierline.services.steering.tier_path import TierPath
 from tierline.storage.evidence.outcomes import AnswerOutcome
 from tierline.storage.jobs.claims import Claim, FirstCall

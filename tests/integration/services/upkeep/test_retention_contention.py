@@ -15,8 +15,8 @@ from tests.support.waiting import DEADLINE_S
 from tierline.base.errors import Conflict
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.verdicts import Verdict
-from tierline.services.evidence.feedback import Said, give_feedback
-from tierline.services.jobs.recover import recover_lost
+from tierline.services.evidence.labels.feedback import Said, give_feedback
+from tierline.services.jobs.running.recover import recover_lost
 from tierline.services.upkeep import retention
 from tierline.services.upkeep.retention import remove_content, remove_due
 from tierline.storage.jobs import claims, finishes

@@ -15,7 +15,7 @@ from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.features import Retention
-from tierline.services.evidence.drift import Drift
+from tierline.services.evidence.watch.drift import Drift
 from tierline.services.upkeep import retention
 from tierline.services.upkeep.retention import remove_due
 from tierline.services.upkeep.sweep import sweep as clear_away

@@ -48,10 +48,10 @@ from tierline.rules.jobs import (
 from tierline.rules.retries import Retry
 from tierline.rules.verdicts import Verdict
 from tierline.services.calls import attempt
-from tierline.services.jobs.attempt_end import AttemptEnd
 from tierline.services.jobs.cancel import cancel
-from tierline.services.jobs.recover import expire_overdue, recover_lost, release
-from tierline.services.jobs.settle import settle
+from tierline.services.jobs.running.attempt_end import AttemptEnd
+from tierline.services.jobs.running.recover import expire_overdue, recover_lost, release
+from tierline.services.jobs.running.settle import settle
 from tierline.storage.db.engine import create_pool
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import claims, finishes, hints, job_reads

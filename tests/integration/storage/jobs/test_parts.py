@@ -17,7 +17,7 @@ from tierline.base.ids import new_id
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.verdicts import Verdict
 from tierline.services.jobs.cancel import cancel
-from tierline.services.jobs.recover import expire_overdue, recover_lost
+from tierline.services.jobs.running.recover import expire_overdue, recover_lost
 from tierline.services.upkeep.sweep import move_jobs
 from tierline.storage.db import migrate, revisions
 from tierline.storage.db.engine import BY_INDEX, PLANNED_ONCE, create_pool

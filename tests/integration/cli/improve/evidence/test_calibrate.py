@@ -11,7 +11,7 @@ import pytest
 from tests.support.cli import Tierline
 from tests.support.database.rows import add_calibration, add_outcomes
 from tierline.base.ids import new_id
-from tierline.services.evidence.threshold_searches import KIND, run
+from tierline.services.evidence.calibration.threshold_searches import KIND, run
 from tierline.services.features.find_feature import current_feature
 from tierline.services.operations.work import Work
 from tierline.services.steering.recipes import recipe_of

@@ -1,0 +1,1 @@
+"""Evaluations of tiers: planned, run step by step, judged, and whether they are still valid."""

@@ -1,0 +1,1 @@
+"""What watches a tier in use: shadows, drift, promotions and their withdrawal."""

@@ -1,0 +1,1 @@
+"""Which jobs go to the workers next, and the hints that say so."""

@@ -1,0 +1,429 @@
+"""Chooses the jobs whose hints go out next, for one pool of queues at a time.
+
+A choice is committed here. The caller publishes the hints after the commit.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.rules.jobs import Route
+from tierline.rules.queues import BACKFILLS, POOLS
+from tierline.rules.rate_limits import RateLimit
+from tierline.rules.scheduling import (
+    Candidate,
+    Group,
+    Turns,
+    Waiting,
+    choose,
+    free_to_account,
+    free_to_backfills,
+    in_turn,
+    limit_of_one_model,
+    model_limits,
+    room_for_hints,
+    worth_reading,
+)
+from tierline.rules.waiting_groups import GroupKey, Kind
+from tierline.services.jobs.dispatching.held import HeldJobs
+from tierline.services.jobs.dispatching.memory import Memory
+from tierline.services.jobs.dispatching.models_in_use import ModelsInUse
+from tierline.services.jobs.dispatching.out_jobs import OutJobs
+from tierline.services.jobs.dispatching.pace import Pace
+from tierline.storage.db.repeat import again_if_moved
+from tierline.storage.jobs import hints
+from tierline.storage.jobs.hints import Due, Head, Wanted
+
+LOCKED_S = 5.0  # how long a job whose row was locked is left out of the choice
+MOST_LOCKED = 2_000  # the most jobs left out; each choice is given their ids
+MOST_VISITED = 500  # accounts of one kind that a choice considers, if few may have a job
+VISITED_MORE = 16  # accounts beyond those that a choice may reach, considered at once
+STORE_TURNS_S = 1.0  # how much of the turns is lost if the dispatcher is killed
+
+
+@dataclass
+class Choice:
+    """The jobs that one choice marked as hinted."""
+
+    queue_of: dict[UUID, str] = field(default_factory=dict)  # job → the queue of its hint
+    full: bool = False  # all room was used, so more jobs may be waiting
+
+
+@dataclass
+class _InUse:
+    """The threads in use, by running and by hinted jobs. The counts grow during a choice."""
+
+    running: int = 0
+    hinted: int = 0
+    hinted_in_lane: Counter[str] = field(default_factory=Counter)  # by queue
+    by_account: Counter[int] = field(default_factory=Counter)
+    in_all_pools: Counter[int] = field(default_factory=Counter)  # by account
+    by_model: Counter[str] = field(default_factory=Counter)
+    in_lane: Counter[tuple[int, str]] = field(default_factory=Counter)  # by account and queue
+    of_model_in_lane: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)  # by model: still waiting in earlier lanes
+
+    def in_whole_lane(self, queue: str) -> int:
+        return sum(count for (_, lane), count in self.in_lane.items() if lane == queue)
+
+    def add(self, account_id: int, queue: str, model: str | None, count: int = 1) -> None:
+        """`model` is None if it is unknown because a later release wrote the feature version."""
+        self.by_account[account_id] += count
+        self.in_all_pools[account_id] += count
+        self.in_lane[account_id, queue] += count
+        if model is not None:
+            self.by_model[model] += count
+            self.of_model_in_lane[account_id, queue, model] += count
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a choice is made."""
+
+    name: str  # of the pool
+    queue: str
+    threads: int  # of the pool's live workers
+    spare: int  # hints that may wait beyond the idle threads
+    in_use: _InUse
+    _: KW_ONLY
+    limited_too: bool  # it also chooses for accounts with a limit over all pools
+
+
+class Dispatch:
+    """Makes a dispatcher's choices. One per process, because it remembers features, what waits and
+    what is out.
+
+    `spare` is how many hints may wait in the broker beyond a pool's idle threads; more where jobs
+    end quickly, see `Pace`. `most_in_progress` is the limit of accounts without one of their own;
+    None: only their share of the threads limits them. Hints are paced by the providers'
+    `rate_limits`. `hold_s` is how long a job waits for a model whose circuit is open.
+
+    A choice by memory costs as much as it may send, however many accounts and jobs wait: see
+    `lead`. Without the lead, each choice reads everything first. Who leads calls `search` too, and
+    reads `out_jobs` in another thread.
+    """
+
+    def __init__(
+        self,
+        spare: int,
+        most_in_progress: int | None = None,
+        rate_limits: Mapping[str, RateLimit] | None = None,
+        hold_s: float = Route.hold_s,
+    ) -> None:
+        self.out_jobs = OutJobs()
+        self._paces = {name: Pace(spare) for name in POOLS}
+        self._most_in_progress = most_in_progress
+        self._models = ModelsInUse()
+        self._held_jobs = HeldJobs(rate_limits or {}, hold_s)
+        self._locked: dict[UUID, float] = {}  # locked jobs, and until when they are left out
+        self._memory = Memory()
+        self._leads = False
+        self._turns: dict[str, Turns] = {}  # by queue, of the dispatcher that leads
+        self._stored_s: dict[str, float] = {}  # when they were stored, monotonic
+        self._passed: dict[tuple[str, Kind], int] = {}  # accounts in front that may have nothing
+
+    def lead(self, connection: Connection[Any]) -> bool:
+        """Become the dispatcher that chooses, for as long as this connection lives.
+
+        Then `look` and `choose_on` take this connection, and are called every few seconds. False:
+        another dispatcher leads.
+        """
+        self._leads = hints.lead(connection)
+        self.out_jobs.begin()
+        self._memory = Memory()
+        self._turns = {}
+        return self._leads
+
+    def look(self, connection: Connection[Any]) -> list[str]:
+        """Learn what came due since the last look. Returns the pools in which jobs may wait."""
+        self._memory.look(connection)
+        return [
+            name
+            for name, queues in POOLS.items()
+            if any(self._memory.of(queue) for queue in queues)
+        ]
+
+    def search(self, pool: ConnectionPool[Any]) -> None:
+        """Find waiting jobs that no look has shown, for who leads. It is called every second or so
+        in a thread of its own, and reads everything now and then.
+        """
+        if self._leads:
+            with pool.connection() as connection:
+                self._memory.search(connection)
+
+    def returned(self) -> None:
+        """Hints were taken back, so that their jobs may be chosen again. From any thread."""
+        self._memory.rescan()
+
+    def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
+        """`choose_on` without the lead, on any connection."""
+        with pool.connection() as connection:
+            return self.choose_on(connection, name, threads)
+
+    def choose_on(
+        self, connection: Connection[Any], name: str, threads: int, kept: int = 0
+    ) -> Choice:
+        """Mark the next jobs of pool `name` as hinted. Its live workers run `threads` at once, and
+        keep `kept` of these free from backfills.
+
+        Empty if nothing is due, if there is no room, or if another dispatcher is choosing.
+        """
+        choice = again_if_moved(lambda: self._choose(connection, name, threads, kept))
+        self.out_jobs.sent(choice.queue_of)
+        return choice
+
+    def _choose(self, connection: Connection[Any], name: str, threads: int, kept: int) -> Choice:
+        choice = Choice()
+        with connection.transaction():
+            chooses, chooses_limited = hints.lock_choice_in_all(connection, name)
+            if not chooses:
+                return choice
+            if not self._leads:
+                self._memory.rescan()
+                self._memory.look(connection)
+            in_use = self._in_use(connection, name)
+            spare = self._paces[name].ahead(in_use.hinted, threads)
+            # A worker takes interactive hints first, so those of backfills leave them their room.
+            hinted = 0
+            for queue in POOLS[name]:  # the interactive lane first
+                hinted += in_use.hinted_in_lane[queue]
+                most = room_for_hints(threads, in_use.running, hinted, spare)
+                if queue in BACKFILLS:
+                    free_to_all = free_to_backfills(
+                        threads, in_use.in_whole_lane(queue), kept_by_workers=kept, ahead=spare
+                    )
+                    most = min(most, free_to_all)
+                if most <= 0 or not self._memory.of(queue):
+                    continue
+                turns = self._read_turns(connection, queue)
+                place = _Place(name, queue, threads, spare, in_use, limited_too=chooses_limited)
+                groups = self._near(connection, place, most, turns)
+                due = self._due(connection, queue, worth_reading(groups, most, turns))
+                due = self._held_jobs.without_held(connection, _sorted(due, turns), self._models)
+                if not due:
+                    continue
+                waiting = self._waiting(connection, groups, due)
+                waiting, free = self._share_models(connection, place, waiting)
+                jobs, after = choose(waiting, most, turns, free)
+                if not jobs:
+                    continue
+                if after != turns:
+                    self._write_turns(connection, queue, after)
+                marked = hints.mark(connection, [job.job_id for job in jobs])
+                choice.queue_of |= marked
+                self._leave_locked(job.job_id for job in jobs if job.job_id not in marked)
+                self._held_jobs.went(jobs)
+                hinted += len(jobs)
+                choice.full = choice.full or len(jobs) >= most
+                _note(in_use, queue, waiting, jobs)
+            self._paces[name].sent(len(choice.queue_of))
+        return choice
+
+    def _near(
+        self, connection: Connection[Any], place: "_Place", most: int, turns: Turns
+    ) -> list[Group]:
+        """The groups whose turn is near: of each kind so many accounts that hold no job yet, and
+        may have some, as the choice can take jobs. It never reaches those behind them.
+        """
+        near = []
+        waiting = self._memory.of(place.queue)
+        for kind in waiting.kinds():
+            passed = self._passed.pop((place.queue, kind), 0)
+            accounts = list(waiting.in_turn(kind, turns))
+            accounts = accounts[passed:] + accounts[:passed]
+            idle = visited = 0
+            possible: list[Group] = []
+            while idle < most and visited < min(len(accounts), MOST_VISITED):
+                ids = accounts[visited : visited + 2 * most + VISITED_MORE]
+                heads = self._memory.heads(connection, place.queue, kind, ids)
+                heads = self._held_jobs.may_go(connection, heads, self._models)
+                found = self._groups(connection, place, heads)
+                idle += sum(group.idle and group.free > 0 for group in found)
+                possible += found
+                visited += len(ids)
+            if visited < len(accounts) and not any(group.free > 0 for group in possible):
+                # All are held or at their limits: the next choice begins behind them.
+                self._passed[place.queue, kind] = (passed + visited) % len(accounts)
+            near += possible
+        return near
+
+    def _due(
+        self, connection: Connection[Any], queue: str, worth: Sequence[tuple[Group, int]]
+    ) -> list[Due]:
+        """The due jobs of these groups, so many of each at most; and the memory learns of them."""
+        waiting = self._memory.of(queue)
+        keys = [
+            GroupKey(group.account_id, Kind(group.version_id, group.tier)) for group, _ in worth
+        ]
+        wanted = [
+            Wanted(key.account_id, key.kind.version_id, key.kind.tier, waiting.mark(key), most)
+            for key, (_, most) in zip(keys, worth, strict=True)
+        ]
+        left_out = self._left_locked()
+        due = hints.due(connection, queue, wanted, left_out)
+        if left_out:
+            return due  # nothing is known about groups whose jobs were left out
+        first: dict[GroupKey, datetime] = {}
+        for job in due:
+            first.setdefault(
+                GroupKey(job.account_id, Kind(job.version_id, job.tier)), job.run_after
+            )
+        for key in keys:
+            if key in first:
+                waiting.begins(key, first[key])
+            else:
+                waiting.is_empty(key)
+        return due
+
+    def _read_turns(self, connection: Connection[Any], queue: str) -> Turns:
+        turns = self._turns.get(queue) if self._leads else None
+        return turns or hints.read_turns(connection, queue)
+
+    def _write_turns(self, connection: Connection[Any], queue: str, turns: Turns) -> None:
+        """Who leads remembers them, and stores them now and then for the next one: beside a held
+        snapshot, each version of their row would stay.
+        """
+        now_s = time.monotonic()
+        if not self._leads or now_s - self._stored_s.get(queue, 0.0) >= STORE_TURNS_S:
+            hints.write_turns(connection, queue, turns)
+            self._stored_s[queue] = now_s
+        self._turns[queue] = turns
+
+    def _left_locked(self) -> list[UUID]:
+        now_s = time.monotonic()
+        self._locked = {job: until_s for job, until_s in self._locked.items() if until_s > now_s}
+        return list(self._locked)
+
+    def _leave_locked(self, job_ids: Iterable[UUID]) -> None:
+        """Leave out chosen jobs that could not be marked, so that other jobs get their turn."""
+        until_s = time.monotonic() + LOCKED_S
+        self._locked |= dict.fromkeys(job_ids, until_s)
+        if len(self._locked) > MOST_LOCKED:
+            self._locked = {}
+
+    def _in_use(self, connection: Connection[Any], name: str) -> _InUse:
+        in_use = _InUse()
+        for out in self.out_jobs.read(connection, all_live=not self._leads, may_scan=False):
+            if out.queue not in POOLS[name]:
+                in_use.in_all_pools[out.account_id] += 1
+                continue
+            if out.hinted:
+                in_use.hinted += 1
+                in_use.hinted_in_lane[out.queue] += 1
+            else:
+                in_use.running += 1
+            tier = self._models.of_tier(connection, out.version_id, out.tier)
+            model = None if tier is None else tier.models[0]
+            in_use.add(out.account_id, out.queue, model)
+        return in_use
+
+    def _groups(
+        self, connection: Connection[Any], place: "_Place", heads: Iterable[Head]
+    ) -> list[Group]:
+        """The groups of waiting jobs that this release can read. Accounts with a limit over all
+        pools get no free threads, unless `limited_too`.
+        """
+        groups = []
+        in_use, queue = place.in_use, place.queue
+        for head in heads:
+            tier = self._models.of_tier(connection, head.version_id, head.tier)
+            if tier is None:
+                continue
+            account_id = head.account_id
+            own = head.max_jobs_in_progress or self._most_in_progress
+            free = free_to_account(
+                place.threads,
+                in_use.by_account[account_id],
+                in_use.in_lane[account_id, queue],
+                interactive=queue == POOLS[place.name][0],
+            )
+            if own is not None:
+                left = own - in_use.in_all_pools[account_id]
+                free = min(free, left) if place.limited_too else 0
+            groups.append(
+                Group(
+                    account_id,
+                    head.weight,
+                    head.version_id,
+                    head.tier,
+                    asks=(tier.models, tier.last),
+                    free=max(0, free),
+                    idle=not in_use.by_account[account_id],
+                )
+            )
+        return groups
+
+    def _waiting(
+        self, connection: Connection[Any], groups: Iterable[Group], due: Iterable[Due]
+    ) -> list[Waiting]:
+        """The due jobs, by account."""
+        accounts = {group.account_id: group for group in groups}
+        waiting = []
+        for account_id, rows in groupby(due, key=attrgetter("account_id")):
+            jobs = []
+            for row in rows:
+                tier = self._models.of_tier(connection, row.version_id, row.tier)
+                if tier is not None:
+                    jobs.append(Candidate(row.job_id, tier.models[0], tier.calls))
+            account = accounts[account_id]
+            waiting.append(Waiting(account_id, account.weight, jobs, account.free))
+        return waiting
+
+    def _share_models(
+        self, connection: Connection[Any], place: "_Place", waiting: list[Waiting]
+    ) -> tuple[list[Waiting], Mapping[str, int]]:
+        """The waiting jobs, and the free threads: per account and model, and per model in all."""
+        name, queue, in_use, threads = place.name, place.queue, place.in_use, place.threads
+        demand = in_use.by_model + in_use.left
+        for each in waiting:
+            demand += _could_go(each)
+        in_pool = self._models.of_pool(connection, name)
+        limits = model_limits(demand, in_pool, threads, place.spare)
+        if not limits:
+            return waiting, {}
+        most = limit_of_one_model(threads)
+        lanes = [queue] if queue == POOLS[name][0] else POOLS[name]
+
+        def free(account_id: int, model: str) -> int:
+            return most - sum(in_use.of_model_in_lane[account_id, lane, model] for lane in lanes)
+
+        shared = [
+            replace(
+                each,
+                free_of_model={job.model: free(each.account_id, job.model) for job in each.jobs},
+            )
+            for each in waiting
+        ]
+        return shared, {model: limit - in_use.by_model[model] for model, limit in limits.items()}
+
+
+def _sorted(due: Iterable[Due], turns: Turns) -> Sequence[Due]:
+    """By account, the one whose turn is next first; within an account in its own order."""
+    return sorted(due, key=lambda job: (in_turn(job.account_id, turns), job.run_after, job.job_id))
+
+
+def _note(
+    in_use: _InUse, queue: str, waiting: Iterable[Waiting], taken: Collection[Candidate]
+) -> None:
+    """Count the chosen jobs as in use, and the others that could go as waiting in this lane."""
+    chosen = {job.job_id for job in taken}
+    for each in waiting:
+        went = Counter(job.model for job in each.jobs if job.job_id in chosen)
+        for model, count in went.items():
+            in_use.add(each.account_id, queue, model, count)
+        in_use.left += _could_go(each) - went
+
+
+def _could_go(waiting: Waiting) -> Counter[str]:
+    """How many jobs of each model the account could have started within its free threads."""
+    jobs = Counter(job.model for job in waiting.jobs)
+    return Counter({model: min(count, waiting.free) for model, count in jobs.items()})
