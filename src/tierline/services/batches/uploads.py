@@ -31,7 +31,10 @@ def keep_upload(
         raise InvalidInput([Problem("the file is empty: choose another one", "/file")])
     clean = "".join(letter for letter in name if letter.isprintable())[-MOST_NAME:]
     upload = Upload(new_id(), clean or "file", content)
-    if not uploads.add(connection, upload, account_id, key_id, MOST_UPLOADS):
+    with connection.transaction():
+        uploads.lock_account(connection, account_id)
+        stored = uploads.add(connection, upload, account_id, key_id, MOST_UPLOADS)
+    if not stored:
         raise LimitReached(
             f"the account has {MOST_UPLOADS} uploaded files that were not started: start or remove"
             " one, or wait; each is removed after an hour",

@@ -15,10 +15,17 @@ class Upload(NamedTuple):
     content: bytes
 
 
+def lock_account(connection: Connection[Any], account_id: int) -> None:
+    """In a transaction: be the only one that counts this account's files and adds to them."""
+    connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('uploads', %s))", (account_id,)
+    )
+
+
 def add(
     connection: Connection[Any], upload: Upload, account_id: int, key_id: int, most: int
 ) -> bool:
-    """Store a file. False if the account has `most` already."""
+    """Store a file, within `lock_account`. False if the account has `most` already."""
     row = connection.execute(
         "INSERT INTO uploads (id, account_id, key_id, name, content)"
         " SELECT %(id)s, %(account_id)s, %(key_id)s, %(name)s, %(content)s"
