@@ -15,7 +15,7 @@ from tierline.base.settings import settings
 from tierline.features import Feature
 from tierline.rules.bulk_actions import NotDone
 from tierline.rules.queues import lane
-from tierline.services.jobs.submitting.backlog import FULL_S, full
+from tierline.services.jobs.submitting.backlog import EXACT_UP_TO, FULL_S, full
 from tierline.services.jobs.submitting.current_versions import Current
 from tierline.services.jobs.submitting.new_jobs import new_job
 from tierline.services.jobs.submitting.submission import Submission, input_problems
@@ -116,7 +116,8 @@ class RunAgain:
         return self._current[name]
 
     def _refuse_full(self, holder: Holder) -> None:
-        if self._limit is not None and self._room is None:
+        # Up to EXACT_UP_TO a limit is exact, so each job is counted and written under the lock.
+        if self._limit is not None and (self._room is None or self._limit <= EXACT_UP_TO):
             queued = count_queued_alone(self._connection, self._account_id, self._limit)
             self._room = self._limit - queued
         if self._room is not None and self._room <= 0:
