@@ -7,7 +7,9 @@ An account that may have no more jobs queued, or has spent a hard budget, waits 
 
 import hashlib
 import json
+import random
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -18,6 +20,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import LimitReached, Problem, some_of
 from tierline.base.ids import new_id
+from tierline.base.logs import frames_of
 from tierline.base.settings import settings
 from tierline.checks.schema import SchemaCheck, schema_check
 from tierline.features import Feature
@@ -54,16 +57,36 @@ BYTES_AT_ONCE = 2 * 1024 * 1024  # of lines that are kept; one line may be as lo
 
 def read_due(pool: ConnectionPool[Any], until_s: float) -> int:
     """Read lines of every batch that has some left, until the monotonic time `until_s`. Returns how
-    many lines. Safe in several processes at once: each batch is read by one."""
+    many lines. Safe in several processes at once: each batch is read by one.
+
+    Accounts take turns, a chunk each, so that nobody waits for another one's files. A batch that
+    cannot be read is left until the next call, and stops no other.
+    """
     lines = 0
     with pool.connection() as connection:
-        for batch_id in batch_files.unread(connection):
-            while time.monotonic() < until_s:
-                read = read_some(connection, batch_id)
+        accounts = [deque(left) for left in batch_files.unread(connection)]
+        random.shuffle(accounts)  # not always the same ones first, if the time does not suffice
+        while accounts:
+            for left in accounts:
+                if time.monotonic() >= until_s:
+                    return lines
+                read = _read_or_leave(connection, left[0])
                 lines += read
                 if not read:
-                    break
+                    left.popleft()
+            accounts = [left for left in accounts if left]
     return lines
+
+
+def _read_or_leave(connection: Connection[Any], batch_id: UUID) -> int:
+    try:
+        return read_some(connection, batch_id)
+    except Exception as error:
+        if connection.closed:
+            raise
+        kind = type(error).__name__
+        log.error("batch_file_left", batch_id=str(batch_id), error=kind, at=frames_of(error))
+        return 0
 
 
 def read_some(connection: Connection[Any], batch_id: UUID) -> int:

@@ -84,12 +84,13 @@ def unread_of_file(connection: Connection[Any], file_id: UUID) -> bool:
     return row is not None
 
 
-def unread(connection: Connection[Any]) -> list[UUID]:
-    """Batches whose file was not read to its end, the oldest first."""
+def unread(connection: Connection[Any]) -> list[list[UUID]]:
+    """Batches whose file was not read to its end: those of each account, the oldest first."""
     rows = connection.execute(
-        "SELECT batch_id FROM batch_files WHERE read_at IS NULL ORDER BY batch_id"
+        "SELECT array_agg(batch_id ORDER BY batch_id) FROM batch_files"
+        " WHERE read_at IS NULL GROUP BY account_id"
     )
-    return [batch_id for (batch_id,) in rows]
+    return [batch_ids for (batch_ids,) in rows]
 
 
 def take(connection: Connection[Any], batch_id: UUID) -> BatchFile | None:
