@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from tierline.base.ids import new_id
 from tierline.base.settings import Settings
 from tierline.checks import RuleBroken
 from tierline.features.stored import UnreadableFeature
@@ -107,7 +108,7 @@ class Executor:
 
         `backfill`: the hint came from a backfill lane.
         """
-        token = uuid4()
+        token = new_id()  # it has the time of the claim, see `late_costs`
         with self.leases.hold(token):
             claim = self._claim(job_id, token, backfill=backfill)
             if claim is None:

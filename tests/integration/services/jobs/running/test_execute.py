@@ -1,6 +1,7 @@
 """Attempts from claim to verdict, on a real Postgres, with a real HTTP server as the model."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 from tests.support.database.rows import add_feature, of_a_later_release
 from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
+from tierline.base.ids import time_of
 from tierline.features.parse import parse_feature
 from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.running.recover import give_back
@@ -25,6 +27,16 @@ def test_a_right_answer_is_served_from_the_first_tier(bench: Bench) -> None:
     assert (found["status"], found["tier"], found["model"]) == ("completed", "slm", "small-2026")
     assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == {"amount": 12.5}
     assert bench.wake_ups.ended[-1] == job
+
+
+def test_the_token_of_a_claim_has_its_time_by_which_late_costs_are_found(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    version, _ = bench.apply()
+    job = bench.submit(version)
+    bench.run(job)
+    token = bench.one("SELECT claim_token FROM attempts WHERE job_id = %s", job)
+    assert token.version == 7
+    assert abs(time_of(token) - time_of(job)) < timedelta(minutes=10)
 
 
 def test_an_answer_that_fails_its_schema_escalates_and_the_next_tier_is_told_why(
