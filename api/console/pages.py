@@ -92,7 +92,6 @@ def page(
             "form_token": form_token(token) if token else "",
             "path": request.url.path,
             "now": datetime.now(UTC),
-            "retry_s": None,
             **shown,
         }
     )
@@ -138,6 +137,7 @@ def _signed_out(request: Request) -> Response:
         HTTPStatus.UNAUTHORIZED,
         title="Your session has ended",
         detail="Sign in again. A session ends with its API key, and after 12 hours.",
+        retry_s=None,
     )
 
 

@@ -109,7 +109,7 @@ def get_action(request: Request, action_id: str, caller: Reader, connection: Dat
         word=WORDS[found.action],
         running=running,
         may_abort=running and caller.may("submit"),
-        retry_s=LOOK_S if running else None,
+        look_s=LOOK_S,
     )
 
 

@@ -1,12 +1,14 @@
 // Keeps a page up to date while it is looked at: reads it again at intervals, for as long as it says
-// so, and shows its new text. A dialog that is open stays as it is.
+// so, and shows its new text. A dialog that is open stays as it is. A page that stands for another
+// one, while a part of the service is away (503), is loaded again once that one answers.
 const place = document.getElementById("live");
 
 async function refresh() {
   if (document.hidden || place.querySelector("details[open]")) return true;
   try {
     const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (answer.status === 401) {
+    const answers = "standsFor" in place.dataset && answer.status !== 503;
+    if (answer.status === 401 || answers) {
       location.reload();
       return false;
     }

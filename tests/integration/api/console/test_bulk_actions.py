@@ -61,7 +61,7 @@ def test_jobs_are_counted_then_acted_on_and_the_page_shows_how_far_it_is(
     assert begin(browser, asked) == place, "the form sent again begins nothing"
     page = browser.get(place)
     assert "◐ running" in text_of(page)
-    assert '<meta http-equiv="refresh"' in page.text
+    assert "poll.js" in page.text
 
     step_bulk_action(rows, UUID(place.rpartition("/")[2]))
     page = browser.get(place)
@@ -70,7 +70,7 @@ def test_jobs_are_counted_then_acted_on_and_the_page_shows_how_far_it_is(
     assert "2 done, 1 not, of 3" in text
     assert "the job had ended 1" in text
     assert f"/console/jobs/{ended}" in page.text
-    assert "http-equiv" not in page.text
+    assert "poll.js" not in page.text
     assert {api.get(f"/v1/jobs/{job}").json()["status"] for job in queued} == {"cancelled"}
     assert place in browser.get("/console/bulk-actions").text
     assert "began a bulk action" in text_of(signed_in("admin").get("/console/audit"))

@@ -5,17 +5,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from tests.support.api.axe import HIGH, contrast, violations
 from tests.support.api.chromium import signed_in_page
 from tests.support.database.furnished import Furnished
 
 WIDTHS = (360, 768, 1280, 2560)  # CSS pixels
-HEIGHT = 900
 PICTURED = (360, 1280)
 Place = Callable[[Furnished], str]
 PLACES: dict[str, Place] = {
@@ -63,10 +61,10 @@ def test_every_page_reads_in_light_and_dark_at_every_width(
     with signed_in_page(browser, api_url, key) as page:
         for name, place in PLACES.items():
             page.goto(place(furnished))
-            found += [f"{name} light: {one}" for one in _violations(page)]
+            found += [f"{name} light: {one}" for one in violations(page)]
             found += _look(page, name, screenshots, "light")
             page.emulate_media(color_scheme="dark")
-            found += [f"{name} dark: {one}" for one in _contrast(page)]
+            found += [f"{name} dark: {one}" for one in contrast(page)]
             if screenshots is not None:
                 _look(page, name, screenshots, "dark")
             page.emulate_media(color_scheme="light")
@@ -77,10 +75,10 @@ def test_the_sign_in_page_reads(browser: Browser, api_url: str, screenshots: Pat
     context = browser.new_context(base_url=api_url)
     page = context.new_page()
     page.goto("/console/sign-in")
-    assert _violations(page) == []
+    assert violations(page) == []
     assert _look(page, "sign-in", screenshots, "light") == []
     page.emulate_media(color_scheme="dark")
-    assert _contrast(page) == []
+    assert contrast(page) == []
     context.close()
 
 
@@ -88,31 +86,13 @@ def _look(page: Page, name: str, screenshots: Path | None, theme: str) -> list[s
     """What scrolls sideways. Pictures are taken on the way."""
     found = []
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.set_viewport_size({"width": width, "height": HIGH})
         beyond = page.evaluate(SIDEWAYS)
         if beyond > 0:
             found.append(f"{name} at {width} px scrolls {beyond} px sideways")
         if screenshots is not None and width in PICTURED:
             page.screenshot(path=screenshots / f"{name}-{width}-{theme}.png", full_page=True)
     return found
-
-
-def _violations(page: Page) -> list[str]:
-    """What axe finds, with the places."""
-    page.set_viewport_size({"width": 1280, "height": HEIGHT})
-    return _said(Axe().run(page, options={"resultTypes": ["violations"]}).response)
-
-
-def _contrast(page: Page) -> list[str]:
-    """Texts with too little contrast. axe is on the page already."""
-    return _said(page.evaluate("() => axe.run({runOnly: ['color-contrast']})"))
-
-
-def _said(result: dict[str, Any]) -> list[str]:
-    return [
-        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']][:4]}"
-        for one in result["violations"]
-    ]
 
 
 @pytest.fixture(scope="session")
