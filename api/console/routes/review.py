@@ -195,8 +195,9 @@ def _store(
     said = Said(correct=action == RIGHT)
     if action == CORRECT:
         version = version_of(connection, rows[0]["feature"], rows[0]["feature_version"])
-        fields = schema_form.fields_of(version.document["output"], rows[0]["output"])
-        said = Said(expected=schema_form.read_form(fields, form))
+        output = rows[0]["output"]
+        fields = schema_form.fields_of(version.document["output"], output)
+        said = Said(expected=schema_form.read_form(fields, form, output))
         if said.expected is None:
             raise InvalidInput([Problem("say what is right", "/expected")])
     comment = form.get("comment", "").strip()

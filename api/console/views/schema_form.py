@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from api.console.visible import visible
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON, NotJson, parse_json
@@ -89,20 +90,29 @@ def shown(fields: list[Field], output: JSON, typed: Mapping[str, str] | None = N
         elif field.key is None:
             text = _text(field, output)
         else:
-            value = output.get(field.key, _ABSENT) if isinstance(output, dict) else _ABSENT
+            value = _property(output, field.key)
             text = "" if value is _ABSENT else _text(field, value)
         found.append(Shown(field, text, tuple(_choice(option) for option in _options(field))))
     return found
 
 
-def read_form(fields: list[Field], typed: Mapping[str, str]) -> JSON:
-    """What a person typed, as an output. Raises InvalidInput that names the fields."""
+def read_form(fields: list[Field], typed: Mapping[str, str], output: JSON = None) -> JSON:
+    """What a person typed, as an output. Raises InvalidInput that names the fields.
+
+    `output`: the answer that the form showed. A page shows hidden characters as their codes; a text
+    of it that is sent as it was shown keeps the characters.
+    """
     problems: list[Problem] = []
     found: dict[str, JSON] = {}
     whole: JSON = None
     for field in fields:
+        text = typed.get(field.name, "").replace("\r\n", "\n")
+        before = output if field.key is None else _property(output, field.key)
         try:
-            value = _read(field, typed.get(field.name, "").replace("\r\n", "\n"))
+            if field.kind == "text" and isinstance(before, str) and text == visible(before):
+                value: object = before
+            else:
+                value = _read(field, text)
         except (NotJson, ValueError) as error:
             message = error.message if isinstance(error, NotJson) else str(error)
             problems.append(Problem(message, field.path))
@@ -114,6 +124,10 @@ def read_form(fields: list[Field], typed: Mapping[str, str]) -> JSON:
     if problems:
         raise InvalidInput(problems)
     return whole if fields and fields[0].key is None else found
+
+
+def _property(output: JSON, key: str) -> object:
+    return output.get(key, _ABSENT) if isinstance(output, dict) else _ABSENT
 
 
 def _field(name: str, key: str | None, label: str, schema: JSON, *, required: bool) -> Field:

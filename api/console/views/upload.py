@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from api.console.visible import visible
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON, NotJson, parse_json
 from tierline.features.casting import CannotCast, cast, kinds_of
@@ -90,11 +91,16 @@ def mapping_of(form: Mapping[str, str], rows: Rows, fields: Sequence[InputField]
             own = rows.columns[0]
         chosen[field.name] = form.get(f"{MAPS}{field.name}", own)
     default = "custom_id" if "custom_id" in rows.columns else ""
-    mapping = ColumnMapping(chosen, form.get(ID, default))
-    for column in [*chosen.values(), mapping.id_column]:
-        if column and column not in rows.columns:
-            raise _bad("it has no such column: open the page again")
-    return mapping
+    # A page shows hidden characters of a name as their codes, and its form sends those.
+    named = {**{visible(name): name for name in rows.columns}, **{n: n for n in rows.columns}}
+    named[""] = ""
+    try:
+        return ColumnMapping(
+            {field: named[column] for field, column in chosen.items()},
+            named[form.get(ID, default)],
+        )
+    except KeyError:
+        raise _bad("it has no such column: open the page again") from None
 
 
 def batch_rows(rows: Rows, mapping: ColumnMapping, schema: Mapping[str, JSON]) -> Iterator[bytes]:

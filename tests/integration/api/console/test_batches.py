@@ -170,6 +170,15 @@ def test_a_file_from_another_site_or_session_is_refused(signed_in: SignIn) -> No
         assert answer.status_code == 403
 
 
+def test_a_column_with_a_space_in_its_name_can_be_chosen(signed_in: SignIn) -> None:
+    browser = signed_in("submit", "read")
+    place = send(browser, "text, number\nhello, 1\n").headers["location"]
+    assert '<option value=" number">' in browser.get(place).text, "a browser strips a text"
+    page = browser.get(f"{place}&map:text=text&id=+number")
+    assert "All 1 rows are valid" in text_of(page)
+    browser.post(f"{place.partition('?')[0]}/remove")
+
+
 def test_an_account_keeps_few_files_and_each_for_an_hour(
     signed_in: SignIn, rows: Connection
 ) -> None:

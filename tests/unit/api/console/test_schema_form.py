@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from api.console.views.schema_form import MOST_FIELDS, fields_of, read_form, shown
+from api.console.visible import visible
 from tierline.base.errors import InvalidInput
 
 SCHEMA: dict[str, Any] = {
@@ -75,6 +76,17 @@ def test_a_form_that_is_sent_as_it_was_shown_says_the_same(schema: Any, output: 
     if isinstance(output, dict) and isinstance(said, dict) and "note" in said:
         wanted = {"note": None, **output}
     assert said == wanted
+
+
+@pytest.mark.parametrize("text", ["a\u200bb", "a\r\nb", "a\x1b[1m", "\u202eabc", "", "a\rb"])
+def test_hidden_characters_of_a_text_that_was_not_changed_stay(text: str) -> None:
+    output = {**OUTPUT, "name": text}
+    fields = fields_of(SCHEMA, output)
+    sent = {name: visible(shown) for name, shown in texts(SCHEMA, output).items()}
+    assert read_form(fields, sent, output) == output
+    changed = read_form(fields, {**sent, NAMES["name"]: "Bob"}, output)
+    assert changed == {**output, "name": "Bob"}
+    assert read_form(fields_of({"type": "string"}, text), {"v": visible(text)}, text) == text
 
 
 def test_what_is_typed_is_read_by_the_fields_kind() -> None:

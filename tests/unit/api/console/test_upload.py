@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.console.views.upload import batch_rows, input_fields, mapping_of, read_rows_of
+from api.console.visible import visible
 from tierline.base.errors import InvalidInput
 
 SCHEMA: dict[str, Any] = {
@@ -103,3 +104,12 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_line(
 def test_a_column_that_the_file_does_not_have_is_refused() -> None:
     with pytest.raises(InvalidInput):
         lines("x.csv", "text\na\n", form={"map:text": "other"})
+
+
+@pytest.mark.parametrize("column", [" text", "te\u200bxt", "a  b", "line\r\nline"])
+def test_a_column_is_found_by_its_name_as_the_page_shows_it(column: str) -> None:
+    rows = read_rows_of("x.csv", f'"{column}",n\nhello,1\n'.encode())
+    fields = input_fields({"type": "object", "properties": {"text": {"type": "string"}}})
+    form = {"map:text": visible(column), "id": visible(column)}
+    found = mapping_of(form, rows, fields)
+    assert (found.fields, found.id_column) == ({"text": column}, column)
