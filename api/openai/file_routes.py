@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from api.access.auth import Read, Submit
 from api.http.bodies import answer, encoded
+from api.http.uploads import UploadReader
 from api.openai.batch_objects import bad_line, error_line, output_line
 from api.openai.errors import ROOT
 from api.openai.file_objects import (
@@ -21,7 +22,6 @@ from api.openai.file_objects import (
     read_file_id,
 )
 from api.openai.lists import read_list_query
-from api.openai.uploads import UploadReader
 from api.routes.jobs.submit import IdempotencyKey, read_key
 from api.state import Database, Shared, State
 from tierline.base.errors import InvalidInput, NotFound, Problem

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.http.problems import Refused
-from api.openai.uploads import UploadReader
+from api.http.uploads import UploadReader
 from tierline.base.errors import InvalidInput
 
 TYPE = "multipart/form-data; boundary=line"
