@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tierline.base.settings import Settings
 from tierline.stack.processes import environment
 from tierline.stack.processes.procfile import parse
 
@@ -161,6 +162,20 @@ def test_every_variable_of_the_compose_file_stands_in_the_example() -> None:
     example = (ROOT / ".env.example").read_text()
     for name in set(re.findall(r"(?<!\$)\$\{(\w+)", text)):  # $${…} is the container's
         assert re.search(rf"^#?{name}=", example, re.MULTILINE), name
+
+
+def test_every_variable_of_the_example_reaches_a_container() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    example = (ROOT / ".env.example").read_text()
+    for name in re.findall(r"^#?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE):
+        assert f"${{{name}" in text, f"{name} in .env has no effect"
+
+
+def test_the_compose_file_has_the_settings_own_defaults() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    settings = Settings(database_url="postgresql://x", redis_url="redis://x", _env_file=None)
+    for name, default in re.findall(r"\$\{TIERLINE_(\w+):-([0-9.]+)\}", text):
+        assert getattr(settings, name.lower()) == float(default), name
 
 
 def test_the_image_copies_what_there_is() -> None:
