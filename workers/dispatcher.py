@@ -27,7 +27,7 @@ from tierline.services.evidence.evaluation.evaluation_hints import due_evaluatio
 from tierline.services.jobs.dispatching.dispatch import Dispatch
 from tierline.services.jobs.dispatching.hints import take_back
 from tierline.services.jobs.dispatching.out_jobs import OutJobs
-from tierline.services.operations.bulk_steps import due_bulk_actions
+from tierline.services.operations.bulk_hints import due_bulk_actions
 from tierline.services.processes.connections import (
     PASSING,
     check_database_url,

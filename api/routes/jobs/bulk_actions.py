@@ -51,7 +51,7 @@ class JobFilter(BaseModel):
         Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"] | None
     ) = None
     batch_id: Annotated[UUID, Field(strict=False)] | None = None
-    drafts: bool = Field(default=False, description="also jobs of drafts")
+    drafts: bool = Field(strict=True, default=False, description="also jobs of drafts")
 
 
 class NewBulkAction(BaseModel):
@@ -67,7 +67,9 @@ class NewBulkAction(BaseModel):
     limit: Whole | None = Field(
         default=None, ge=1, le=MOST_JOBS, description="jobs to act on at most; null: all that match"
     )
-    dry_run: bool = Field(default=False, description="only count the jobs and estimate the cost")
+    dry_run: bool = Field(
+        strict=True, default=False, description="only count the jobs and estimate the cost"
+    )
 
     def wanted(self) -> BulkRequest:
         """The request of the service."""

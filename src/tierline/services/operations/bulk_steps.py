@@ -14,7 +14,6 @@ from uuid import UUID
 import psycopg
 import structlog
 from psycopg import Connection
-from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import LimitReached
 from tierline.base.json_text import JSON
@@ -43,22 +42,12 @@ log = structlog.get_logger(__name__)
 
 STEP_S = 1.0  # of one step
 EXAMINED = 1_000  # jobs that one statement examines
-LOST_S = 5.0  # a hint is sent again if no step started within this time
-DUE_AT_ONCE = 16
 PAUSE_S = 0.0  # between two steps; the dispatcher looks a few times a second
 FULL_PAUSE_S = 5.0  # while the account has its maximum of jobs queued
 BUDGET_PAUSE_S = 30.0  # while a hard budget is spent
 FAILED_PAUSE_S = 60.0  # after a step that failed
 LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 """A stranger holds a job for longer than a connection waits. The other jobs do not wait for it."""
-
-
-def due_bulk_actions(pool: ConnectionPool[Any]) -> list[UUID]:
-    """Mark the due actions as hinted and return their ids. If several dispatchers call this, each
-    action goes to only one of them.
-    """
-    with pool.connection() as connection:
-        return bulk_actions.take_due(connection, LOST_S, DUE_AT_ONCE)
 
 
 def step_bulk_action(connection: Connection[Any], id: UUID) -> int:

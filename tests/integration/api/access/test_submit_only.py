@@ -16,6 +16,7 @@ import pytest
 from tests.support.api.access import LOCKED, NAMES, ROWS
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, end_job, two_tiers
+from tierline.base.ids import new_id
 from tierline.services.accounts.accounts import create_key
 from tierline.views.batches import BATCH_CONTENT
 from tierline.views.jobs import JOB_CONTENT
@@ -113,7 +114,8 @@ def walk(client: Api, api: Api, rows: Connection, route: Route) -> list[httpx.Re
         others = ("name", "endpoint_id", "delivery_id", "key_id", "draft_id", "router_id")
         more = ("model_id", "budget_id", "evaluation_id", "calibration_id", "version")
         operations = ("training_id", "search_id")
-        paths = [template.format_map(dict.fromkeys((*others, *more, *operations), "1"))]
+        numbers = dict.fromkeys((*others, *more, *operations), "1")
+        paths = [template.format_map(numbers | {"action_id": str(new_id())})]
     return [client.send(route[0].upper(), path, **row.request()) for path in paths]
 
 

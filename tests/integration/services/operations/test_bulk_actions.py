@@ -33,7 +33,8 @@ from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.services.money.budgets import set_budget
 from tierline.services.operations import bulk_actions, bulk_steps
 from tierline.services.operations.bulk_actions import BulkRequest, Filters
-from tierline.services.operations.bulk_steps import due_bulk_actions, step_bulk_action
+from tierline.services.operations.bulk_hints import due_bulk_actions
+from tierline.services.operations.bulk_steps import step_bulk_action
 from tierline.storage.db.engine import create_pool
 from tierline.views.bulk_actions import BulkAction
 

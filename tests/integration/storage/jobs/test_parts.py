@@ -179,7 +179,7 @@ def test_recovery_and_expiry_leave_a_job_that_ends_meanwhile(
             with ThreadPoolExecutor(4) as threads:
                 ends = [
                     threads.submit(_finish, pool, account, taken),
-                    threads.submit(recover_lost, pool, [taken.token]),
+                    threads.submit(recover_lost, pool, {taken.token: one}),
                     threads.submit(_cancel, pool, account, taken),
                     threads.submit(expire_overdue, pool),
                 ]
