@@ -13,6 +13,7 @@ from api.access.keys import Caller
 from api.access.shown import job_for
 from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Posted, Reader, Submitter, session_cookie
+from api.console.views.audit import said_of
 from api.console.views.job_filters import STATUSES, read_filters
 from api.console.views.road import picture_of, place_of, steps_of
 from api.console.visible import Cut, cut
@@ -93,7 +94,7 @@ def get_job(request: Request, job_id: str, caller: Reader, connection: Database)
         deliveries=list_deliveries(
             connection, caller.account_id, limit=MOST_DELIVERIES, job_id=found
         ),
-        log=audit.entries_of_job(connection, found),
+        log=[(entry, said_of(entry).what) for entry in audit.entries_of_job(connection, found)],
         now=now,
         ended=job.status in TERMINAL,
         live_events=JOB_EVENTS,

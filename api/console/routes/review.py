@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.access.keys import Caller
 from api.access.shown import job_for
+from api.console.actions import Detail, log_action
 from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Administrator, Posted, Reader, Submitter
 from api.console.views import schema_form
@@ -25,7 +27,6 @@ from tierline.checks.evidence import GroundedValue, grounded_values
 from tierline.features import Feature
 from tierline.features.stored import UnreadableFeature
 from tierline.services.accounts import audit
-from tierline.services.accounts.audit import Entry
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.labels import reviews
 from tierline.services.evidence.labels.feedback import Said
@@ -125,8 +126,9 @@ async def draw(request: Request, caller: Administrator, form: Posted, state: Sha
         )
         return len(drawn)
 
-    await state.reports.work(request, caller.account_id, work)
-    return see_other(f"{CONSOLE}/review?feature={feature}")
+    drawn = await state.reports.work(request, caller.account_id, work)
+    await log_action(state, caller, audit.LABELS_ASKED, {"feature": feature, "labels": drawn})
+    return see_other(_page_of(feature))
 
 
 @router.post("/filter")
@@ -140,8 +142,10 @@ async def ask_for_filter(
     def work(connection: Any) -> int:
         return reviews.ask_for_filter(connection, caller.account_id, asked, count, second_share)
 
-    await state.reports.work(request, caller.account_id, work)
-    return see_other(f"{CONSOLE}/review?feature={filters.feature}")
+    found = await state.reports.work(request, caller.account_id, work)
+    detail: Detail = {"feature": filters.feature or "any", "labels": found}
+    await log_action(state, caller, audit.LABELS_ASKED, detail)
+    return see_other(_page_of(filters.feature))
 
 
 @router.post("/again")
@@ -149,7 +153,7 @@ async def ask_again(caller: Submitter, form: Posted, state: Shared) -> Response:
     """Ask again for what this person skipped."""
     feature = _feature(form)
     await run_in_threadpool(state.with_connection, reviews.ask_again, _reviewer(caller), feature)
-    return see_other(f"{CONSOLE}/review?feature={feature}")
+    return see_other(_page_of(feature))
 
 
 @router.post("/{job_id}")
@@ -176,8 +180,7 @@ async def say(
         with contextlib.suppress(NotFound):
             await run_in_threadpool(state.with_connection, reviews.skip, _reviewer(caller), found)
     if note.tone == "good" and action != SKIP:
-        entry = Entry(caller.account_id, caller.key_id, audit.LABELLED, found)
-        await audit.log_entry(state.pool, entry)
+        await log_action(state, caller, audit.LABELLED, job_id=found)
     return await _show_next(request, caller, state, feature, note)
 
 
@@ -283,6 +286,10 @@ def _answer(connection: Any, caller: Caller, taken: OpenReview, input: JSON) -> 
 
 def _reviewer(caller: Caller) -> Reviewer:
     return Reviewer(caller.account_id, caller.key_id)
+
+
+def _page_of(feature: str) -> str:
+    return f"{CONSOLE}/review?{urlencode({'feature': feature})}"
 
 
 def _feature(form: Mapping[str, str]) -> str:

@@ -56,6 +56,15 @@ def draw(browser: Browser, feature: str, count: int = 20, second: int = 0) -> No
     assert answer.headers.get("location") == f"/console/review?feature={feature}", answer.text
 
 
+def asked_for(rows: Connection) -> Any:
+    """The newest entry of the log about labels that were asked for."""
+    found = rows.execute(
+        "SELECT detail FROM audit_log WHERE action = 'labels.asked' ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    assert found is not None
+    return found[0]
+
+
 def start(browser: Browser, feature: str) -> Any:
     return browser.post("/console/review/next", {"feature": feature})
 
@@ -110,13 +119,14 @@ def test_each_look_is_logged_and_so_is_the_label(
     job = ended(api, rows, feature)
     browser = signed_in("admin")
     draw(browser, feature)
+    assert asked_for(rows) == {"feature": feature, "labels": 1}
     for looks in (1, 2):
         assert job_of(start(browser, feature)) == job
         log = rows.execute("SELECT action FROM audit_log WHERE job_id = %s", (job,)).fetchall()
         assert log == [("job.content_shown",)] * looks
     say(browser, feature, job, "right")
     text = text_of(browser.get(f"/console/jobs/{job}"))
-    assert "labelled its answer" in text
+    assert "labelled an answer" in text
 
 
 def test_a_form_sent_again_and_another_persons_form_are_not_stored(
@@ -204,6 +214,7 @@ def test_jobs_of_a_filter_are_asked_about(
     browser = signed_in()
     answer = browser.post("/console/review/filter", {"feature": feature, "count": "50"})
     assert answer.headers["location"] == f"/console/review?feature={feature}"
+    assert asked_for(rows) == {"feature": feature, "labels": 1}
     assert job_of(start(browser, feature)) == job
     refused = browser.post("/console/review/filter", {"feature": feature, "count": "0"})
     assert refused.status_code == 422
