@@ -23,6 +23,7 @@ from api.console.views.batches import batch_mark
 from api.console.visible import finalize
 from api.http.cold import CALLER
 from api.http.problems import Refused, of_error
+from tierline.base.formats import many
 from tierline.base.json_text import parse_json
 from tierline.base.logs import frames_of
 
@@ -65,6 +66,7 @@ _templates.globals.update(
     ago=formats.ago,
     share=formats.share,
     count=formats.count,
+    many=many,
     exact=formats.exact,
     status_mark=marks.status_mark,
     tier_mark=marks.tier_mark,

@@ -1,4 +1,4 @@
-"""How amounts and times are written in the API, in webhooks and in files."""
+"""How amounts and times are written in the API, in webhooks and in files, and numbers in words."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,3 +15,8 @@ def when(time: datetime | None) -> str | None:
     if time is None:
         return None
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def many(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: "1 job", "1,200 jobs". `several`: if it is not `one` with an s."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"

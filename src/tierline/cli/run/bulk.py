@@ -8,6 +8,7 @@ from urllib.parse import quote
 import typer
 
 from tierline.base.errors import TierlineError, UsageError
+from tierline.base.formats import many
 from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json, command_group
 
@@ -54,7 +55,7 @@ def start(
     Exit code 1 if it did not apply to some jobs, or was aborted.
     """
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import line, print_json
+    from tierline.cli.shared.output import line, note, print_json
 
     if action not in ACTIONS:
         raise UsageError(f"there is no action {action[:40]!r}: choose from {', '.join(ACTIONS)}")
@@ -75,9 +76,10 @@ def start(
             _ask(plan)
         found = api.post(PATH, json=body)
         if wait:
+            note(f"began {found['id']}")  # Ctrl-C leaves it on, and its id is needed then
             found = _followed(api, found)
     _show(found, as_json)
-    raise typer.Exit(1 if found["failed"] or found["status"] == "aborted" else 0)
+    raise typer.Exit(_exit_code(found))
 
 
 @app.command("list")
@@ -102,11 +104,11 @@ def list_(
     print_lines(
         [
             *(Col("ID", wrap=False), Col("ACTION"), Col("STATUS")),
-            *(Col("DONE", "right"), Col("FAILED", "right"), Col("BEGUN", rank=2)),
+            *(Col("DONE", "right"), Col("NOT DONE", "right"), Col("BEGUN", rank=2)),
         ],
         [
             (
-                *(one["id"], one["action"], one["status"]),
+                *(one["id"], one["action"].replace("_", " "), one["status"]),
                 *(count(one["done"]), count(one["failed"]), when(one["created_at"])),
             )
             for one in page["data"]
@@ -124,7 +126,10 @@ def get(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """One action: how far it is, and why it did not apply to some jobs."""
+    """One action: how far it is, and why it did not apply to some jobs.
+
+    Exit code with --wait: 1 if it did not apply to some jobs, or was aborted.
+    """
     from tierline.cli.shared.client import connect
 
     with connect(home) as api:
@@ -132,6 +137,7 @@ def get(
         if wait:
             found = _followed(api, found)
     _show(found, as_json)
+    raise typer.Exit(_exit_code(found) if wait else 0)
 
 
 @app.command()
@@ -144,6 +150,10 @@ def abort(action_id: ActionId, home: Home = None, as_json: Json = False) -> None
     _show(found, as_json)
 
 
+def _exit_code(ended: JSON) -> int:
+    return 1 if ended["failed"] or ended["status"] == "aborted" else 0
+
+
 def _path(action_id: str) -> str:
     return f"{PATH}/{quote(action_id, safe='')}"
 
@@ -151,9 +161,10 @@ def _path(action_id: str) -> str:
 def _told(plan: JSON) -> str:
     """What the action would do, in a line."""
     over = "over " if plan["more"] else ""
-    words = f"{plan['action'].replace('_', ' ')}: {over}{plan['matched']:,} jobs match"
+    matched = many(plan["matched"], "job matches", "jobs match")
+    words = f"{plan['action'].replace('_', ' ')}: {over}{matched}"
     if plan["limit"] is not None:
-        words += f", at most {plan['limit']:,} are acted on"
+        words += f", it acts on at most {many(plan['limit'], 'job')}"
     if plan["action"] in ("retry", "deeper_analysis"):
         usd = plan["at_most_usd"]
         words += "; their cost is unknown" if usd is None else f"; new jobs cost at most {usd} USD"
@@ -175,7 +186,8 @@ def _followed(api: "Client", found: JSON) -> JSON:
     """Wait for the action to end; return it."""
     from tierline.cli.shared.bar import Bar
 
-    with Bar(0 if found["more"] else found["matched"], found["action"]) as bar:
+    title = found["action"].replace("_", " ")
+    with Bar(0 if found["more"] else found["matched"], title) as bar:
         while found["status"] == "running":
             bar.show(found["done"] + found["failed"], found["failed"])
             time.sleep(LOOK_S)
@@ -192,6 +204,6 @@ def _show(found: JSON, as_json: bool) -> None:
     action = found["action"].replace("_", " ")
     waits = f", waits for the {found['waits_for']}" if found["waits_for"] else ""
     line(f"{found['id']}: {action} is {found['status']}{waits}")
-    line(f"{found['done']:,} jobs done, {found['failed']:,} not")
+    line(f"{many(found['done'], 'job')} done, {found['failed']:,} not")
     for error in found["errors"]:
         line(f"  {error['count']:,} × {error['reason']}: {error['message']}")

@@ -136,10 +136,10 @@ def test_the_mapping_shows_invalid_rows_before_anything_runs(signed_in: SignIn) 
     browser = signed_in("submit", "read")
     place = send(browser, "body\nhello\n").headers["location"]
     page = browser.get(place)
-    assert "1 of 1 rows are invalid" in text_of(page)
+    assert "1 of 1 row is invalid" in text_of(page)
     assert "/start" not in page.text
     mapped = browser.get(f"{place}&map:text=body")
-    assert "All 1 rows are valid" in text_of(mapped)
+    assert "The only row is valid" in text_of(mapped)
     assert browser.get(f"{place}&map:text=nothing").status_code == 422
     assert browser.post(f"{place.partition('?')[0]}/remove").status_code == 303
     assert browser.get(place).status_code == 404
@@ -175,7 +175,7 @@ def test_a_column_with_a_space_in_its_name_can_be_chosen(signed_in: SignIn) -> N
     place = send(browser, "text, number\nhello, 1\n").headers["location"]
     assert '<option value=" number">' in browser.get(place).text, "a browser strips a text"
     page = browser.get(f"{place}&map:text=text&id=+number")
-    assert "All 1 rows are valid" in text_of(page)
+    assert "The only row is valid" in text_of(page)
     browser.post(f"{place.partition('?')[0]}/remove")
 
 

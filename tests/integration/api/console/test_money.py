@@ -43,7 +43,7 @@ def test_calls_of_unknown_cost_are_told(signed_in: SignIn, rows: Connection, oth
     end_job(rows, job)
     rows.execute("UPDATE calls SET cost_usd = NULL WHERE job_id = %s", (job,))
     text = text_of(signed_in("read", account="other").get(MONEY))
-    assert "1 calls of unknown cost are not in these sums" in text
+    assert "1 call of unknown cost is not in these sums" in text
 
 
 def test_another_accounts_usage_is_an_operators(signed_in: SignIn, other: Api) -> None:

@@ -32,7 +32,7 @@ def test_a_dry_run_says_what_an_action_would_do(tierline: Tierline, feature: str
     submit(tierline, feature)
     ran = start(tierline, feature, "cancel", "--status", "queued", "--dry-run")
     assert ran.code == 0
-    assert "jobs match" in ran.out
+    assert "match" in ran.out
     plan = json.loads(start(tierline, feature, "retry", "--dry-run", "--json").out)
     assert plan["action"] == "retry"
     assert plan["matched"] >= 1
@@ -50,7 +50,8 @@ def test_an_action_is_begun_shown_listed_and_aborted(
     step(database_url, action)
     shown = tierline("jobs", "bulk", "get", action["id"], "--wait")
     assert "cancel is completed" in shown.out
-    assert "1 jobs done, 0 not" in shown.out
+    assert shown.code == 0
+    assert "1 job done, 0 not" in shown.out
     assert json.loads(tierline("jobs", "get", job, "--json").out)["status"] == "cancelled"
     assert "is completed" in tierline("jobs", "bulk", "abort", action["id"]).out
 
@@ -66,6 +67,10 @@ def test_what_an_action_did_not_apply_to_is_told_by_reason(
     step(database_url, action)
     shown = tierline("jobs", "bulk", "get", action["id"])
     assert "× not_ended: the job has not ended" in shown.out
+    assert shown.code == 0
+    followed = tierline("jobs", "bulk", "get", action["id"], "--wait", "--json")
+    assert followed.code == 1
+    assert json.loads(followed.out)["failed"] >= 1
 
 
 @pytest.mark.parametrize(
