@@ -178,28 +178,41 @@ class Threads:
                 self._changed.wait(within_s)
             return self._free_for_backfills()
 
+    def take_for_backfills(self, most: int) -> int:
+        """Take at most `most` threads that are free for backfills; returns how many. From now on
+        they are promised to nobody else: each is for a `run`, or is given back.
+        """
+        with self._changed:
+            taken = min(most, self._free_for_backfills())
+            self._free -= taken
+            return taken
+
     def _free_for_backfills(self) -> int:
         return max(0, self._free - max(self._keep, self._promised))
 
-    def run(self, work: Callable[..., None], *arguments: object) -> None:
-        """Run `work` in a thread. Raises RuntimeError once the pool is shut down."""
-        with self._changed:
-            self._free -= 1
+    def run(self, work: Callable[..., None], *arguments: object, taken: bool = False) -> None:
+        """Run `work` in a thread, or in one that was `taken` for it. Raises RuntimeError once the
+        pool is shut down.
+        """
+        if not taken:
+            with self._changed:
+                self._free -= 1
         try:
             self._executor.submit(self._work, work, *arguments)
         except RuntimeError:
-            self._end()
+            self.give_back(1)
             raise
 
     def _work(self, work: Callable[..., None], *arguments: object) -> None:
         try:
             work(*arguments)
         finally:
-            self._end()
+            self.give_back(1)
 
-    def _end(self) -> None:
+    def give_back(self, count: int) -> None:
+        """So many threads are free again."""
         with self._changed:
-            self._free += 1
+            self._free += count
             self._changed.notify_all()
 
 
@@ -275,20 +288,28 @@ class TakeHints(bootsteps.StartStopStep):
             return
         queue, payloads = messages.pop(min(free, MOST_BACKFILLS))
         # Interactive hints may have taken threads meanwhile.
-        free = threads.wait_for_backfills(0.0)
-        surplus, payloads = payloads[free:], payloads[:free]
+        taken = threads.take_for_backfills(len(payloads))
+        surplus, payloads = payloads[taken:], payloads[:taken]
         if surplus:
             self._put_back(messages, queue, surplus)
-        self._run_all(threads, messages, queue, payloads)
+        self._run_all(threads, messages, queue, payloads, taken=True)
 
     def _run_all(
-        self, threads: Threads, messages: Messages, queue: str, payloads: list[bytes]
+        self,
+        threads: Threads,
+        messages: Messages,
+        queue: str,
+        payloads: list[bytes],
+        *,
+        taken: bool = False,
     ) -> None:
         if self._stop.is_set() and payloads:
+            if taken:
+                threads.give_back(len(payloads))
             self._put_back(messages, queue, payloads)
             return
         for payload in payloads:
-            self._run_soon(threads, queue, payload)
+            self._run_soon(threads, queue, payload, taken=taken)
 
     @staticmethod
     def _put_back(messages: Messages, queue: str, payloads: list[bytes]) -> None:
@@ -296,17 +317,19 @@ class TakeHints(bootsteps.StartStopStep):
         with suppress(redis.RedisError, OSError):
             messages.put_back(queue, payloads)
 
-    def _run_soon(self, threads: Threads, queue: str, payload: bytes) -> None:
+    def _run_soon(self, threads: Threads, queue: str, payload: bytes, *, taken: bool) -> None:
         try:
             hint = read_hint(payload, queue, self._consumer.hostname)
             task = self._consumer.app.tasks[hint.name]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             log.error("hint_unreadable", queue=queue, error=type(error).__name__)
+            if taken:
+                threads.give_back(1)
             return
         state.task_reserved(hint)
         self._events.received(hint.id, hint.name, hint.arguments)
         with suppress(RuntimeError):  # the pool was shut down; the hint is found lost
-            threads.run(self._run, hint, task.run)
+            threads.run(self._run, hint, task.run, taken=taken)
 
     def _run(self, hint: Hint, task: Callable[..., None]) -> None:
         """Run one hint and report it to Flower. The tasks log their own failures."""

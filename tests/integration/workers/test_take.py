@@ -102,6 +102,20 @@ def test_backfills_leave_the_threads_that_are_kept_and_those_that_are_promised()
         wait_until(lambda: threads.wait_for_backfills(1.0) == 15, 20, "the threads to be free")
 
 
+def test_threads_that_are_taken_for_backfills_are_not_promised_before_they_work() -> None:
+    done = threading.Event()
+    with ThreadPoolExecutor(8) as executor:
+        threads = Threads(executor, 8, keep=2)
+        assert threads.take_for_backfills(9) == 6
+        assert threads.promise(4) == 2, "what is left"
+        assert threads.take_for_backfills(1) == 0
+        threads.keep_promise()
+        threads.run(done.set, taken=True)
+        threads.give_back(5)
+        assert done.wait(DEADLINE_S)
+        wait_until(lambda: threads.wait_for_free(1.0) == 8, DEADLINE_S, "the threads")
+
+
 def test_work_that_raises_frees_its_thread() -> None:
     def fail() -> None:
         raise RuntimeError
