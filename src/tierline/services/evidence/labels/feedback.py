@@ -128,11 +128,13 @@ def give_many(
     Raises InvalidInput that lists every item that cannot be stored, by its index. With `dry_run`
     nothing is stored; it only checks the items.
     """
-    problems: list[Problem] = []
+    problems: list[tuple[int, Problem]] = []
     left_out = 0
     seen: dict[UUID, int] = {}
+    # In the order of the jobs, so that two calls about the same jobs do not wait for each other.
+    in_order = sorted(enumerate(given), key=lambda one: one[1][0])
     with connection.transaction() as whole:
-        for place, (job_id, said) in enumerate(given):
+        for place, (job_id, said) in in_order:
             first = seen.setdefault(job_id, place)
             try:
                 if first != place:
@@ -140,13 +142,15 @@ def give_many(
                 give_feedback(connection, account_id, job_id, said, key_id)
             except InvalidInput as error:
                 problems += [
-                    replace(one, path=f"/items/{place}{one.path}") for one in error.problems
+                    (place, replace(one, path=f"/items/{place}{one.path}"))
+                    for one in error.problems
                 ]
                 left_out += error.left_out
             except TierlineError as error:
-                problems.append(Problem(error.message, f"/items/{place}/job_id"))
+                problems.append((place, Problem(error.message, f"/items/{place}/job_id")))
         if problems:
-            raise InvalidInput(problems, left_out)
+            problems.sort(key=lambda one: one[0])
+            raise InvalidInput([problem for _, problem in problems], left_out)
         if dry_run:
             raise Rollback(whole)
     return len(given)

@@ -8,14 +8,16 @@ from uuid import UUID
 import pytest
 
 from tests.support.scenes.bench import RIGHT, Bench, by_model
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.errors import Conflict, NotFound
 from tierline.base.ids import new_id
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.labels import reviews
-from tierline.services.evidence.labels.feedback import Said, give_feedback
+from tierline.services.evidence.labels.feedback import Said, give_feedback, give_many
 from tierline.services.evidence.labels.reviews import LabelledByAnother, Reviewer
 from tierline.services.jobs.read_jobs import Filters
 from tierline.services.upkeep.retention import remove_content
+from tierline.storage.evidence.reviews import lock_of_job
 
 EXPECTED = Said(expected={"amount": 12.5})
 
@@ -247,3 +249,22 @@ def test_progress_says_what_a_promise_and_an_evaluation_need(bench: Bench) -> No
     assert found.promise.needed > 50
     assert plain.promise is None
     assert plain.agreement.kappa is None
+
+
+def test_feedback_on_many_jobs_locks_them_in_one_order(bench: Bench) -> None:
+    room = Room(bench, 2)
+    low, high = sorted(room.jobs)
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    with (
+        bench.pool.connection() as first,
+        bench.pool.connection() as second,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        pid = second.info.backend_pid
+        with first.transaction():
+            lock_of_job(first, low)
+            given = [(high, EXPECTED), (low, EXPECTED)]
+            other = thread.submit(give_many, second, bench.account, given, key_id=2)
+            wait_until(lambda: bench.one(waits, pid) == 1, DEADLINE_S, "the other call to wait")
+            lock_of_job(first, high)  # the other one does not hold it
+        assert other.result(DEADLINE_S) == 2
