@@ -21,6 +21,7 @@ from tierline.storage.files import files
 from tierline.views.files import StoredFile
 
 PART_BYTES = 256 * 1024
+CHECK_BYTES = 8 * 1024 * 1024  # of an upload, between two checks of what its account has
 UPLOAD_S = 3600.0  # what an upload that did not end leaves is removed after so long
 DAY_S = 86_400.0
 LEAST_KEPT_S = 3600  # OpenAI's bounds of expires_after
@@ -65,10 +66,15 @@ def begin_upload(connection: Connection[Any], account_id: int, filename: str) ->
 
 
 def add_part(connection: Connection[Any], upload: Upload, body: bytes) -> None:
-    """Write the next part. Raises InvalidInput if the file is larger than it may be."""
+    """Write the next part. Raises InvalidInput if the file is larger than it may be, and
+    LimitReached as `begin_upload`: the account may upload other files meanwhile.
+    """
     most = settings().max_file_bytes
-    if upload.size + len(body) > most:
+    size = upload.size + len(body)
+    if size > most:
         raise InvalidInput([Problem(f"a file has at most {most:,} bytes", "/file")])
+    if size // CHECK_BYTES > upload.size // CHECK_BYTES:
+        _refuse_full(connection, upload.account_id, len(body))
     if not files.add_part(connection, upload.file_id, upload.size, body):
         raise Conflict(f"the upload took longer than {UPLOAD_S:g} s")
     upload.add(body)
