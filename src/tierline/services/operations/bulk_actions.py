@@ -109,16 +109,18 @@ def begin(
         payload_hash=None if key is None else hashed,
     )
     with connection.transaction():
-        if bulk_actions.count_running(connection, account_id) >= MOST_RUNNING:
+        running = bulk_actions.count_running(connection, account_id)
+        # Counting the jobs takes a while, in which the same request may have come again.
+        earlier = _of_key(connection, account_id, key, hashed)
+        if earlier is not None:
+            return bulk_action_view(earlier), False
+        if running >= MOST_RUNNING:
             raise Conflict(
                 f"the account has {MOST_RUNNING} bulk actions running: wait for one or abort one"
             )
         row = bulk_actions.add(connection, new)
         bulk_actions.forget_ended(connection, account_id, KEPT_DAYS, FORGOTTEN)
-    if row is None:
-        earlier = _of_key(connection, account_id, key, hashed)
-        assert earlier is not None, "the key was taken by an action"
-        return bulk_action_view(earlier), False
+    assert row is not None, "who begins an action holds the account's lock, so no one took the key"
     return bulk_action_view(row), True
 
 

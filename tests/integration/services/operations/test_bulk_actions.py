@@ -419,6 +419,24 @@ def test_one_key_makes_one_action_and_few_run_at_once(scene: Scene) -> None:
         begin(wanted, None)
 
 
+def test_a_request_that_comes_again_while_its_jobs_are_counted_is_not_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_actions, "MOST_RUNNING", 1)
+    wanted = BulkRequest(Action.CANCEL, Filters())
+    count = bulk_actions._count
+    made = []
+
+    def again(*arguments: Any) -> Any:
+        monkeypatch.setattr(bulk_actions, "_count", count)
+        made.append(bulk_actions.begin(scene.db, scene.account, KEY, wanted, "key"))
+        return count(*arguments)
+
+    monkeypatch.setattr(bulk_actions, "_count", again)
+    found, new = bulk_actions.begin(scene.db, scene.account, KEY, wanted, "key")
+    assert (made, new) == ([(found, True)], False)
+
+
 def test_a_job_that_a_stranger_holds_does_not_stop_the_others(
     scene: Scene, fresh_database_url: str
 ) -> None:
