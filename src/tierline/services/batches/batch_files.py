@@ -14,12 +14,14 @@ from psycopg import Connection
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.base.json_text import JSON
 from tierline.base.settings import settings
+from tierline.features.stored import UnreadableFeature
 from tierline.openai_requests.lines import ENDPOINTS, model_of, raw_lines
 from tierline.openai_requests.model_names import check_current, read_model_name
 from tierline.rules.job_events import AttemptFacts
 from tierline.services.batches import batch
 from tierline.services.batches.batch import Opening
 from tierline.services.batches.batch_content import remove_batch_content
+from tierline.services.files.files import DAY_S
 from tierline.services.jobs.submitting.current_versions import UnknownFeature
 from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.services.money.budgets import refuse_spent
@@ -28,7 +30,7 @@ from tierline.storage.features import features
 from tierline.storage.files import files
 from tierline.storage.money.budgets import Holder, hard_ones
 from tierline.views.batches import BadRowOfBatch
-from tierline.views.files import FileBatch
+from tierline.views.files import BatchFile, FileBatch
 from tierline.views.jobs import JobRow
 
 MOST_LINES = 50_000  # of a file, as OpenAI's batches have
@@ -153,8 +155,24 @@ def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> File
         with connection.transaction():  # the rows in the order in which a reader takes them
             batch_files.note_cancelling(connection, batch_id)
             batches.close_as_cancelled(connection, account_id, batch_id)
+            end_file(connection, found["file"])
         batch.cancel(connection, account_id, batch_id)
     return read(connection, account_id, batch_id)
+
+
+def end_file(connection: Connection[Any], reading: BatchFile) -> None:
+    """The file of a batch that reads it no more has the inputs too: it is kept no longer than the
+    feature keeps those. In the transaction that ends the reading.
+    """
+    row = batches.batch_row(connection, reading["account_id"], reading["batch_id"])
+    assert row is not None, "batches are not removed while their files are read"
+    try:
+        feature = features.load_version(connection, row["feature_version_id"])
+    except UnreadableFeature:  # of a later release; the file expires at its own time
+        return
+    days = None if feature.retention is None else feature.retention.inputs_days
+    if days is not None:
+        files.end_within(connection, reading["file_id"], days * DAY_S)
 
 
 def answered(

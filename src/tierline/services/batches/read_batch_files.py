@@ -36,7 +36,7 @@ from tierline.openai_requests.lines import (
 )
 from tierline.rules.batches import StoredPart
 from tierline.services.batches.batch import PART_S, write_rows
-from tierline.services.files.files import DAY_S
+from tierline.services.batches.batch_files import end_file
 from tierline.services.jobs.submitting.submission import input_problems
 from tierline.services.money.budgets import refuse_spent
 from tierline.storage.accounts.accounts import limits_of
@@ -104,6 +104,7 @@ def _read(connection: Connection[Any], reading: BatchFile) -> int:
     batch_id, account_id = reading["batch_id"], reading["account_id"]
     if batches.hold(connection, account_id, batch_id, alone=True) != "open":
         batch_files.note_end(connection, batch_id)  # it was cancelled
+        end_file(connection, reading)
         return 0
     row = batches.batch_row(connection, account_id, batch_id)
     assert row is not None, "it is held"
@@ -138,7 +139,7 @@ def _read(connection: Connection[Any], reading: BatchFile) -> int:
     if done:
         batches.seal(connection, batch_id)
         batch_files.note_end(connection, batch_id)
-        _end_file(connection, reading["file_id"], feature)
+        end_file(connection, reading)
     return max(1, len(chunk))
 
 
@@ -219,10 +220,3 @@ def _good(place: int, asked: Request) -> GoodRow:
         None if metadata is None else json.dumps(metadata, ensure_ascii=False),
         user=asked.user,
     )
-
-
-def _end_file(connection: Connection[Any], file_id: UUID, feature: Feature) -> None:
-    """The file has the inputs too: it is kept no longer than the feature keeps those."""
-    days = None if feature.retention is None else feature.retention.inputs_days
-    if days is not None:
-        files.end_within(connection, file_id, days * DAY_S)

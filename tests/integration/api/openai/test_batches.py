@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import openai
 import psycopg
@@ -286,9 +287,9 @@ def test_a_list_has_pages(client: openai.OpenAI, feature: str) -> None:
         client.batches.cancel(id)
 
 
-def test_a_file_stays_while_it_is_read_and_then_no_longer_than_its_inputs(
-    api: Api, client: openai.OpenAI, rows: Connection, database_url: str
-) -> None:
+@pytest.fixture(scope="module")
+def short_lived(api: Api, rows: Connection) -> bytes:
+    """A file for a feature that keeps inputs for half a day."""
     text = """
 feature: short-lived
 instructions: Echo.
@@ -298,15 +299,42 @@ retention: {inputs_days: 0.5}
 tiers: [{name: slm, models: ["openai:small"]}]
 """
     add_feature(rows, parse_feature(text))
-    made = start(client, jsonl(line("a", body={"model": "short-lived", "input": "x"})))
+    return jsonl(line("a", body={"model": "short-lived", "input": "x"}))
+
+
+def kept_s(client: openai.OpenAI, file_id: str) -> int:
+    """How long the file is kept."""
+    file = client.files.retrieve(file_id)
+    assert file.expires_at is not None
+    return file.expires_at - file.created_at
+
+
+def test_a_file_stays_while_it_is_read_and_then_no_longer_than_its_inputs(
+    client: openai.OpenAI, short_lived: bytes, database_url: str
+) -> None:
+    made = start(client, short_lived)
     with pytest.raises(openai.ConflictError, match="still read"):
         client.files.delete(made.input_file_id)
     with reading_batches(database_url), played(database_url, "short-lived"):
         ended(client, made.id)
-    file = client.files.retrieve(made.input_file_id)
-    assert file.expires_at is not None
-    assert file.expires_at - file.created_at <= 0.5 * 86_400 + 120
+    assert kept_s(client, made.input_file_id) <= 0.5 * 86_400 + 120
     assert client.files.delete(made.input_file_id).deleted
+
+
+@pytest.mark.parametrize("by", ["openai", "rest"])
+def test_the_file_of_a_cancelled_batch_is_kept_no_longer_than_its_inputs_either(
+    client: openai.OpenAI, rows: Connection, short_lived: bytes, database_url: str, by: str
+) -> None:
+    made = start(client, short_lived)
+    assert kept_s(client, made.input_file_id) > 86_400
+    if by == "openai":
+        client.batches.cancel(made.id)
+    else:
+        id = made.metadata["tierline.batch_id"]
+        rows.execute("UPDATE batches SET status = 'cancelled' WHERE id = %s", (id,))
+        with connect(database_url, "test") as connection:
+            assert read_some(connection, UUID(id)) == 0
+    assert kept_s(client, made.input_file_id) <= 0.5 * 86_400 + 120
 
 
 def test_deleting_the_files_of_a_batch_removes_its_content(
