@@ -97,8 +97,16 @@ class UnlabelledOutcome:
 
 
 @dataclass(frozen=True)
-class EndedJob:
+class EndedToLabel:
     """A job of a feature that records no outcomes, which may be chosen for a label."""
+
+    job_id: UUID
+    has_feedback: bool
+
+
+@dataclass(frozen=True)
+class EndedJob:
+    """The same with its content."""
 
     job_id: UUID
     feature_version_id: int
@@ -229,6 +237,51 @@ def to_label(
     )
 
 
+# {columns}, {which}: of the jobs alone, or with their content.
+_ENDED = """
+SELECT {columns}
+FROM jobs j
+JOIN feature_versions v ON v.id = j.feature_version_id
+JOIN job_requests r ON r.job_id = j.id
+LEFT JOIN LATERAL (
+    SELECT w.output FROM attempts a
+    JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
+    WHERE a.job_id = j.id AND a.verdict = 'passed'
+    ORDER BY a.number DESC LIMIT 1
+) served ON true
+LEFT JOIN LATERAL (
+    SELECT a.number, a.verdict, a.confidence, a.repaired, w.output FROM attempts a
+    JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
+    WHERE a.job_id = j.id AND a.tier = %(tier)s
+        AND a.verdict IN ('passed', 'low_confidence') AND w.output IS NOT NULL
+        AND NOT EXISTS (SELECT FROM outcomes o
+            WHERE o.job_id = a.job_id AND o.attempt = a.number)
+    ORDER BY a.number DESC LIMIT 1
+) own ON true
+WHERE v.name = %(feature)s AND v.version > 0
+    AND j.completed_at IS NOT NULL AND j.output_removed_at IS NULL
+    AND j.shadow_of IS NULL AND r.input IS NOT NULL AND {which}
+    AND (own.number IS NOT NULL OR (j.status = 'completed' AND served.output IS NOT NULL
+        AND NOT EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id)))
+"""
+_HAS_FEEDBACK = "EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id) AS has_feedback"
+ENDED_TO_LABEL = (
+    _ENDED.format(
+        columns=f"j.id AS job_id, {_HAS_FEEDBACK}",
+        which="(%(account)s::bigint IS NULL OR j.account_id = %(account)s)"
+        " AND NOT (%(only_new)s AND EXISTS (SELECT FROM reviews r WHERE r.job_id = j.id))",
+    )
+    + "ORDER BY j.id DESC LIMIT %(most)s"
+)
+ENDED_JOBS = _ENDED.format(
+    columns=f"""j.id AS job_id, j.feature_version_id, r.input,
+    CASE WHEN own.number IS NULL THEN served.output ELSE own.output END AS output,
+    own.number AS attempt, own.verdict = 'passed' AS served, own.confidence, own.repaired,
+    {_HAS_FEEDBACK}""",
+    which="j.id = ANY(%(ids)s)",
+)
+
+
 def ended_to_label(
     connection: Connection[Any],
     feature: str,
@@ -236,7 +289,7 @@ def ended_to_label(
     account_id: int | None,
     *,
     only_new: bool = False,
-) -> list[EndedJob]:
+) -> list[EndedToLabel]:
     """The feature's ended jobs that may be chosen for a label, the newest ones; of one account or
     of all. `only_new`: without those that people are asked to label already.
 
@@ -245,39 +298,8 @@ def ended_to_label(
     """
     return typed_rows(
         connection,
-        EndedJob,
-        """
-        SELECT j.id AS job_id, j.feature_version_id, r.input,
-            CASE WHEN own.number IS NULL THEN served.output ELSE own.output END AS output,
-            own.number AS attempt, own.verdict = 'passed' AS served, own.confidence, own.repaired,
-            EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id) AS has_feedback
-        FROM jobs j
-        JOIN feature_versions v ON v.id = j.feature_version_id
-        JOIN job_requests r ON r.job_id = j.id
-        LEFT JOIN LATERAL (
-            SELECT w.output FROM attempts a
-            JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
-            WHERE a.job_id = j.id AND a.verdict = 'passed'
-            ORDER BY a.number DESC LIMIT 1
-        ) served ON true
-        LEFT JOIN LATERAL (
-            SELECT a.number, a.verdict, a.confidence, a.repaired, w.output FROM attempts a
-            JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
-            WHERE a.job_id = j.id AND a.tier = %(tier)s
-                AND a.verdict IN ('passed', 'low_confidence') AND w.output IS NOT NULL
-                AND NOT EXISTS (SELECT FROM outcomes o
-                    WHERE o.job_id = a.job_id AND o.attempt = a.number)
-            ORDER BY a.number DESC LIMIT 1
-        ) own ON true
-        WHERE v.name = %(feature)s AND v.version > 0
-            AND j.completed_at IS NOT NULL AND j.output_removed_at IS NULL
-            AND j.shadow_of IS NULL AND r.input IS NOT NULL
-            AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
-            AND (own.number IS NOT NULL OR (j.status = 'completed' AND served.output IS NOT NULL
-                AND NOT EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id)))
-            AND NOT (%(only_new)s AND EXISTS (SELECT FROM reviews r WHERE r.job_id = j.id))
-        ORDER BY j.id DESC LIMIT %(most)s
-        """,
+        EndedToLabel,
+        ENDED_TO_LABEL,
         {
             "feature": feature,
             "tier": tier,
@@ -286,6 +308,14 @@ def ended_to_label(
             "only_new": only_new,
         },
     )
+
+
+def ended_jobs(
+    connection: Connection[Any], feature: str, tier: str, jobs: Sequence[UUID]
+) -> list[EndedJob]:
+    """Those of these jobs that may still be chosen for a label, with their content."""
+    given = {"feature": feature, "tier": tier, "ids": list(jobs)}
+    return typed_rows(connection, EndedJob, ENDED_JOBS, given)
 
 
 def answered_calls(

@@ -28,6 +28,8 @@ from tierline.storage.evidence import outcomes
 from tierline.storage.evidence.outcomes import AnswerOutcome, EndedJob
 from tierline.storage.features.features import load_version
 
+AT_ONCE = 200  # jobs whose contents are read together
+
 
 @dataclass(frozen=True)
 class _Key:
@@ -52,16 +54,21 @@ def draw_ended(
         connection, feature.name, tier.name, account_id, only_new=only_new
     )
     ended.sort(key=lambda row: share_of("label", str(row.job_id)))
-    drawn: list[EndedJob] = []
-    without: list[EndedJob] = []
+    drawn: list[UUID] = []
+    wanted = count
     for row in ended:
-        if len(without) == count:
+        if not wanted:
             break
-        drawn.append(row)
-        if not row.has_feedback:
-            without.append(row)
-    if not tier.is_micro:  # its promise comes from its training
-        outcomes.add_for_labels(connection, _made(connection, tier, drawn))
+        drawn.append(row.job_id)
+        wanted -= not row.has_feedback
+    without: list[EndedJob] = []
+    for start in range(0, len(drawn), AT_ONCE):  # their contents may be large
+        ids = drawn[start : start + AT_ONCE]
+        rows = outcomes.ended_jobs(connection, feature.name, tier.name, ids)
+        rows.sort(key=lambda row: ids.index(row.job_id))
+        if not tier.is_micro:  # its promise comes from its training
+            outcomes.add_for_labels(connection, _made(connection, tier, rows))
+        without += [row for row in rows if not row.has_feedback]
     return without
 
 

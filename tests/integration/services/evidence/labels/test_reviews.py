@@ -1,6 +1,7 @@
 """Reviews: who is asked to label which answer, and that no label counts twice."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,12 @@ from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.errors import Conflict, NotFound
 from tierline.base.ids import new_id
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
-from tierline.services.evidence.labels import reviews
+from tierline.services.evidence.labels import label_outcomes, reviews
 from tierline.services.evidence.labels.feedback import Said, give_feedback, give_many
 from tierline.services.evidence.labels.reviews import LabelledByAnother, Reviewer
 from tierline.services.jobs.read_jobs import Filters
 from tierline.services.upkeep.retention import remove_content
+from tierline.storage.evidence import outcomes
 from tierline.storage.evidence.reviews import lock_of_job
 
 EXPECTED = Said(expected={"amount": 12.5})
@@ -268,3 +270,23 @@ def test_feedback_on_many_jobs_locks_them_in_one_order(bench: Bench) -> None:
             wait_until(lambda: bench.one(waits, pid) == 1, DEADLINE_S, "the other call to wait")
             lock_of_job(first, high)  # the other one does not hold it
         assert other.result(DEADLINE_S) == 2
+
+
+def test_only_the_content_of_drawn_jobs_is_read_and_not_all_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(bench, 5)
+    bench.all("DELETE FROM reviews RETURNING id")
+    bench.all("DELETE FROM outcomes RETURNING job_id")
+    monkeypatch.setattr(label_outcomes, "AT_ONCE", 2)
+    read: list[int] = []
+    ended_jobs = outcomes.ended_jobs
+
+    def note(connection: Any, feature: str, tier: str, jobs: Sequence[UUID]) -> Any:
+        read.append(len(jobs))
+        return ended_jobs(connection, feature, tier, jobs)
+
+    monkeypatch.setattr(outcomes, "ended_jobs", note)
+    assert room.draw(3) == 3
+    assert read == [2, 1]
+    assert len(room.queue()) == 3
