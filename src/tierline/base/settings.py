@@ -63,7 +63,9 @@ class Settings(ProviderSettings):
     max_file_bytes: PositiveInt = 200 * 1024 * 1024
     max_account_file_bytes: PositiveInt = 2 * 1024 * 1024 * 1024
     file_days: Annotated[float, Field(gt=0, le=365)] = 30.0  # how long a file is kept at most
-    max_upload_s: float = 600.0  # from the first read of a file's body to its last byte
+    # from the first read of a file's body to its last byte; what is left of one is removed after an
+    # hour
+    max_upload_s: Annotated[float, Field(gt=0, le=3600)] = 600.0
     max_body_s: float = 30.0  # from the first read of a body to its last byte
     max_json_depth: int = 64
     max_wait_s: float = 30.0  # the longest Prefer: wait

@@ -6,6 +6,7 @@ from tests.support.settings import refused as refused_setting
 from tierline.base.errors import UsageError
 from tierline.base.network.model_urls import local_urls
 from tierline.base.settings import Settings
+from tierline.services.files.files import UPLOAD_S
 from tierline.storage.db.engine import psycopg_url
 
 SECRET = "hunter2"
@@ -66,6 +67,13 @@ def test_a_number_that_is_none_is_told_by_its_variable(monkeypatch: pytest.Monke
     refused(monkeypatch, "TIERLINE_WEBHOOK_PORTS", f"8443,{SECRET}")
     refused(monkeypatch, "TIERLINE_WEBHOOK_PORTS", "8443,65536")
     refused(monkeypatch, "TIERLINE_WEBHOOK_MAX_IN_FLIGHT", "1")
+
+
+def test_an_upload_may_not_take_longer_than_its_parts_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "3600" in refused(monkeypatch, "TIERLINE_MAX_UPLOAD_S", "3601")
+    assert UPLOAD_S >= 3600
 
 
 def test_ports_are_read_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
