@@ -139,6 +139,7 @@ def _signed_out(request: Request) -> Response:
         HTTPStatus.UNAUTHORIZED,
         title="Your session has ended",
         detail="Sign in again. A session ends with its API key, and after 12 hours.",
+        problems=(),
         retry_s=None,
     )
 
@@ -164,5 +165,6 @@ def _failed(request: Request, error: Exception) -> Response:
         headers=kept,
         title=problem["title"],
         detail=problem["detail"],
+        problems=problem.get("errors", ()),
         retry_s=RETRY_S if away else None,
     )

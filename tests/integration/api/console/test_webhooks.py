@@ -67,6 +67,7 @@ def test_an_address_that_webhooks_may_not_reach_is_refused_on_a_page(signed_in: 
     answer = signed_in("submit", "read").post("/console/webhooks", {"url": "http://127.0.0.1/"})
     assert answer.status_code == 422
     assert "text/html" in answer.headers["content-type"]
+    assert "<strong>url</strong>" in answer.text, "the field's name, not a JSON pointer"
 
 
 def test_a_test_event_is_sent_and_resent(
