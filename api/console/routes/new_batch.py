@@ -1,7 +1,7 @@
 """A new batch from a file, in two steps: upload it, look at the mapping, start."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,6 +15,7 @@ from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Posted, Reader, Submitter
 from api.console.upload_form import Sent
 from api.console.views.upload import (
+    MOST_ROWS,
     ColumnMapping,
     Rows,
     batch_rows,
@@ -31,7 +32,11 @@ from tierline.services.accounts import audit
 from tierline.services.batches import batch as services
 from tierline.services.batches import uploads
 from tierline.services.batches.batch import MAX_ROWS, Opening
-from tierline.services.features.find_feature import current_versions, version_of
+from tierline.services.features.find_feature import (
+    StoredVersion,
+    current_versions,
+    version_of,
+)
 
 PATH = f"{CONSOLE}/batches"
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=ConsoleRoute)
@@ -61,6 +66,7 @@ def get_new(request: Request, caller: Reader, state: Shared, connection: Databas
         features=[version.name for version in current_versions(connection)],
         chosen=request.query_params.get("feature", ""),
         most_mb=state.settings.max_part_bytes // (1024 * 1024),
+        most_rows=MOST_ROWS,
     )
 
 
@@ -85,34 +91,19 @@ async def upload(caller: Submitter, sent: Sent, state: Shared) -> Response:
 
 
 @router.get("/uploads/{upload_id}")
-def get_mapping(request: Request, upload_id: str, caller: Reader, connection: Database) -> Response:
+async def get_mapping(request: Request, upload_id: str, caller: Reader, state: Shared) -> Response:
     """Which column fills which field, and the first rows as their jobs would get them."""
     require(caller, "submit")
-    kept = uploads.find_upload(connection, _id(upload_id), caller.key_id)
-    version = version_of(connection, request.query_params.get("feature", ""), None)
-    feature = version.read()
-    rows = read_rows_of(kept.name, kept.content)
-    fields = input_fields(feature.input_schema)
-    mapping = mapping_of(request.query_params, rows, fields)
-    good, bad = 0, []
-    for part in _parts(batch_rows(rows, mapping, feature.input_schema)):
-        right, wrong = services.read_rows(feature, part)
-        good += len(right)
-        bad += wrong
-    return page(
-        request,
-        "mapping.html",
-        upload=kept,
-        feature=feature.name,
-        version=version.version,
-        rows=rows,
-        fields=fields,
-        mapping=mapping,
-        preview=_preview(rows, mapping, feature),
-        good=good,
-        bad=len(bad),
-        problems=bad[:MOST_BAD],
-    )
+    query = request.query_params
+
+    def work(connection: Any) -> dict[str, Any]:
+        kept = uploads.find_upload(connection, _id(upload_id), caller.key_id)
+        version = version_of(connection, query.get("feature", ""), None)
+        return _mapped(kept, version, query)
+
+    # Every row is checked, which takes as long as a report, so it waits for the turn of one.
+    shown = await state.reports.work(request, caller.account_id, work)
+    return page(request, "mapping.html", **shown)
 
 
 @router.post("/uploads/{upload_id}/start")
@@ -137,6 +128,33 @@ async def remove(upload_id: str, caller: Submitter, _: Posted, state: Shared) ->
 
     await act(state, caller, audit.UPLOAD_REMOVED, None, gone)
     return see_other(PATH)
+
+
+def _mapped(
+    kept: uploads.Upload, version: StoredVersion, chosen: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the page of a mapping shows."""
+    feature = version.read()
+    rows = read_rows_of(kept.name, kept.content)
+    fields = input_fields(feature.input_schema)
+    mapping = mapping_of(chosen, rows, fields)
+    good, bad = 0, []
+    for part in _parts(batch_rows(rows, mapping, feature.input_schema)):
+        right, wrong = services.read_rows(feature, part)
+        good += len(right)
+        bad += wrong
+    return {
+        "upload": kept,
+        "feature": feature.name,
+        "version": version.version,
+        "rows": rows,
+        "fields": fields,
+        "mapping": mapping,
+        "preview": _preview(rows, mapping, feature),
+        "good": good,
+        "bad": len(bad),
+        "problems": bad[:MOST_BAD],
+    }
 
 
 def _start(state: State, caller: Caller, upload_id: UUID, form: Posted) -> tuple[UUID, int]:

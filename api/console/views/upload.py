@@ -17,6 +17,7 @@ from tierline.features.casting import CannotCast, cast, kinds_of
 from tierline.views.batches import ROW_FIELDS
 
 MOST_COLUMNS = 100
+MOST_ROWS = 100_000  # each look at a mapping checks all of them, about 50,000 a second
 MOST_DEPTH = 32
 MOST_CELL = 16 * 1024 * 1024  # characters: more than a file has. The limit is the process's
 WHOLE = ""  # the name of the one field of an input that is no object
@@ -149,7 +150,8 @@ def _csv(text: str) -> Rows:
     separator = max(_SEPARATORS, key=first.count)
     csv.field_size_limit(MOST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    cells, lines, begin = [], [], 1
+    cells: list[Sequence[JSON]] = []
+    lines, begin = [], 1
     try:
         columns = next(reader, [])
         begin = reader.line_num + 1
@@ -159,6 +161,7 @@ def _csv(text: str) -> Rows:
                     raise _bad(
                         f"line {begin} has {len(record)} cells where the header has {len(columns)}"
                     )
+                _refuse_more(cells)
                 cells.append(record)
                 lines.append(begin)
             begin = reader.line_num + 1
@@ -168,6 +171,11 @@ def _csv(text: str) -> Rows:
     if not cells:
         raise _bad("it has no rows below its header")
     return Rows(columns, cells, lines, is_text=True)
+
+
+def _refuse_more(read: Sequence[object]) -> None:
+    if len(read) >= MOST_ROWS:
+        raise _bad(f"it has more than {MOST_ROWS:,} rows: send it with tierline backfill")
 
 
 def _refuse_columns(columns: Sequence[str]) -> None:
@@ -189,6 +197,7 @@ def _json_lines(text: str) -> Rows:
             raise _bad(f"line {number}: {error.message}") from None
         if not isinstance(value, dict):
             raise _bad(f"line {number} is not a JSON object")
+        _refuse_more(values)
         values.append(value)
         lines.append(number)
     if not values:

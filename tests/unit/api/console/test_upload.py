@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.console.views import upload
 from api.console.views.upload import batch_rows, input_fields, mapping_of, read_rows_of
 from api.console.visible import visible
 from tierline.base.errors import InvalidInput
@@ -113,3 +114,16 @@ def test_a_column_is_found_by_its_name_as_the_page_shows_it(column: str) -> None
     form = {"map:text": visible(column), "id": visible(column)}
     found = mapping_of(form, rows, fields)
     assert (found.fields, found.id_column) == ({"text": column}, column)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "row"), [("x.csv", "text\n", "a\n"), ("x.jsonl", "", '{"text":"a"}\n')]
+)
+def test_a_file_with_too_many_rows_is_for_the_backfill(
+    name: str, head: str, row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "MOST_ROWS", 3)
+    assert len(read_rows_of(name, (head + row * 3).encode()).cells) == 3
+    with pytest.raises(InvalidInput) as refused:
+        read_rows_of(name, (head + row * 4).encode())
+    assert "tierline backfill" in refused.value.problems[0].message
