@@ -36,6 +36,7 @@ from tierline.services.operations.bulk_actions import BulkRequest, Filters
 from tierline.services.operations.bulk_hints import due_bulk_actions
 from tierline.services.operations.bulk_steps import step_bulk_action
 from tierline.storage.db.engine import create_pool
+from tierline.storage.operations import bulk_actions as rows
 from tierline.views.bulk_actions import BulkAction
 
 STEPPER = """
@@ -424,15 +425,15 @@ def test_a_request_that_comes_again_while_its_jobs_are_counted_is_not_refused(
 ) -> None:
     monkeypatch.setattr(bulk_actions, "MOST_RUNNING", 1)
     wanted = BulkRequest(Action.CANCEL, Filters())
-    count = bulk_actions._count
+    next_seq = rows.next_seq
     made = []
 
-    def again(*arguments: Any) -> Any:
-        monkeypatch.setattr(bulk_actions, "_count", count)
+    def again(connection: Connection[Any]) -> int:
+        monkeypatch.setattr(rows, "next_seq", next_seq)
         made.append(bulk_actions.begin(scene.db, scene.account, KEY, wanted, "key"))
-        return count(*arguments)
+        return next_seq(connection)
 
-    monkeypatch.setattr(bulk_actions, "_count", again)
+    monkeypatch.setattr(rows, "next_seq", again)
     found, new = bulk_actions.begin(scene.db, scene.account, KEY, wanted, "key")
     assert (made, new) == ([(found, True)], False)
 

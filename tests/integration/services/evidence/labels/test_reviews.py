@@ -276,8 +276,8 @@ def test_only_the_content_of_drawn_jobs_is_read_and_not_all_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = Room(bench, 5)
-    bench.all("DELETE FROM reviews RETURNING id")
-    bench.all("DELETE FROM outcomes RETURNING job_id")
+    bench.all("DELETE FROM reviews WHERE job_id = ANY(%s) RETURNING id", room.jobs)
+    bench.all("DELETE FROM outcomes WHERE job_id = ANY(%s) RETURNING job_id", room.jobs)
     monkeypatch.setattr(label_outcomes, "AT_ONCE", 2)
     read: list[int] = []
     ended_jobs = outcomes.ended_jobs
