@@ -1,7 +1,7 @@
 """/openai/v1/files: upload, list, retrieve, content, delete."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -138,15 +138,22 @@ def _upload_id(text: str) -> Any:
 
 
 @router.get("/{file_id}")
-def retrieve_file(file_id: str, caller: Read, state: Shared) -> Response:
-    """The file. The size of a batch's output is counted, which takes as long as reading it."""
+async def retrieve_file(request: Request, file_id: str, caller: Read, state: Shared) -> Response:
+    """The file. The size of a batch's output is counted, which takes as long as reading it, and
+    waits for the turn of a report."""
     named = read_file_id(file_id)
     if named.kind == "upload":
-        row = _known(state.with_connection, file_id, files.read, caller.account_id, named.id)
-        return answer(file_object(row))
-    found = _output(state, caller.account_id, named, file_id)
-    size = sum(len(line) for line in _lines(state, found, errors=named.kind == "errors"))
-    return answer(output_object(found, size, errors=named.kind == "errors"))
+        read = partial(_known, state.with_connection, file_id, files.read)
+        return answer(file_object(await asyncio.to_thread(read, caller.account_id, named.id)))
+    found = await asyncio.to_thread(_output, state, caller.account_id, named, file_id)
+    errors = named.kind == "errors"
+
+    def size(connection: Any) -> int:
+        lines = _lines(lambda service, *args: service(connection, *args), found, errors=errors)
+        return sum(len(line) for line in lines)
+
+    counted = await state.reports.work(request, caller.account_id, size)
+    return answer(output_object(found, counted, errors=errors))
 
 
 @router.get("/{file_id}/content")
@@ -161,7 +168,8 @@ def retrieve_content(file_id: str, caller: Read, state: Shared) -> Response:
             headers={"Content-Length": str(row["bytes"])},
         )
     found = _output(state, caller.account_id, named, file_id)
-    return StreamingResponse(_lines(state, found, errors=named.kind == "errors"), media_type=JSONL)
+    lines = _lines(state.with_connection, found, errors=named.kind == "errors")
+    return StreamingResponse(lines, media_type=JSONL)
 
 
 @router.delete("/{file_id}")
@@ -207,11 +215,12 @@ def _bytes(state: State, row: StoredFile) -> Iterator[bytes]:
         place += len(body)
 
 
-def _lines(state: State, found: FileBatch, *, errors: bool) -> Iterator[bytes]:
+def _lines(call: Callable[..., Any], found: FileBatch, *, errors: bool) -> Iterator[bytes]:
+    """The lines of an output file. `call`: calls a service with a connection."""
     batch, endpoint = found["batch"], found["file"]["endpoint"]
     account_id, place = found["file"]["account_id"], 0
     read: Any = batch_files.unanswered if errors else batch_files.answered
-    while rows := state.with_connection(read, account_id, batch["id"], place):
+    while rows := call(read, account_id, batch["id"], place):
         place = rows[-1][0]
         lines = []
         for _, one in rows:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -258,6 +259,24 @@ def test_a_completed_batch_cannot_be_cancelled(client: openai.OpenAI, processes:
     batch = ended(client, start(client, jsonl(line("a"))).id)
     with pytest.raises(openai.ConflictError):
         client.batches.cancel(batch.id)
+
+
+def test_counting_a_files_bytes_waits_for_the_turn_of_a_report(
+    client: openai.OpenAI, processes: None, database_url: str
+) -> None:
+    file = ended(client, start(client, jsonl(line("a"))).id).output_file_id
+    once = client.with_options(max_retries=0)
+    with psycopg.connect(database_url) as stranger, ThreadPoolExecutor(3) as pool:
+        stranger.execute("LOCK TABLE answers IN ACCESS EXCLUSIVE MODE")
+        asked = [pool.submit(once.files.retrieve, file) for _ in range(3)]
+        refused = wait_until(
+            lambda: next((one for one in asked if one.done()), None), DEADLINE_S, "a refusal"
+        )
+        stranger.rollback()
+    error = refused.exception()
+    assert isinstance(error, openai.RateLimitError)
+    assert "reports at once" in error.message
+    assert client.files.retrieve(file).bytes > 0
 
 
 def test_an_idempotency_key_stands_for_one_batch(client: openai.OpenAI, feature: str) -> None:
