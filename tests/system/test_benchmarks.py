@@ -57,15 +57,21 @@ def test_throughput_beside_another_job_system(name: str) -> None:
 
 
 def test_size_compares_each_step_with_a_new_database_and_tells_what_a_job_takes() -> None:
-    found = bench("size", "--jobs", "20000", "--weeks", "4", "--rounds", "1", "--cycles", "2")
+    found = bench("size", "--jobs", "6000", "--weeks", "3", "--rounds", "1", "--cycles", "2")
     for step in ("choose", "claim", "finish", "get", "list", "usage", "report"):
-        ratio = found[f"{step} beside 20,000 finished jobs / on a new database"]
+        ratio = found[f"{step} beside 6,000 finished jobs / on a new database"]
         assert ratio["value"] > 0
         assert ratio["wanted"] == 1.2
     assert 1_000 < found["disk of a job"]["value"] < 4_000
 
 
-@pytest.mark.parametrize("holder", [(), ("--pg-dump",)], ids=["a transaction", "pg_dump"])
+@pytest.mark.parametrize(
+    "holder",
+    [
+        pytest.param((), id="a transaction"),
+        pytest.param(("--pg-dump",), id="pg_dump", marks=pytest.mark.nightly),
+    ],
+)
 def test_snapshot_compares_the_end_with_the_beginning(holder: tuple[str, ...]) -> None:
     found = bench("snapshot", "--jobs", "1024", "--cycles", "2", *holder)
     for step in ("choose", "claim", "finish"):

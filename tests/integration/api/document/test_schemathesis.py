@@ -22,7 +22,7 @@ import pytest
 from tests.support.api.served import Api
 from tierline.services.accounts.accounts import create_key
 
-EXAMPLES = int(os.environ.get("TIERLINE_EXAMPLES", "8"))  # requests an operation
+EXAMPLES = int(os.environ.get("TIERLINE_EXAMPLES", "5"))  # requests an operation
 SEEDS = int(os.environ.get("TIERLINE_SEEDS", "1"))  # runs of sequences
 MORE_EXAMPLES, MORE_SEEDS = 25, 3  # in `make nightly`
 

@@ -304,6 +304,7 @@ def test_batches_are_listed_shown_cancelled_and_a_backfill_is_resumed(bench: Ben
     assert resumed.code == 0, resumed.err
     assert len(bench.result("o.jsonl")) == 4
     assert bench.jobs() == 4
+    bench.pause()  # the hand completes batches too, on the same connection
     bench.scene.complete()
     ended = bench.command("batches", "cancel", batch["id"])
     assert (ended.code, "had ended: it is completed" in ended.out) == (1, True)
