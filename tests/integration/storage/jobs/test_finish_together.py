@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +20,7 @@ from tierline.rules.jobs import CheckFailed, JobState, Passed, Route, Status, ne
 from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict
 from tierline.storage.db.engine import BY_INDEX, create_pool
+from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import claims
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.jobs.finish_together import Finish, finish_one, finish_together
@@ -198,17 +200,16 @@ def test_finishes_beside_each_other_beside_cancels_and_twice_end_each_job_once(
     pool: ConnectionPool[Any], taken: list[Claim]
 ) -> None:
     start = threading.Barrier(9)
+    ask_to_cancel = (
+        "UPDATE jobs SET cancel_requested_at = now() WHERE id = %s AND completed_at IS NULL"
+    )
 
     def race(number: int) -> list[UUID]:
         start.wait()
         if number == 8:
             with pool.connection() as connection:
                 for claim in reversed(taken):
-                    connection.execute(
-                        "UPDATE jobs SET cancel_requested_at = now() WHERE id = %s"
-                        " AND completed_at IS NULL",
-                        (claim.job_id,),
-                    )
+                    again_if_moved(partial(connection.execute, ask_to_cancel, (claim.job_id,)))
             return []
         found: list[UUID] = []
         order = taken[5 * number :] + taken[: 5 * number]  # each job by several of them
