@@ -26,10 +26,9 @@ from tierline.services.jobs.running.recover import release
 from tierline.services.processes.connections import worker_pool
 from tierline.services.processes.wake_ups import Notifier
 from tierline.services.upkeep.history import History
-from workers.batch_files import FileReader
 from workers.heartbeat import Heartbeat
 from workers.memory import keep_trimmed
-from workers.sums import RollUp
+from workers.rounds import read_files, roll_up
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +40,11 @@ class Worker:
         config = settings()
         self.name = name
         self.queues = queues
+        kinds = (roll_up, read_files) if MAINTENANCE in queues else ()
         self.pool = worker_pool(
             config.database,
             name,
-            min(config.pool_size, threads + 1),
+            min(config.pool_size, threads + max(1, len(kinds))),  # rounds hold one each
             by_index=MAINTENANCE not in queues,
         )
         self.heartbeat = Heartbeat(config.database, name, queues, threads, config.beat_s)
@@ -61,26 +61,21 @@ class Worker:
         )
         self.drift = Drift(self.pool, timedelta(seconds=config.drift_look_s))
         self.history = History()
-        self.sums = RollUp(self.pool) if MAINTENANCE in queues else None
-        self.files = FileReader(self.pool) if MAINTENANCE in queues else None
+        self.rounds = [kind(self.pool) for kind in kinds]
 
     def start(self) -> None:
         self.pool.open()
         self.heartbeat.start()
         self.notifier.start()
-        if self.sums is not None:
-            self.sums.start()
-        if self.files is not None:
-            self.files.start()
+        for rounds in self.rounds:
+            rounds.start()
         keep_trimmed()
 
     def stop(self) -> None:
         """Called after the last attempt has ended."""
         self._leaving.set()
-        if self.sums is not None:
-            self.sums.stop()
-        if self.files is not None:
-            self.files.stop()
+        for rounds in self.rounds:
+            rounds.stop()
         self.heartbeat.stop()
         self.notifier.stop()
         self.pool.close()

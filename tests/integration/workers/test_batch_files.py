@@ -16,7 +16,7 @@ from tierline.services.batches import read_batch_files
 from tierline.services.batches.batch_files import FileBatchRequest, create
 from tierline.services.files.files import add_part, begin_upload, end_upload
 from tierline.storage.db.engine import create_pool
-from workers.batch_files import FileReader
+from workers.rounds import read_files
 
 
 def test_the_lines_of_a_batchs_file_become_its_jobs(fresh_database_url: str) -> None:
@@ -29,7 +29,7 @@ def test_the_lines_of_a_batchs_file_become_its_jobs(fresh_database_url: str) -> 
         add_part(connection, upload, json.dumps(line).encode())
         file, _ = end_upload(connection, upload, purpose="batch", kept_s=None, key=None)
         create(connection, account, FileBatchRequest(file["id"], "/v1/responses"))
-        reader = FileReader(pool, every_s=0.05)
+        reader = read_files(pool, every_s=0.05)
         reader.start()
         jobs = "SELECT j.custom_id, r.user_key FROM jobs j JOIN job_requests r ON r.job_id = j.id"
         wait_until(

@@ -3,7 +3,7 @@
 from tests.support.database.rows import add_account, add_feature, add_job, end_job, two_tiers
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.storage.db.engine import create_pool
-from workers.sums import RollUp
+from workers.rounds import roll_up
 
 
 def test_what_has_ended_is_soon_in_the_sums(fresh_database_url: str) -> None:
@@ -19,7 +19,7 @@ def test_what_has_ended_is_soon_in_the_sums(fresh_database_url: str) -> None:
             account = add_account(connection, "acme")
             version = add_feature(connection, two_tiers())
             end_job(connection, str(add_job(connection, account, version)))
-        sums = RollUp(pool, every_s=0.05)
+        sums = roll_up(pool, every_s=0.05)
         sums.start()
         wait_until(lambda: counted() == 1, DEADLINE_S, "the job to be rolled up")
         with pool.connection() as connection:

@@ -20,32 +20,27 @@ CursorOption = Annotated[
 def list_(cursor: CursorOption = None, home: Home = None, as_json: Json = False) -> None:
     """Webhook endpoints of your account, the newest first."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, print_json, print_lines, when
+    from tierline.cli.shared.output import Col, print_page, when
 
     with connect(home) as api:
         page = api.get("/v1/webhook-endpoints", params={"cursor": cursor} if cursor else {})
-    if as_json:
-        print_json(page)
-        return
-    print_lines(
+    print_page(
+        page,
         [
             *(Col("ID", wrap=False), Col("URL", least=20), Col("STATE", least=10)),
             *(Col("EVENTS", least=12, rank=2), Col("CREATED", rank=1)),
         ],
-        [
-            (
-                *(
-                    one["id"],
-                    one["url"],
-                    f"off: {one['disabled_reason']}" if one["disabled"] else "on",
-                ),
-                *(" ".join(one["events"]) or "all", when(one["created_at"])),
-            )
-            for one in page["data"]
-        ],
+        lambda one: (
+            *(
+                one["id"],
+                one["url"],
+                f"off: {one['disabled_reason']}" if one["disabled"] else "on",
+            ),
+            *(" ".join(one["events"]) or "all", when(one["created_at"])),
+        ),
         empty="no webhook endpoints",
+        as_json=as_json,
     )
-    _tell_next(page)
 
 
 @app.command()
@@ -64,7 +59,7 @@ def deliveries(
 ) -> None:
     """Deliveries, the newest first, with the result of the last try."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, print_json, print_lines, when
+    from tierline.cli.shared.output import Col, print_page, when
 
     asked = {
         "status": status,
@@ -77,24 +72,19 @@ def deliveries(
         page = api.get(
             "/v1/webhook-deliveries", params={k: v for k, v in asked.items() if v is not None}
         )
-    if as_json:
-        print_json(page)
-        return
-    print_lines(
+    print_page(
+        page,
         [
             *(Col("ID", wrap=False), Col("EVENT", least=10), Col("STATUS"), Col("TRIES", "right")),
             *(Col("LAST", least=6, rank=1), Col("URL", least=20, rank=2), Col("CREATED", rank=3)),
         ],
-        [
-            (
-                *(one["id"], one["event"], one["status"], one["tries"]),
-                *(_last(one), one["url"], when(one["created_at"])),
-            )
-            for one in page["data"]
-        ],
+        lambda one: (
+            *(one["id"], one["event"], one["status"], one["tries"]),
+            *(_last(one), one["url"], when(one["created_at"])),
+        ),
         empty="no webhook deliveries",
+        as_json=as_json,
     )
-    _tell_next(page)
 
 
 @app.command()

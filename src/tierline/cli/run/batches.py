@@ -29,30 +29,24 @@ def list_(
 ) -> None:
     """Batches of your account, the newest first."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, count, note, one_line, print_json, print_lines, when
+    from tierline.cli.shared.output import Col, count, one_line, print_page, when
 
     params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
     with connect(home) as api:
         page = api.get("/v1/batches", params=params)
-    if as_json:
-        print_json(page)
-        return
-    print_lines(
+    print_page(
+        page,
         [
             *(Col("ID", wrap=False), Col("FEATURE", least=12), Col("STATUS"), Col("ROWS", "right")),
             *(Col("OPENED", rank=2), Col("FILE", least=12, rank=1)),
         ],
-        [
-            (
-                *(one["id"], one["feature"], one["status"], count(one["rows"])),
-                *(when(one["created_at"]), one_line(_file(one), 40)),
-            )
-            for one in page["data"]
-        ],
+        lambda one: (
+            *(one["id"], one["feature"], one["status"], count(one["rows"])),
+            *(when(one["created_at"]), one_line(_file(one), 40)),
+        ),
         empty="no batches",
+        as_json=as_json,
     )
-    if page.get("next_cursor"):
-        note(f"more: --cursor {page['next_cursor']}")
 
 
 @app.command()

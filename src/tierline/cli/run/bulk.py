@@ -93,30 +93,24 @@ def list_(
 ) -> None:
     """Bulk actions of your account, the newest first."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, count, note, print_json, print_lines, when
+    from tierline.cli.shared.output import Col, count, print_page, when
 
     params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
     with connect(home) as api:
         page = api.get(PATH, params=params)
-    if as_json:
-        print_json(page)
-        return
-    print_lines(
+    print_page(
+        page,
         [
             *(Col("ID", wrap=False), Col("ACTION"), Col("STATUS")),
             *(Col("DONE", "right"), Col("NOT DONE", "right"), Col("BEGUN", rank=2)),
         ],
-        [
-            (
-                *(one["id"], one["action"].replace("_", " "), one["status"]),
-                *(count(one["done"]), count(one["failed"]), when(one["created_at"])),
-            )
-            for one in page["data"]
-        ],
+        lambda one: (
+            *(one["id"], one["action"].replace("_", " "), one["status"]),
+            *(count(one["done"]), count(one["failed"]), when(one["created_at"])),
+        ),
         empty="no bulk actions",
+        as_json=as_json,
     )
-    if page.get("next_cursor"):
-        note(f"more: --cursor {page['next_cursor']}")
 
 
 @app.command()

@@ -130,7 +130,7 @@ def list_(
 ) -> None:
     """Jobs of your account, the newest first. A wider terminal shows more columns."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, note, one_line, print_json, print_lines, when
+    from tierline.cli.shared.output import Col, one_line, print_page, when
 
     asked = {
         "drafts": "true" if drafts else "false",
@@ -142,32 +142,26 @@ def list_(
     }
     with connect(home) as api:
         page = api.get("/v1/jobs", params={k: v for k, v in asked.items() if v is not None})
-    if as_json:
-        print_json(page)
-        return
-    print_lines(
+    print_page(
+        page,
         [
             *(Col("ID", wrap=False), Col("FEATURE", least=12), Col("STATUS"), Col("TIER", rank=1)),
             Col("COST", "right"),
             Col("SUBMITTED", rank=2),
             Col("NOTE", least=12, rank=3),
         ],
-        [
-            (
-                job["id"],
-                job["feature"],
-                job["status"],
-                job["tier"],
-                cost_of(job) + (" + ?" if job.get("unknown_cost_calls") else ""),
-                when(job["created_at"]),
-                one_line(remark(job), 60),
-            )
-            for job in page["data"]
-        ],
+        lambda job: (
+            job["id"],
+            job["feature"],
+            job["status"],
+            job["tier"],
+            cost_of(job) + (" + ?" if job.get("unknown_cost_calls") else ""),
+            when(job["created_at"]),
+            one_line(remark(job), 60),
+        ),
         empty="no jobs",
+        as_json=as_json,
     )
-    if page.get("next_cursor"):
-        note(f"more: --cursor {page['next_cursor']}")
 
 
 @app.command()

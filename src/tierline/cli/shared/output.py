@@ -7,7 +7,7 @@ characters are shown as escapes, so that an answer cannot control the terminal.
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -83,6 +83,25 @@ def print_json(value: JSON) -> None:
 def line(text: str = "") -> None:
     """One line on stdout."""
     sys.stdout.write(plain(text) + "\n")
+
+
+def print_page(
+    page: JSON,
+    columns: Sequence[Col],
+    row: Callable[[JSON], Sequence[object]],
+    *,
+    empty: str,
+    as_json: bool,
+) -> None:
+    """A page of a list: as JSON, or each of its `data` on a line as `row` writes it, and how to see
+    the next page.
+    """
+    if as_json:
+        print_json(page)
+        return
+    print_lines(columns, [row(one) for one in page["data"]], empty)
+    if page.get("next_cursor"):
+        note(f"more: --cursor {page['next_cursor']}")
 
 
 def note(text: str) -> None:

@@ -56,15 +56,7 @@ class RunAgain:
         return self._submit(request, tier, signals)
 
     def _submit(self, request: RequestRow, behind: str | None, signals: dict[str, JSON]) -> UUID:
-        submission = Submission(
-            feature=request["feature"],
-            input=request["input"],
-            metadata=request["metadata"],
-            webhook_url=request["webhook_url"],
-            user=request["user_key"],
-            session=request["session_key"],
-            deadline_s=request["deadline_s"],
-        )
+        submission = Submission.of(request)
         while True:
             current = self._version(submission.feature)
             problems = input_problems(current.check, submission.input)

@@ -10,6 +10,7 @@ from tierline.base.json_text import JSON, plain_json
 from tierline.base.settings import settings
 from tierline.checks.schema import SchemaCheck
 from tierline.features.parsing.reading import MOST_HINTS, close_to
+from tierline.storage.jobs.job_reads import RequestRow
 from tierline.views.jobs import JOB_FIELDS, MAX_DEADLINE_S, MAX_NAME
 from tierline.webhooks.addresses import check_url
 
@@ -27,6 +28,19 @@ class Submission:
     user: str | None = None
     session: str | None = None
     deadline_s: float | None = None
+
+    @classmethod
+    def of(cls, request: RequestRow) -> "Submission":
+        """The submission of a job's stored request, to be submitted again."""
+        return cls(
+            feature=request["feature"],
+            input=request["input"],
+            metadata=request["metadata"],
+            webhook_url=request["webhook_url"],
+            user=request["user_key"],
+            session=request["session_key"],
+            deadline_s=request["deadline_s"],
+        )
 
 
 def read_submission(body: JSON) -> Submission:

@@ -145,17 +145,13 @@ class Submitter:
             )
         if row["input_removed_at"] is not None:
             raise Conflict("the job's input was removed: submit a new job with the input")
-        submission = Submission(
-            feature=row["feature"],
-            input=row["input"],
-            metadata=row["metadata"],
-            webhook_url=row["webhook_url"],
-            user=row["user_key"],
-            session=row["session_key"],
-            deadline_s=row["deadline_s"],
-        )
         return await self.submit(
-            account_id, submission, key, account=account, most_queued=most_queued, capped=capped
+            account_id,
+            Submission.of(row),
+            key,
+            account=account,
+            most_queued=most_queued,
+            capped=capped,
         )
 
     async def refuse_spent(self, holder: Holder) -> None:
