@@ -42,8 +42,9 @@ def test_throughput_tells_what_a_job_costs() -> None:
         assert 1 < found[side]["value"] < 1_280, "64 calls of 50 ms allow no more"
         assert found[f"{side}, statements of a job"]["value"] > 1.5, "a claim and a finish"
         assert 0.2 < found[f"{side}, processor time of a job"]["value"] < 50
+        # Which side writes more is not settled by one second: whatever else writes is shared by few.
+        assert 500 < found[f"{side}, WAL of a job"]["value"] < 50_000
     assert found["tierline, row versions of a job"]["value"] > 5
-    assert found["tierline, WAL of a job"]["value"] > found["strong, WAL of a job"]["value"] > 500
 
 
 @pytest.mark.nightly
