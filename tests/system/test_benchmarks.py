@@ -42,7 +42,7 @@ def test_throughput_tells_what_a_job_costs() -> None:
         assert 1 < found[side]["value"] < 1_280, "64 calls of 50 ms allow no more"
         assert found[f"{side}, statements of a job"]["value"] > 1.5, "a claim and a finish"
         assert 0.2 < found[f"{side}, processor time of a job"]["value"] < 50
-        # Which side writes more is not settled by one second: whatever else writes is shared by few.
+        # One second does not settle which side writes more: few jobs share what else is written.
         assert 500 < found[f"{side}, WAL of a job"]["value"] < 50_000
     assert found["tierline, row versions of a job"]["value"] > 5
 
