@@ -50,7 +50,7 @@ PART_S = 60.0  # of one statement: to write so many rows takes seconds, on a bus
 MAX_LINE = 2**53
 CANCEL_S = 2.0  # of one request
 MISSING_NAMED = 10
-FULL_S = 5.0  # the wait asked of a sender whose part exceeds the limit: queued rows must run first
+FULL_S = 5.0  # Retry-After for a part that exceeds the limit: queued rows must run first
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class FileBatchRequest:
 def create(
     connection: Connection[Any],
     account_id: int,
-    asked: FileBatchRequest,
+    request: FileBatchRequest,
     key: str | None = None,
 ) -> tuple[FileBatch, bool]:
     """Return the new batch, or the one that `key` stands for, and whether it existed already.
@@ -62,33 +62,35 @@ def create(
     """
     earlier = None if key is None else batches.batch_of_key(connection, account_id, key)
     if earlier is None:
-        feature = _feature_of_file(connection, account_id, asked)
+        feature = _feature_of_file(connection, account_id, request)
         refuse_spent(hard_ones(connection, Holder(account_id)))
-        opening = Opening(feature, asked.metadata)
+        opening = Opening(feature, request.metadata)
         with connection.transaction():
-            if not files.lock(connection, account_id, asked.file_id):
+            if not files.lock(connection, account_id, request.file_id):
                 raise _no_file()
-            file = files.file_row(connection, account_id, asked.file_id)
+            file = files.file_row(connection, account_id, request.file_id)
             assert file is not None, "it is locked"
-            row, known = batch.open_batch(connection, account_id, opening, key)
-            if not known:
+            row, existed = batch.open_batch(connection, account_id, opening, key)
+            if not existed:
                 lines = file["lines"]
                 batch_files.add(
-                    connection, row["id"], account_id, file["id"], asked.endpoint, lines
+                    connection, row["id"], account_id, file["id"], request.endpoint, lines
                 )
                 return read(connection, account_id, row["id"]), False
         earlier = row
     of = batch_files.of_batch(connection, account_id, earlier["id"])
-    same = of is not None and (of["file_id"], of["endpoint"]) == (asked.file_id, asked.endpoint)
-    if of is None or not same or earlier["metadata"] != asked.metadata:
+    same = of is not None and (of["file_id"], of["endpoint"]) == (request.file_id, request.endpoint)
+    if of is None or not same or earlier["metadata"] != request.metadata:
         raise KeyReused([Problem("this Idempotency-Key was used with another payload")])
     return {"batch": earlier, "file": of}, True
 
 
-def _feature_of_file(connection: Connection[Any], account_id: int, asked: FileBatchRequest) -> str:
+def _feature_of_file(
+    connection: Connection[Any], account_id: int, request: FileBatchRequest
+) -> str:
     """The feature that the file's lines name. Raises as `create`."""
-    assert asked.endpoint in ENDPOINTS
-    file = files.file_row(connection, account_id, asked.file_id)
+    assert request.endpoint in ENDPOINTS
+    file = files.file_row(connection, account_id, request.file_id)
     if file is None:
         raise _no_file()
     if file["lines"] > MOST_LINES:
@@ -148,21 +150,21 @@ def list_batches(
 def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> FileBatch:
     """Cancel the batch: no more lines are read, and its jobs are cancelled. A repeat changes
     nothing. Raises Conflict for a batch that has ended."""
-    found = read(connection, account_id, batch_id)
-    if found["batch"]["status"] == "completed":
+    reading = read(connection, account_id, batch_id)
+    if reading["batch"]["status"] == "completed":
         raise Conflict("the batch is completed: there is nothing to cancel")
-    if found["batch"]["completed_at"] is None:
+    if reading["batch"]["completed_at"] is None:
         with connection.transaction():  # the rows in the order in which a reader takes them
             batch_files.note_cancelling(connection, batch_id)
             batches.close_as_cancelled(connection, account_id, batch_id)
-            end_file(connection, found["file"])
+            end_file(connection, reading["file"])
         batch.cancel(connection, account_id, batch_id)
     return read(connection, account_id, batch_id)
 
 
 def end_file(connection: Connection[Any], reading: BatchFile) -> None:
-    """The file of a batch that reads it no more has the inputs too: it is kept no longer than the
-    feature keeps those. In the transaction that ends the reading.
+    """End the reading of a batch's file, in the caller's transaction. The file contains the inputs,
+    so it is kept no longer than the feature keeps inputs.
     """
     row = batches.batch_row(connection, reading["account_id"], reading["batch_id"])
     assert row is not None, "batches are not removed while their files are read"
@@ -178,11 +180,11 @@ def end_file(connection: Connection[Any], reading: BatchFile) -> None:
 def answered(
     connection: Connection[Any], account_id: int, batch_id: UUID, after: int
 ) -> list[tuple[int, Ended]]:
-    """The next completed jobs after that row, with their row."""
-    found = batch_files.ended_jobs(
+    """The next completed jobs after that row, each with its row number."""
+    ended = batch_files.ended_jobs(
         connection, account_id, batch_id, after, ROWS_AT_ONCE, answered=True
     )
-    return [(place, (row, attempts)) for place, row, attempts in found]
+    return [(place, (row, attempts)) for place, row, attempts in ended]
 
 
 def unanswered(
@@ -192,13 +194,13 @@ def unanswered(
     jobs = batch_files.ended_jobs(
         connection, account_id, batch_id, after, ROWS_AT_ONCE, answered=False
     )
-    found: list[tuple[int, Ended | BadRowOfBatch]] = [
+    lines: list[tuple[int, Ended | BadRowOfBatch]] = [
         (place, (row, attempts)) for place, row, attempts in jobs
     ]
     for bad in batch_files.bad_rows(connection, batch_id, after, ROWS_AT_ONCE):
-        found.append((bad["batch_row"], bad))
-    found.sort(key=lambda one: one[0])
-    return found[:ROWS_AT_ONCE]
+        lines.append((bad["batch_row"], bad))
+    lines.sort(key=lambda one: one[0])
+    return lines[:ROWS_AT_ONCE]
 
 
 def delete_output(
@@ -209,8 +211,8 @@ def delete_output(
     Once each file that the batch has is deleted, the inputs and outputs of its jobs are removed.
     Raises Conflict while some of its jobs have not ended.
     """
-    found = read(connection, account_id, batch_id)
-    if found["batch"]["completed_at"] is None:
+    reading = read(connection, account_id, batch_id)
+    if reading["batch"]["completed_at"] is None:
         raise Conflict("some of the batch's jobs have not ended: cancel it, or wait")
     batch_files.note_deleted(connection, batch_id, errors=errors)
     of = read(connection, account_id, batch_id)["file"]

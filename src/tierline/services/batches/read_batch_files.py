@@ -1,8 +1,8 @@
 """Reading the lines of batches' files, a chunk at a time, until each file is read to its end.
 
-A chunk is one transaction: its jobs, its invalid lines, and up to where the file is read. So a
-process that is killed leaves nothing half-written, and the next one continues with the next line.
-An account that may have no more jobs queued, or has spent a hard budget, waits with its file.
+A chunk is one transaction: its jobs, its invalid lines, and the position in the file. So a process
+that is killed leaves nothing half-written, and the next one continues with the next line. If the
+account may have no more jobs queued, or has spent a hard budget, its file waits.
 """
 
 import hashlib
@@ -170,30 +170,30 @@ def _rows(
     """The lines as rows of the batch's next part; blank lines are left out."""
     check = schema_check(feature.input_schema)
     endpoint, depth = reading["endpoint"], settings().max_json_depth
-    asked: list[tuple[int, RawLine, Request | BadLine]] = []
+    requests: list[tuple[int, RawLine, Request | BadLine]] = []
     for line in chunk:
         if line.raw is not None and not line.raw.strip():
             continue
-        found: Request | BadLine
+        parsed: Request | BadLine
         try:
-            found = read_line(line, feature, version, endpoint, depth)
-            problems = _misfits(check, found, where_sent_in(endpoint))
+            parsed = read_line(line, feature, version, endpoint, depth)
+            problems = _misfits(check, parsed, where_sent_in(endpoint))
             if problems:
-                found = BadLine(found.custom_id, problems)
+                parsed = BadLine(parsed.custom_id, problems)
         except BadLine as bad:
-            found = bad
-        asked.append((len(asked) + 1, line, found))
-    ids = [one.custom_id for _, _, one in asked if isinstance(one, Request)]
-    known = batch_files.known_custom_ids(connection, reading["batch_id"], ids)
+            parsed = bad
+        requests.append((len(requests) + 1, line, parsed))
+    ids = [one.custom_id for _, _, one in requests if isinstance(one, Request)]
+    used_ids = batch_files.known_custom_ids(connection, reading["batch_id"], ids)
     good, bad_rows = [], []
-    for place, line, one in asked:
+    for place, line, one in requests:
         if isinstance(one, BadLine):
             bad_rows.append(_bad(place, line, one.custom_id, one.problems))
-        elif one.custom_id in known:
+        elif one.custom_id in used_ids:
             twice = Problem("an earlier line has the same", "/custom_id")
             bad_rows.append(_bad(place, line, one.custom_id, [twice]))
         else:
-            known.add(one.custom_id)
+            used_ids.add(one.custom_id)
             good.append(_good(place, one))
     return good, bad_rows
 
@@ -204,19 +204,19 @@ def _bad(place: int, line: RawLine, custom_id: str | None, problems: Sequence[Pr
     return BadRow(place, line.number, custom_id, (*kept, *more))
 
 
-def _misfits(check: SchemaCheck, asked: Request, where: str) -> list[Problem]:
+def _misfits(check: SchemaCheck, request: Request, where: str) -> list[Problem]:
     """Why the input does not match the feature's schema, in the words of the line."""
-    found = [where_sent(one, where) for one in input_problems(check, asked.input)]
-    return [Problem(one.message, f"/body{one.path}") for one in found]
+    problems = [where_sent(one, where) for one in input_problems(check, request.input)]
+    return [Problem(one.message, f"/body{one.path}") for one in problems]
 
 
-def _good(place: int, asked: Request) -> GoodRow:
-    metadata = asked.metadata
+def _good(place: int, request: Request) -> GoodRow:
+    metadata = request.metadata
     return GoodRow(
         new_id(),
         place,
-        asked.custom_id,
-        json.dumps(asked.input, ensure_ascii=False),
+        request.custom_id,
+        json.dumps(request.input, ensure_ascii=False),
         None if metadata is None else json.dumps(metadata, ensure_ascii=False),
-        user=asked.user,
+        user=request.user,
     )

@@ -45,10 +45,10 @@ def keep_upload(
 
 def find_upload(connection: Connection[Any], upload_id: UUID, key_id: int) -> Upload:
     """The file. Raises NotFound if this key sent no such file, or it was removed."""
-    found = uploads.find(connection, upload_id, key_id)
-    if found is None:
+    upload = uploads.find(connection, upload_id, key_id)
+    if upload is None:
         raise NotFound("there is no such uploaded file, or it was removed: upload it again")
-    return found
+    return upload
 
 
 def remove_upload(connection: Connection[Any], upload_id: UUID) -> None:

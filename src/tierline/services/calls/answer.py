@@ -1,7 +1,7 @@
 """Getting one tier's answer and checking it: its steps, and the calls that its confidence needs.
 
-Models are asked through the attempt's CallBook alone. Whether the answer is sure enough is decided
-in `routing.confidence_gate`.
+Models are called only through the attempt's CallBook. `routing.confidence_gate` decides whether the
+confidence is high enough.
 """
 
 import json
@@ -163,13 +163,13 @@ class Answering:
         self, book: CallBook, feature: Feature, tier: Tier, model: str
     ) -> list[TokenLogprob]:
         key = (feature.fingerprint(), tier.name, model)
-        known = self._baselines.get(key)
-        if known is None:
+        baseline = self._baselines.get(key)
+        if baseline is None:
             labels = closed_set(feature.output_schema)
             assert labels is not None
             empty = _score_call(book, scoring_messages(feature, tier, labels, None))
-            known = self._baselines.keep(key, _first_token(empty))
-        return known
+            baseline = self._baselines.keep(key, _first_token(empty))
+        return baseline
 
 
 def _verified(

@@ -102,12 +102,12 @@ class CallBook:
 
     def answered_here(self, model: str, latency_s: float) -> None:
         """Note that the worker itself answered, as `model`: nothing was sent or is owed."""
-        asked = str(self._tier.models[0])
-        self._answerers.add(answerer(asked, model))
+        named_model = str(self._tier.models[0])
+        self._answerers.add(answerer(named_model, model))
         self._open = Settlement(
             number=1,
             purpose=self._claim.first_call.purpose,
-            model=asked,
+            model=named_model,
             latency_s=latency_s,
             answered_model=model,
             cost_usd=NOTHING,

@@ -27,12 +27,12 @@ _SIZE_BYTES = 8
 def main(argv: list[str]) -> int:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     line = socket.socket(fileno=int(argv[1]))
-    found = [one for one in entry_points(group=GROUP) if one.name == argv[0]]
+    matches = [one for one in entry_points(group=GROUP) if one.name == argv[0]]
     function: Callable[[Any, Any], Any] | None = None
     error = ""
-    if found:
+    if matches:
         try:
-            function = found[0].load()
+            function = matches[0].load()
         except Exception as broken:
             error = f"it cannot be imported ({_place(broken)})"
     else:

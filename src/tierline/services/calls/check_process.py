@@ -85,17 +85,17 @@ class CheckProcess:
         return json.loads(self._read(size, ends_s))
 
     def _read(self, size: int, ends_s: float) -> bytes:
-        found = bytearray()
-        while len(found) < size:
+        body = bytearray()
+        while len(body) < size:
             rest_s = ends_s - time.monotonic()
             if rest_s <= 0:
                 raise TimeoutError
             self._socket.settimeout(rest_s)
-            part = self._socket.recv(size - len(found))
+            part = self._socket.recv(size - len(body))
             if not part:
                 raise OSError("the process has ended")
-            found += part
-        return bytes(found)
+            body += part
+        return bytes(body)
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -22,11 +22,11 @@ from tierline.views.files import StoredFile
 
 PART_BYTES = 256 * 1024
 CHECK_BYTES = 8 * 1024 * 1024  # of an upload, between two checks of what its account has
-UPLOAD_S = 3600.0  # what an upload that did not end leaves is removed after so long
+UPLOAD_S = 3600.0  # then the parts of an upload that did not end are removed
 DAY_S = 86_400.0
 LEAST_KEPT_S = 3600  # OpenAI's bounds of expires_after
 MOST_KEPT_S = 2_592_000
-FULL_S = 60.0  # the wait asked of an account whose files take all the room it has
+FULL_S = 60.0  # Retry-After for an account that has no room left for files
 REMOVED_AT_ONCE = 10
 
 
@@ -168,13 +168,13 @@ def delete(connection: Connection[Any], account_id: int, file_id: UUID) -> None:
 
 
 def remove_expired(connection: Connection[Any]) -> int:
-    """Remove files past their time, and what interrupted uploads left. Returns how many; a repeat
+    """Remove expired files, and the rest of interrupted uploads. Returns how many; a repeat
     continues."""
     with connection.transaction():
-        found = files.expired(connection, REMOVED_AT_ONCE)
-        for file_id in found:
+        expired = files.expired(connection, REMOVED_AT_ONCE)
+        for file_id in expired:
             files.remove(connection, file_id)
-    return len(found)
+    return len(expired)
 
 
 def _refuse_full(connection: Connection[Any], account_id: int, more: int) -> None:
