@@ -54,10 +54,10 @@ class CalibrationRequest:
     tier: str | None = None  # None: the first calibrated tier
 
 
-def too_few(feature: str, found: int, missing: int) -> NotEnoughData:
-    """The error for `found` outcomes, if at least `missing` more are needed for such a promise."""
+def too_few(feature: str, outcomes: int, missing: int) -> NotEnoughData:
+    """The error for so many outcomes if a promise needs at least `missing` more."""
     return NotEnoughData(
-        f"not enough data: {found} new outcomes of {feature} have a reference, and at least "
+        f"not enough data: {outcomes} new outcomes of {feature} have a reference, and at least "
         f"{missing} more are needed before such a promise can be tested",
         missing,
     )
@@ -105,8 +105,8 @@ class _Available:
         max_error, confidence = self.request.max_error, self.confidence
         if self.judge is None:
             return Terms(max_error, confidence)
-        found = terms(self.judge, max_error, confidence)
-        if found is None:
+        tested = terms(self.judge, max_error, confidence)
+        if tested is None:
             needed = labels_needed(max_error, confidence)
             raise Conflict(
                 f"no promise can be based on the judge {self.feature.compared_by.model}: people "
@@ -114,7 +114,7 @@ class _Available:
                 f"the same, and {self.judge.wrong} of them were wrong. About {needed} such labels "
                 "are needed, all of them right: draw them with 'tierline feedback sample'"
             )
-        return found
+        return tested
 
     def missing(self, terms: Terms) -> int:
         """How many more outcomes are needed at least, if all are served and right; below 1: no
@@ -173,11 +173,11 @@ def calibrate(
         allow_idle(connection)  # the recipe stays locked during the threshold search
         outcomes = with_embeddings(feature, available.outcomes)
         watch.progress("testing")
-        found = promise(
+        tested_promise = promise(
             outcomes, _signal(feature, tier), terms.max_error, terms.confidence, available.attempt
         )
-        if found.found.missing is not None:
-            more = max(1, outcomes_for(found.found.missing))
+        if tested_promise.found.missing is not None:
+            more = max(1, outcomes_for(tested_promise.found.missing))
             raise too_few(name, len(available.outcomes), more)
         tested = Tested(
             feature=feature,
@@ -194,7 +194,7 @@ def calibrate(
             last_seq=available.outcomes[-1].seq,
             judge=available.judge_json(),
         )
-        made = add(connection, tested, found)
+        made = add(connection, tested, tested_promise)
         if request.reference == "human":
             use_labels(connection, available.outcomes, int(made.id))
         watch.keep(connection, made)
@@ -213,10 +213,10 @@ def count_outcomes(
     except Conflict:  # the judge has too few labels, which `judge` shows
         terms = Terms(request.max_error, available.confidence)
     missing = max(0, available.missing(terms))
-    found = available.prospects(terms)
+    prospects = available.prospects(terms)
     recommended = None
-    if found is not None and found.tested is not None:
-        recommended = outcomes_for(found.tested)
+    if prospects is not None and prospects.tested is not None:
+        recommended = outcomes_for(prospects.tested)
         missing = max(missing, recommended - len(available.outcomes))
     return OutcomeCount(
         feature=name,
@@ -225,7 +225,7 @@ def count_outcomes(
         reference=request.reference,
         outcomes=len(available.outcomes),
         missing=missing,
-        chance=None if found is None else found.now,
+        chance=None if prospects is None else prospects.now,
         recommended=recommended,
         reference_models=reference_models(available.outcomes),
         attempt=available.attempt,

@@ -11,20 +11,20 @@ from tierline.services.features.find_feature import current_version
 
 
 def compared_tier(
-    connection: Connection[Any], name: str, wanted: str | None
+    connection: Connection[Any], name: str, tier_name: str | None
 ) -> tuple[Feature, Tier]:
     """The current version of a feature, and the tier of that name that outcomes are about; None:
     its first calibrated tier, or its first tier if none is calibrated. Raises NotFound, Conflict.
     """
     feature = current_version(connection, name).read()
     tiers = calibrated_tiers(feature) or feature.allowed_tiers()[:1]
-    if wanted is None:
+    if tier_name is None:
         return feature, tiers[0]
     for tier in tiers:
-        if tier.name == wanted:
+        if tier.name == tier_name:
             return feature, tier
-    known = ", ".join(tier.name for tier in tiers)
-    raise Conflict(f"{name} has outcomes only of these tiers: {known}; give one of them")
+    names = ", ".join(tier.name for tier in tiers)
+    raise Conflict(f"{name} has outcomes only of these tiers: {names}; give one of them")
 
 
 def refuse_unrecorded(feature: Feature, tier: Tier) -> None:

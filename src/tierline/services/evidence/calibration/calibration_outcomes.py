@@ -124,8 +124,8 @@ def choose_group(groups: Sequence[OutcomeGroup], models: str | None) -> OutcomeG
     for group in groups:
         if group.models == models:
             return group
-    known = "; ".join(group.models for group in groups[:5]) or "none yet"
-    raise InvalidInput([Problem(f"no outcome is from these models; known: {known}", "/models")])
+    choices = "; ".join(group.models for group in groups[:5]) or "none yet"
+    raise InvalidInput([Problem(f"no outcome is from these models; known: {choices}", "/models")])
 
 
 def compared_outcomes(
@@ -142,8 +142,8 @@ def compared_outcomes(
         return equally_drawn(
             outcomes.compared(connection, recipe, group.fingerprint, group.last_seq)
         )
-    said = outcomes.labelled(connection, recipe, group.fingerprint)
-    wrong = [_wrong(feature, row) for row in said]
+    labelled = outcomes.labelled(connection, recipe, group.fingerprint)
+    wrong = [_wrong(feature, row) for row in labelled]
     _refuse_unlabelled(wrong)
     rows = [
         ComparedOutcome(
@@ -158,7 +158,7 @@ def compared_outcomes(
             vector=row.vector,
             output=row.output,
         )
-        for row, differs in zip(said, wrong, strict=True)
+        for row, differs in zip(labelled, wrong, strict=True)
     ]
     return equally_drawn(rows)
 

@@ -28,14 +28,14 @@ NOUN = "threshold search"
 
 
 def start(
-    connection: Connection[Any], name: str, wanted: CalibrationRequest, account_id: int
+    connection: Connection[Any], name: str, options: CalibrationRequest, account_id: int
 ) -> ThresholdSearch:
     """Queue a search, or return the open one with the same options. Raises NotFound, InvalidInput,
     NotEnoughData, and Conflict if the feature has no calibrated tier or an open search with other
     options.
     """
-    refuse_too_few(connection, name, wanted)
-    request = Request(name, KIND, asdict(wanted), account_id, None)
+    refuse_too_few(connection, name, options)
+    request = Request(name, KIND, asdict(options), account_id, None)
     row, _ = requests.start(connection, request, NOUN)
     return ThresholdSearch.of_row(row)
 
@@ -65,6 +65,6 @@ def run(work: Work) -> None:
     def keep(connection: Connection[Any], made: Calibration) -> None:
         work.complete(connection, made.model_dump(mode="json", exclude_unset=True))
 
-    wanted = CalibrationRequest(**work.options)
+    options = CalibrationRequest(**work.options)
     with work.pool.connection() as connection:
-        calibrate(connection, work.feature, wanted, Watch(work.progress, keep))
+        calibrate(connection, work.feature, options, Watch(work.progress, keep))

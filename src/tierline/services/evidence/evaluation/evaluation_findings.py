@@ -37,17 +37,17 @@ def findings(connection: Connection[Any], feature: Feature, row: EvaluationRow) 
     for one in evaluation_jobs.answers(connection, row["id"]):
         if not one["removed"]:
             of_number.setdefault(one["number"], {})[one["tier"]] = one
-    whole = {number: found for number, found in of_number.items() if len(found) == len(names)}
+    whole = {number: by_tier for number, by_tier in of_number.items() if len(by_tier) == len(names)}
     if len(whole) < FEWEST:
         return None
     examples = _sliced(feature, whole)
-    said = evaluation_jobs.judged(connection, row["id"])
+    judgements = evaluation_jobs.judged(connection, row["id"])
     answers = {
         name: [
             _answer(
                 feature,
                 whole[example.number][name],
-                same=held_same(said, name, example.number),
+                same=held_same(judgements, name, example.number),
             )
             for example in examples
         ]
@@ -58,7 +58,7 @@ def findings(connection: Connection[Any], feature: Feature, row: EvaluationRow) 
         {
             **summary(examples, answers, feature.compared_by.same),
             "labelled_by_model": own,
-            "judge": _judge(feature, said),
+            "judge": _judge(feature, judgements),
         },
         [
             (name, example.number, answer.score)
@@ -68,11 +68,11 @@ def findings(connection: Connection[Any], feature: Feature, row: EvaluationRow) 
     )
 
 
-def _judge(feature: Feature, said: Mapping[Pair, Judgement]) -> dict[str, JSON] | None:
+def _judge(feature: Feature, judgements: Mapping[Pair, Judgement]) -> dict[str, JSON] | None:
     """The judge, and how many pairs it judged. None if no judge compared the answers."""
     if feature.compared_by.kind != "judge":
         return None
-    first = [one for (_, _, swapped), one in said.items() if not swapped]
+    first = [one for (_, _, swapped), one in judgements.items() if not swapped]
     return {
         "model": feature.compared_by.model,
         "judged": len(first),
@@ -101,11 +101,11 @@ def _fields(feature: Feature, output: JSON, expected: JSON) -> dict[str, bool]:
     how = feature.compared_by
     if not isinstance(expected, dict) or closed_set(feature.output_schema) is not None:
         return {}
-    said = output if isinstance(output, dict) else {}
+    fields = output if isinstance(output, dict) else {}
     ways = how.fields if how.kind == "fields" else {}
     plain = how if how.kind in ("exact", "normalised", "numeric") else Comparison()
     return {
-        name: ways.get(name, plain).same(said.get(name), value)
+        name: ways.get(name, plain).same(fields.get(name), value)
         for name, value in expected.items()
         if not ways or name in ways
     }
@@ -117,8 +117,8 @@ def _sliced(
     """Each example with its slices: its length, and its label if the outputs are a closed set."""
     labels = closed_set(feature.output_schema)
     lengths = {
-        number: len(input_text(next(iter(found.values()))["input"]))
-        for number, found in whole.items()
+        number: len(input_text(next(iter(by_tier.values()))["input"]))
+        for number, by_tier in whole.items()
     }
     thirds = statistics.quantiles(lengths.values(), n=3)
     examples = []

@@ -53,19 +53,19 @@ def to_judge(connection: Connection[Any], feature: Feature, row: EvaluationRow) 
     """
     if row["plan"].get("judge_draft_id") is None:
         return []
-    said = evaluation_jobs.judged(connection, row["id"])
-    found: list[Pair] = []
+    judgements = evaluation_jobs.judged(connection, row["id"])
+    pairs: list[Pair] = []
     for one in evaluation_jobs.answers(connection, row["id"]):
         if one["removed"] or not one["has_output"] or one["status"] != Status.COMPLETED:
             continue
         if feature.compared_by.same(one["output"], one["expected"]):
             continue
-        first = said.get((one["tier"], one["number"], False))
+        first = judgements.get((one["tier"], one["number"], False))
         if first is None:
-            found.append((one["tier"], one["number"], False))
-        elif first["same"] and (one["tier"], one["number"], True) not in said:
-            found.append((one["tier"], one["number"], True))
-    return found
+            pairs.append((one["tier"], one["number"], False))
+        elif first["same"] and (one["tier"], one["number"], True) not in judgements:
+            pairs.append((one["tier"], one["number"], True))
+    return pairs
 
 
 def ask_judge(connection: Connection[Any], row: EvaluationRow, pairs: list[Pair]) -> None:
@@ -89,9 +89,9 @@ def ask_judge(connection: Connection[Any], row: EvaluationRow, pairs: list[Pair]
         )
 
 
-def held_same(said: Mapping[Pair, Judgement], tier: str, number: int) -> bool:
+def held_same(judgements: Mapping[Pair, Judgement], tier: str, number: int) -> bool:
     """Whether the judge held a tier's answer and the expected output to be the same, both times."""
     return all(
-        (one := said.get((tier, number, swapped))) is not None and one["same"] is True
+        (one := judgements.get((tier, number, swapped))) is not None and one["same"] is True
         for swapped in (False, True)
     )

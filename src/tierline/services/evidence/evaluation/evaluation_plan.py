@@ -43,28 +43,28 @@ class EvaluationRequest:
 
 
 def plan_of(
-    connection: Connection[Any], feature: Feature, wanted: EvaluationRequest, readable: int | None
+    connection: Connection[Any], feature: Feature, request: EvaluationRequest, readable: int | None
 ) -> tuple[StoredDataset, EvaluationPlan]:
     """The dataset, and the plan as it is stored. `readable`: the account whose job inputs may be
     used, or None for all. Raises NotFound, and Conflict if the request cannot be evaluated.
     """
     name = feature.name
-    tiers = _tiers(feature, wanted.tiers)
-    dataset = datasets.dataset(connection, name, wanted.dataset)
+    tiers = _tiers(feature, request.tiers)
+    dataset = datasets.dataset(connection, name, request.dataset)
     if dataset is None:
-        which = "no dataset" if wanted.dataset is None else f"no dataset {wanted.dataset}"
+        which = "no dataset" if request.dataset is None else f"no dataset {request.dataset}"
         raise NotFound(f"the feature {name[:80]!r} has {which}: build one")
     if dataset["task"] != task(feature):
         raise Conflict(
             f"dataset {dataset['version']} is of another task: {name} was changed after it was "
             "built"
         )
-    if wanted.max_usd is not None:
+    if request.max_usd is not None:
         _refuse_unpriced(connection, feature, tiers)
-    numbers, left_out = _examples(connection, feature, tiers, dataset, readable, wanted.limit)
+    numbers, left_out = _examples(connection, feature, tiers, dataset, readable, request.limit)
     plan: EvaluationPlan = {
         "tiers": [_planned(connection, feature, tier) for tier in tiers],
-        "limit": wanted.limit,
+        "limit": request.limit,
         "judge_draft_id": keep_judge(connection, feature),
         "numbers": numbers,
         "left_out": left_out,
@@ -72,20 +72,20 @@ def plan_of(
     return dataset, plan
 
 
-def _tiers(feature: Feature, wanted: Sequence[str] | None) -> list[str]:
+def _tiers(feature: Feature, requested: Sequence[str] | None) -> list[str]:
     """The tiers to ask. The last is the one that the others are compared with."""
-    known = [tier.name for tier in feature.tiers]
-    names = known if wanted is None else list(wanted)
+    all_names = [tier.name for tier in feature.tiers]
+    names = all_names if requested is None else list(requested)
     for name in names:
-        if name not in known:
+        if name not in all_names:
             raise Conflict(
-                f"{feature.name} has no tier {name[:63]!r}; its tiers: {', '.join(known)}"
+                f"{feature.name} has no tier {name[:63]!r}; its tiers: {', '.join(all_names)}"
             )
     if len(set(names)) < 2:
         raise Conflict(
-            f"two tiers are compared: name at least two of {feature.name}'s: {', '.join(known)}"
+            f"two tiers are compared: name at least two of {feature.name}'s: {', '.join(all_names)}"
         )
-    return sorted(set(names), key=known.index)
+    return sorted(set(names), key=all_names.index)
 
 
 def _planned(connection: Connection[Any], feature: Feature, tier: str) -> PlannedTier:

@@ -98,7 +98,7 @@ def drive(connection: Connection[Any], feature: Feature, row: LockedEvaluation) 
     plan = row["plan"]
     so_far = evaluation_jobs.progress(connection, row["id"])
     out = sum(one["asked"] - one["ended"] for one in so_far.values())
-    asked = evaluation_jobs.asked_numbers(connection, row["id"])
+    queued_before = evaluation_jobs.asked_numbers(connection, row["id"])
     there = {number for number, _ in datasets.test_rows(connection, row["dataset_id"], None)}
     # Example by example, not tier by tier: if the budget is spent, the answers so far are still
     # comparable.
@@ -107,7 +107,7 @@ def drive(connection: Connection[Any], feature: Feature, row: LockedEvaluation) 
         for number in plan["numbers"]
         if number in there
         for planned in plan["tiers"]
-        if (planned["tier"], number) not in asked
+        if (planned["tier"], number) not in queued_before
     ]
     pairs = [] if waiting or out else to_judge(connection, feature, row)
     if not waiting and not out and not pairs:
@@ -143,11 +143,11 @@ def drive(connection: Connection[Any], feature: Feature, row: LockedEvaluation) 
 
 def _complete(connection: Connection[Any], feature: Feature, row: LockedEvaluation) -> None:
     allow_idle(connection)  # 10,000 examples take 5 s of a core, and longer on a busy machine
-    found = findings(connection, feature, row)
-    if found is None:  # too many examples were removed in the meantime
+    result = findings(connection, feature, row)
+    if result is None:  # too many examples were removed in the meantime
         evaluations.cancel(connection, row["id"])
         return
-    evaluations.complete(connection, row["id"], found.document, found.scores)
+    evaluations.complete(connection, row["id"], result.document, result.scores)
 
 
 def _affordable(
@@ -169,10 +169,10 @@ def _affordable(
         out += judge["asked"] - judge["ended"]
         dearest = judge["most_usd"]
     for planned in row["plan"]["tiers"]:
-        known = so_far.get(planned["tier"])
-        out += 0 if known is None else known["asked"] - known["ended"]
-        if known is not None and known["ended"] and known["most_usd"]:
-            dearest = max(dearest, known["most_usd"])
+        progress = so_far.get(planned["tier"])
+        out += 0 if progress is None else progress["asked"] - progress["ended"]
+        if progress is not None and progress["ended"] and progress["most_usd"]:
+            dearest = max(dearest, progress["most_usd"])
         else:
             dearest = max(dearest, at_most.get(planned["tier"]) or Decimal(0))
     spent = sum((one["cost_usd"] for one in so_far.values()), Decimal(0))

@@ -27,10 +27,10 @@ def recipe_alone(feature: Feature, tier: str) -> str:
 
 def why_not_valid(feature: Feature, row: EvaluationRow, now: datetime) -> str | None:
     """Why a completed evaluation is not valid for the feature as it is now. None: it is valid."""
-    known = {tier.name for tier in feature.tiers}
+    tier_names = {tier.name for tier in feature.tiers}
     for planned in row["plan"]["tiers"]:
         tier = planned["tier"]
-        if tier not in known or recipe_alone(feature, tier) != planned["recipe"]:
+        if tier not in tier_names or recipe_alone(feature, tier) != planned["recipe"]:
             return f"the prompt or settings of {tier} were changed since"
         if [str(model) for model in feature.tier(tier).models] != planned["models"]:
             return f"the models of {tier} were changed since"
@@ -111,21 +111,24 @@ def stale_now(connection: Connection[Any], feature: Feature, row: EvaluationRow)
 
 def _says_nothing(row: EvaluationRow, first: str, last: str) -> str | None:
     """Why the evaluation itself does not compare the two tiers. None: it does."""
-    found = row["document"]
-    if found is None:
+    document = row["document"]
+    if document is None:
         return f"it is {row['status']}"
-    if not any((one["tier"], one["with"]) == (first, last) for one in found["compared"]):
+    if not any((one["tier"], one["with"]) == (first, last) for one in document["compared"]):
         return f"it does not compare {first} with {last}"
-    for one in found["tiers"]:
-        if one["unanswered"] > MOST_UNANSWERED * found["examples"]:
+    for one in document["tiers"]:
+        if one["unanswered"] > MOST_UNANSWERED * document["examples"]:
             return (
-                f"{one['tier']} left {one['unanswered']} of {found['examples']} examples unanswered"
+                f"{one['tier']} left {one['unanswered']} of {document['examples']} examples"
+                " unanswered"
             )
     return None
 
 
 def _evidence_of(row: EvaluationRow, first: str, last: str) -> ValidEvaluation:
-    found = row["document"]
-    tiers = {one["tier"]: one for one in found["tiers"]}
-    compared = next(one for one in found["compared"] if (one["tier"], one["with"]) == (first, last))
+    document = row["document"]
+    tiers = {one["tier"]: one for one in document["tiers"]}
+    compared = next(
+        one for one in document["compared"] if (one["tier"], one["with"]) == (first, last)
+    )
     return ValidEvaluation(row, compared, tiers[first], tiers[last])

@@ -31,7 +31,7 @@ MOST_SHOWN = 200  # most examples shown side by side
 def start(
     connection: Connection[Any],
     name: str,
-    wanted: EvaluationRequest,
+    request: EvaluationRequest,
     account_id: int,
     readable: int | None,
 ) -> tuple[Evaluation, bool]:
@@ -41,7 +41,7 @@ def start(
     evaluated.
     """
     feature = current_feature(connection, name)
-    dataset, plan = plan_of(connection, feature, wanted, readable)
+    dataset, plan = plan_of(connection, feature, request, readable)
     with connection.transaction():
         id = evaluations.add_evaluation(
             connection,
@@ -49,7 +49,7 @@ def start(
             dataset_id=dataset["id"],
             account_id=account_id,
             plan=plan,
-            max_usd=wanted.max_usd,
+            max_usd=request.max_usd,
         )
         if id is None:
             row = evaluations.running(connection, name)
@@ -66,7 +66,7 @@ def start(
                     f"evaluation {row['id']} of {name} is running with other options: continue it "
                     "with those options, or end it by --cancel"
                 )
-            evaluations.allow(connection, row["id"], wanted.max_usd)
+            evaluations.allow(connection, row["id"], request.max_usd)
             return _seen(connection, name, row["id"]), False
     return _seen(connection, name, id), True
 
@@ -116,28 +116,30 @@ def side_by_side(
     row = evaluations.evaluation(connection, name, id)
     if row is None or row["document"] is None:
         raise _none(name, id)
-    found = next((one for one in row["document"]["compared"] if tier in (None, one["tier"])), None)
-    if found is None:
+    comparison = next(
+        (one for one in row["document"]["compared"] if tier in (None, one["tier"])), None
+    )
+    if comparison is None:
         raise NotFound(f"evaluation {id} compares no tier {tier and tier[:63]!r}")
-    tier = found["tier"]
-    numbers = found["rows"][:MOST_SHOWN]
+    tier = comparison["tier"]
+    numbers = comparison["rows"][:MOST_SHOWN]
     shown = {
         one.number: one
         for one in datasets.some_rows(connection, row["dataset_id"], numbers, readable)
         if one.input is not None
     }
-    said: dict[int, dict[str, EvaluationAnswer]] = {}
+    outputs: dict[int, dict[str, EvaluationAnswer]] = {}
     for answer in evaluation_jobs.answers(connection, id, numbers):
-        said.setdefault(answer["number"], {})[answer["tier"]] = answer
+        outputs.setdefault(answer["number"], {})[answer["tier"]] = answer
     return [
         Differing(
             row=number,
             input=shown[number].input,
             expected=shown[number].expected,
-            output=said[number][tier]["output"],
-            job_id=str(said[number][tier]["job_id"]),
-            other_output=said[number][found["with"]]["output"],
-            other_job_id=str(said[number][found["with"]]["job_id"]),
+            output=outputs[number][tier]["output"],
+            job_id=str(outputs[number][tier]["job_id"]),
+            other_output=outputs[number][comparison["with"]]["output"],
+            other_job_id=str(outputs[number][comparison["with"]]["job_id"]),
         )
         for number in numbers
         if number in shown

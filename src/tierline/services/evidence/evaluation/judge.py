@@ -99,10 +99,10 @@ def said_same(text: str) -> bool | None:
     """What the judge's answer says. None if the answer cannot be read."""
     start, end = text.find("{"), text.rfind("}")
     try:
-        found = json.loads(text[start : end + 1])
+        document = json.loads(text[start : end + 1])
     except ValueError:
         return None
-    same = found.get("same") if isinstance(found, dict) else None
+    same = document.get("same") if isinstance(document, dict) else None
     return same if isinstance(same, bool) else None
 
 
@@ -133,9 +133,9 @@ def judge_pair(
             return _unread(completion)
         if not same:
             break  # the answers are the same only if both orders say so
-    said = {"same": same}
+    judgement = {"same": same}
     return Answered(
-        json.dumps(said), Checked(Verdict.PASSED, None, said, False, ()), completion.model
+        json.dumps(judgement), Checked(Verdict.PASSED, None, judgement, False, ()), completion.model
     )
 
 

@@ -77,12 +77,12 @@ class _Batch:
 
     def judge(self) -> int:
         """Judge the due outcomes, or add the judge's jobs for them. Returns how many were due."""
-        known = ReadableFeatures(self._connection)
-        rows = known.readable(
+        features = ReadableFeatures(self._connection)
+        rows = features.readable(
             lambda without: judgements.due(self._connection, AT_ONCE, self._full, without)
         )
         for row in rows:
-            feature = known.of(row)
+            feature = features.of(row)
             if feature.name in self._full:
                 continue
             if between(feature, row):

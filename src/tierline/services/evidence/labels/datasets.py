@@ -52,16 +52,16 @@ def build(
     """
     feature = current_feature(connection, name)
     labels = closed_set(feature.output_schema)
-    known = [*_from_file(feature, labels, given)]
+    labelled = [*_from_file(feature, labels, given)]
     left_out: list[str] = []
     if jobs:
         fits = schema_check(feature.input_schema).fits
         for row in _from_jobs(known_labels(connection, feature, account_id)):
             if fits(row["input"]):
-                known.append(row)
+                labelled.append(row)
             else:
                 left_out.append(str(row["job_id"]))
-    rows = each_once(known)
+    rows = each_once(labelled)
     if not rows:
         raise Conflict(f"a dataset of {name} would be empty: no input has a label yet")
     if len(rows) > MOST_ROWS:
@@ -155,8 +155,8 @@ def _from_file(
         raise InvalidInput(problems)
 
 
-def _from_jobs(known: Sequence[KnownLabel]) -> Iterator[LabelledInput]:
-    for one in known:
+def _from_jobs(labels: Sequence[KnownLabel]) -> Iterator[LabelledInput]:
+    for one in labels:
         source = "human" if one.said_by is None else "model"
         yield {
             **_row(one.input, one.expected, source),
@@ -184,18 +184,18 @@ def _sha256(rows: Sequence[NewRow]) -> str:
 
 
 def _counts(labels: LabelSet | None, rows: Sequence[NewRow]) -> dict[str, JSON]:
-    said = Counter(row["said_by"] for row in rows if row["said_by"] is not None)
-    found: dict[str, JSON] = {
+    by_model = Counter(row["said_by"] for row in rows if row["said_by"] is not None)
+    counts: dict[str, JSON] = {
         "by_side": Counter(row["side"] for row in rows),
         "by_source": Counter(row["source"] for row in rows),
-        "said_by": dict(said),
+        "said_by": dict(by_model),
         "representative_rows": sum(row["representative"] for row in rows),
         "near_duplicates": sum(row["alike"] != row["number"] for row in rows),
         "by_label": {},
     }
     if labels is not None:
-        found["by_label"] = Counter(labels.unwrap(row["expected"]) for row in rows)
-    return found
+        counts["by_label"] = Counter(labels.unwrap(row["expected"]) for row in rows)
+    return counts
 
 
 def _dataset(connection: Connection[Any], name: str, version: int | None) -> StoredDataset:

@@ -44,7 +44,7 @@ def give_feedback(
     connection: Connection[Any],
     account_id: int | None,
     job_id: UUID,
-    said: Said,
+    feedback: Said,
     key_id: int | None = None,
 ) -> FeedbackRow:
     """Store the feedback. Raises NotFound; InvalidInput if it does not fit the feature; Conflict
@@ -55,18 +55,18 @@ def give_feedback(
     would mislead. For a closed set of labels, the label alone is accepted.
     """
     with connection.transaction():
-        return store(connection, account_id, job_id, said, key_id).row
+        return store(connection, account_id, job_id, feedback, key_id).row
 
 
 def store(
     connection: Connection[Any],
     account_id: int | None,
     job_id: UUID,
-    said: Said,
+    feedback: Said,
     key_id: int | None,
 ) -> Stored:
-    """`give_feedback` in the caller's transaction. It closes one label that was wanted of people,
-    if this key has not labelled the answer before.
+    """`give_feedback` in the caller's transaction. It closes one open request for a label, if this
+    key has not labelled the answer before.
     """
     row = job_reads.job_row(connection, job_id)
     if row is None or account_id not in (None, row["account_id"]):
@@ -75,10 +75,10 @@ def store(
         raise Conflict(f"the job is {row['status']}: give feedback after it has ended")
     if row["output_removed_at"] is not None:
         raise _removed()
-    if said.correct is None and said.expected is None:
+    if feedback.correct is None and feedback.expected is None:
         raise InvalidInput([Problem("give `correct`, `expected` or both")])
-    expected = said.expected
-    is_right = said.correct
+    expected = feedback.expected
+    is_right = feedback.correct
     if expected is not None:
         version = stored_version(connection, row["feature"], row["feature_version"])
         assert version is not None, "versions are never removed"
@@ -97,20 +97,20 @@ def store(
         connection,
         row["account_id"],
         job_id,
-        said.correct,
+        feedback.correct,
         None if expected is None else json.dumps(expected, ensure_ascii=False),
-        said.comment,
+        feedback.comment,
     )
     if kept is None:
         raise _removed()  # removed after the read above
     if key_id is None:
         return Stored(kept, closed=False, said_before=False)
-    asked = reviews.lock_of_job(connection, job_id)
-    said_before = any(one.key_id == key_id for one in asked)
-    wanted = next((one for one in asked if one.key_id is None), None)
-    if said_before or wanted is None:
+    requests = reviews.lock_of_job(connection, job_id)
+    said_before = any(one.key_id == key_id for one in requests)
+    open_request = next((one for one in requests if one.key_id is None), None)
+    if said_before or open_request is None:
         return Stored(kept, closed=False, said_before=said_before)
-    reviews.close(connection, wanted.id, key_id, is_right, kept["id"])
+    reviews.close(connection, open_request.id, key_id, is_right, kept["id"])
     return Stored(kept, closed=True, said_before=False)
 
 
@@ -134,12 +134,12 @@ def give_many(
     # In the order of the jobs, so that two calls about the same jobs do not wait for each other.
     in_order = sorted(enumerate(given), key=lambda one: one[1][0])
     with connection.transaction() as whole:
-        for place, (job_id, said) in in_order:
+        for place, (job_id, feedback) in in_order:
             first = seen.setdefault(job_id, place)
             try:
                 if first != place:
                     raise Conflict(f"item {first} is about the same job")
-                give_feedback(connection, account_id, job_id, said, key_id)
+                give_feedback(connection, account_id, job_id, feedback, key_id)
             except InvalidInput as error:
                 problems += [
                     (place, replace(one, path=f"/items/{place}{one.path}"))

@@ -16,8 +16,8 @@ from tierline.views.datasets import KnownLabel
 def known_labels(
     connection: Connection[Any], feature: Feature, account_id: int | None
 ) -> list[KnownLabel]:
-    """Job inputs with the output that people or the last tier say is right, newest first. From one
-    account's jobs, or from all. The same input may occur several times.
+    """Job inputs with the output that people or the last tier gave as the right one, newest first.
+    From one account's jobs, or from all. The same input may occur several times.
 
     `representative` marks a row that was drawn independently of its answer. `label` is set if the
     outputs are a closed set. Outputs of earlier versions that do not fit the current schema or
@@ -27,12 +27,12 @@ def known_labels(
     fits = schema_check(feature.output_schema).fits
     rows = labels(connection, feature.name, feature.allowed_tiers()[-1].name, account_id)
     stand_for_all = representative(rows)
-    found = []
+    usable = []
     for row in rows:
         label = None if allowed is None else _label(allowed, row.expected)
         if not fits(row.expected) or (allowed is not None and label is None):
             continue
-        found.append(
+        usable.append(
             KnownLabel(
                 job_id=row.job_id,
                 input=row.input,
@@ -42,7 +42,7 @@ def known_labels(
                 representative=row.job_id in stand_for_all,
             )
         )
-    return found
+    return usable
 
 
 def _label(allowed: LabelSet, output: JSON) -> str | None:

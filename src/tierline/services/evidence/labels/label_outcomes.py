@@ -55,12 +55,12 @@ def draw_ended(
     )
     ended.sort(key=lambda row: share_of("label", str(row.job_id)))
     drawn: list[UUID] = []
-    wanted = count
+    missing = count
     for row in ended:
-        if not wanted:
+        if not missing:
             break
         drawn.append(row.job_id)
-        wanted -= not row.has_feedback
+        missing -= not row.has_feedback
     without: list[EndedJob] = []
     for start in range(0, len(drawn), AT_ONCE):  # their contents may be large
         ids = drawn[start : start + AT_ONCE]
@@ -81,7 +81,7 @@ def _made(
         named = answerer(call.model, call.answered_model)
         answerers[call.job_id, call.attempt].add(named)
     versions: dict[int, Feature | None] = {}
-    found = []
+    made = []
     for row in rows:
         if row.feature_version_id not in versions:
             versions[row.feature_version_id] = _readable(connection, row.feature_version_id)
@@ -91,8 +91,8 @@ def _made(
         by = answerers.get((row.job_id, row.attempt))
         first = version.allowed_tiers()[0]
         if by and first.name == tier.name:
-            found.append((_Key(row.job_id, row.attempt), _outcome(version, first, row, by)))
-    return found
+            made.append((_Key(row.job_id, row.attempt), _outcome(version, first, row, by)))
+    return made
 
 
 def _readable(connection: Connection[Any], version_id: int) -> Feature | None:

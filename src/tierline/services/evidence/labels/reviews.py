@@ -94,16 +94,16 @@ def ask_for_filter(
     """
     if filters.status not in (None, Status.COMPLETED):
         return 0
-    wanted = replace(filters, status=Status.COMPLETED.value, drafts=False)
-    found: list[UUID] = []
+    completed = replace(filters, status=Status.COMPLETED.value, drafts=False)
+    ids: list[UUID] = []
     before: job_pages.Before | None = None
     for _ in range(MOST_EXAMINED // PAGE):
-        rows = job_pages.list_jobs(connection, account_id, wanted, before, PAGE)
-        found += [row["id"] for row in rows if row["output_removed_at"] is None]
-        if len(rows) < PAGE or len(found) >= count:
+        rows = job_pages.list_jobs(connection, account_id, completed, before, PAGE)
+        ids += [row["id"] for row in rows if row["output_removed_at"] is None]
+        if len(rows) < PAGE or len(ids) >= count:
             break
         before = job_pages.Before(rows[-1]["seq"], rows[-1]["id"])
-    return ask_people(connection, found[:count], "filter", second_share)
+    return ask_people(connection, ids[:count], "filter", second_share)
 
 
 def take_next(
@@ -115,13 +115,13 @@ def take_next(
     return reviews.take(connection, reviewer.account_id, feature, reviewer.key_id, HOLD_S)
 
 
-def label(connection: Connection[Any], reviewer: Reviewer, job_id: UUID, said: Said) -> bool:
-    """Store what the person said as feedback. False: the person said it before, and nothing is
+def label(connection: Connection[Any], reviewer: Reviewer, job_id: UUID, feedback: Said) -> bool:
+    """Store the person's feedback. False: the person labelled the answer before, and nothing is
     stored again. Raises LabelledByAnother, and as `give_feedback`.
     """
     try:
         with connection.transaction():
-            stored = store(connection, reviewer.account_id, job_id, said, reviewer.key_id)
+            stored = store(connection, reviewer.account_id, job_id, feedback, reviewer.key_id)
             if not stored.closed:
                 raise (
                     _Said
@@ -160,20 +160,20 @@ def progress(connection: Connection[Any], account_id: int, name: str) -> LabelPr
     NotFound.
     """
     feature = current_feature(connection, name)
-    # The person with the lower key is the first one, so that two people are told apart.
+    # The person with the lower key is the first one, so that two people are not mixed up.
     both = [
         (one.first_right, one.second_right)
         if one.first_key < one.second_key
         else (one.second_right, one.first_right)
         for one in reviews.twice_labelled(connection, account_id, name)
     ]
-    found = agreement(both)
+    agreed = agreement(both)
     return LabelProgress(
         feature=name,
         labels=count_labels(connection, name, feature.allowed_tiers()[-1].name),
         needed_for_evaluation=FEWEST_LABELS,
         promise=_promise(connection, name),
-        agreement=LabelAgreement(answers=found.answers, same=found.same, kappa=found.kappa),
+        agreement=LabelAgreement(answers=agreed.answers, same=agreed.same, kappa=agreed.kappa),
     )
 
 

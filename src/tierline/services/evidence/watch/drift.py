@@ -110,7 +110,7 @@ class Drift:
         seen = _seen(feature, rows, texts, wrong)
         if not same_models(state.reference, rows):
             seen = replace(seen, labels=[None] * len(rows))
-        found = look(reference, before, earlier, seen)
+        result = look(reference, before, earlier, seen)
         with self.pool.connection() as connection, connection.transaction():
             kept = drift.add_look(
                 connection,
@@ -118,35 +118,35 @@ class Drift:
                     "reference_id": state.reference["id"],
                     "number": number,
                     "inputs": len(rows),
-                    "money": found.money,
-                    "alarm": found.alarm,
-                    "document": _document(found, rows),
+                    "money": result.money,
+                    "alarm": result.alarm,
+                    "document": _document(result, rows),
                     "up_to": state.now.isoformat(),
                 },
                 packed(_latest(earlier, seen.vectors)),
             )
-            if kept and found.alarm:
-                _alarm(connection, feature, state.reference, found, rows)
+            if kept and result.alarm:
+                _alarm(connection, feature, state.reference, result, rows)
         return kept
 
     def _begin(self, feature: Feature, state: "_Standing", texts: "_Texts") -> None:
-        known = state.evidence
+        evidence = state.evidence
         with self.pool.connection() as connection:
-            found = known_inputs(connection, feature, state.versions, known, MOST_KNOWN)
-        if len(found.inputs) < FEWEST:
+            sample = known_inputs(connection, feature, state.versions, evidence, MOST_KNOWN)
+        if len(sample.inputs) < FEWEST:
             return  # too many inputs were removed
-        inputs = [input_text(one) for one in found.inputs]
-        served = known["served"]
+        inputs = [input_text(one) for one in sample.inputs]
+        served = evidence["served"]
         document = {
             "lengths": [len(text) for text in inputs],
-            "labels": list(_labels(feature, found.outputs)),
-            "errors": [known["errors"], served] if served else None,
-            "models": sorted(found.models),
-            "dataset": found.dataset,
+            "labels": list(_labels(feature, sample.outputs)),
+            "errors": [evidence["errors"], served] if served else None,
+            "models": sorted(sample.models),
+            "dataset": sample.dataset,
         }
         vectors = packed(texts.embed(inputs))
         with self.pool.connection() as connection:
-            _add_reference(connection, feature, known, len(inputs), vectors, document)
+            _add_reference(connection, feature, evidence, len(inputs), vectors, document)
 
     def _new_ones(self, state: "_Standing") -> tuple[Sequence[SampledJob], Sequence[bool]]:
         """The inputs since the last check, and whether the audited answers since then differ."""
@@ -180,17 +180,17 @@ def known_inputs(
     connection: Connection[Any],
     feature: Feature,
     versions: Sequence[int],
-    known: Evidence,
+    evidence: Evidence,
     most: int,
 ) -> KnownInputs:
     """Inputs from the period of the evidence. If too few jobs ended then, the rows of the dataset
     that it was made from, as for a promise of `distil` on a file. Their labels are not used,
     because what is served may differ from what is right.
     """
-    since = known["since"] or known["made_at"] - BEFORE
-    rows = drift.sample(connection, versions, since, known["made_at"], most)
-    if len(rows) < FEWEST and not known["evidence"].startswith("router "):
-        kept = datasets.dataset_before(connection, feature.name, task(feature), known["made_at"])
+    since = evidence["since"] or evidence["made_at"] - BEFORE
+    rows = drift.sample(connection, versions, since, evidence["made_at"], most)
+    if len(rows) < FEWEST and not evidence["evidence"].startswith("router "):
+        kept = datasets.dataset_before(connection, feature.name, task(feature), evidence["made_at"])
         if kept is not None:
             inputs = datasets.representative_inputs(connection, kept["id"], most)
             if len(inputs) >= FEWEST:
@@ -237,16 +237,16 @@ class _Texts:
 
 
 def _standing(connection: Connection[Any], feature: Feature) -> _Standing | None:
-    known = evidence_of(connection, feature)
-    if known is None:
+    evidence = evidence_of(connection, feature)
+    if evidence is None:
         return None
-    kept = drift.reference(connection, feature.name, known["evidence"])
-    told = kept is not None and kept["refresh_told_at"] is not None
+    kept = drift.reference(connection, feature.name, evidence["evidence"])
+    refresh_announced = kept is not None and kept["refresh_told_at"] is not None
     if kept is not None and not kept["inputs"]:
         kept = None
     newest = None if kept is None else next(iter(drift.looks(connection, kept["id"], 1)), None)
     versions = drift.version_ids(connection, feature.name)
-    return _Standing(known, kept, newest, told, versions, now(connection))
+    return _Standing(evidence, kept, newest, refresh_announced, versions, now(connection))
 
 
 def _recipes(connection: Connection[Any], feature: Feature) -> list[str]:
@@ -258,7 +258,7 @@ def _recipes(connection: Connection[Any], feature: Feature) -> list[str]:
 def _add_reference(
     connection: Connection[Any],
     feature: Feature,
-    known: Evidence,
+    evidence: Evidence,
     inputs: int,
     vectors: bytes,
     document: JSON,
@@ -267,8 +267,8 @@ def _add_reference(
         connection,
         {
             "feature": feature.name,
-            "evidence": known["evidence"],
-            "evidence_at": known["made_at"],
+            "evidence": evidence["evidence"],
+            "evidence_at": evidence["made_at"],
             "inputs": inputs,
             "vectors": vectors,
             "document": document,
@@ -286,8 +286,8 @@ def same_models(kept: DriftReference, rows: Sequence[SampledJob]) -> bool:
     labels may differ although the traffic is the same. True if the reference is from an earlier
     release that did not store the models.
     """
-    known = kept["document"].get("models")
-    return known is None or _models(rows) <= set(known)
+    models = kept["document"].get("models")
+    return models is None or _models(rows) <= set(models)
 
 
 def _reference(kept: DriftReference) -> Reference | None:
@@ -311,8 +311,8 @@ def _carried(newest: DriftCheck | None) -> tuple[DriftState, int, Vectors]:
 def _latest(earlier: Vectors, new: Vectors) -> Vectors:
     import numpy as np
 
-    found: Vectors = np.concatenate([earlier, new])[-MOST_LIVE:]
-    return found
+    latest: Vectors = np.concatenate([earlier, new])[-MOST_LIVE:]
+    return latest
 
 
 def _seen(
@@ -333,36 +333,36 @@ def _labels(feature: Feature, outputs: Sequence[JSON]) -> Iterator[str | None]:
             yield None  # the job has no output
 
 
-def _document(found: Look, rows: Sequence[SampledJob]) -> dict[str, JSON]:
+def _document(check: Look, rows: Sequence[SampledJob]) -> dict[str, JSON]:
     return {
-        "state": found.state.to_dict(),
-        "by": dict(found.by),
-        "means": {key: list(mean) for key, mean in found.means.items()},
-        "moved": moved_figures(found),
-        "novel_jobs": [str(rows[place]["id"]) for place in found.novel[:MOST_NOVEL]],
+        "state": check.state.to_dict(),
+        "by": dict(check.by),
+        "means": {key: list(mean) for key, mean in check.means.items()},
+        "moved": moved_figures(check),
+        "novel_jobs": [str(rows[place]["id"]) for place in check.novel[:MOST_NOVEL]],
     }
 
 
-def moved_figures(found: Look) -> list[str]:
+def moved_figures(check: Look) -> list[str]:
     """The figures with evidence of change, strongest first, if there is an alarm. Empty without an
     alarm.
     """
-    if not found.alarm:
+    if not check.alarm:
         return []
-    return sorted((name for name in found.by if found.by[name] > 1.0), key=lambda n: -found.by[n])
+    return sorted((name for name in check.by if check.by[name] > 1.0), key=lambda n: -check.by[n])
 
 
 def _alarm(
     connection: Connection[Any],
     feature: Feature,
     kept: DriftReference,
-    found: Look,
+    check: Look,
     rows: Sequence[SampledJob],
 ) -> None:
     at = drift.tell_once(connection, kept["id"], "alarm_told_at")
     if at is None:
         return
-    moved = moved_figures(found)
+    moved = moved_figures(check)
     reason = f"the traffic has changed: {', '.join(moved)}"
     ended = drift.withdraw_all(connection, feature.name, _recipes(connection, feature), reason)
     try:
@@ -378,21 +378,21 @@ def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> 
     """Announce once that the evidence is old. If there is no reference yet, an empty one records
     the announcement.
     """
-    known = state.evidence
-    if state.refresh_told or not feature.needs_refresh(known["made_at"], state.now):
+    evidence = state.evidence
+    if state.refresh_told or not feature.needs_refresh(evidence["made_at"], state.now):
         return
     with connection.transaction():
-        _add_reference(connection, feature, known, 0, b"", {})
-        kept = drift.reference(connection, feature.name, known["evidence"])
+        _add_reference(connection, feature, evidence, 0, b"", {})
+        kept = drift.reference(connection, feature.name, evidence["evidence"])
         assert kept is not None, "it was just added"
         at = drift.tell_once(connection, kept["id"], "refresh_told_at")
         if at is None:
             return
         since = state.now - timedelta(days=feature.refresh_days)
         users = drift.sample(connection, state.versions, since, state.now, MOST_A_LOOK)
-        body = refresh_body(at, feature.name, known["evidence"], known["made_at"])
+        body = refresh_body(at, feature.name, evidence["evidence"], evidence["made_at"])
         announce_feature(connection, REFRESH_DUE, _told(connection, users), body)
-    log.info("feature_refresh_due", feature=feature.name, evidence=known["evidence"])
+    log.info("feature_refresh_due", feature=feature.name, evidence=evidence["evidence"])
 
 
 def _told(connection: Connection[Any], rows: Sequence[SampledJob]) -> list[int]:

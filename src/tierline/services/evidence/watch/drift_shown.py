@@ -25,23 +25,23 @@ def drift_of(connection: Connection[Any], name: str, account_id: int | None = No
     NotFound.
     """
     feature = current_feature(connection, name)
-    known = evidence_of(connection, feature)
-    if known is None:  # an alarm ended the evidence, or there never was any
+    evidence = evidence_of(connection, feature)
+    if evidence is None:  # an alarm ended the evidence, or there never was any
         kept = drift.newest_reference(connection, name)
     else:
-        kept = drift.reference(connection, name, known["evidence"])
+        kept = drift.reference(connection, name, evidence["evidence"])
     if kept is not None and not kept["inputs"]:
         kept = None
     rows = [] if kept is None else drift.looks(connection, kept["id"])
     drifted = kept is not None and kept["alarm_told_at"] is not None
     telling = _telling(rows, drifted=drifted)
     document = {} if telling is None else telling["document"]
-    made_at = None if known is None else known["made_at"]
+    made_at = None if evidence is None else evidence["made_at"]
     refresh_due = made_at is not None and feature.needs_refresh(made_at, datetime.now(UTC))
     examples = drift.inputs_of(connection, document.get("novel_jobs", ()), account_id)
     return Drift(
         feature=name,
-        evidence=None if known is None else known["evidence"],
+        evidence=None if evidence is None else evidence["evidence"],
         evidence_at=made_at,
         refresh_days=feature.refresh_days,
         refresh_due=refresh_due,
@@ -53,7 +53,7 @@ def drift_of(connection: Connection[Any], name: str, account_id: int | None = No
             "dataset": kept["document"].get("dataset"),
             "created_at": when(kept["created_at"]),
         },
-        waits_for=_waits_for(connection, feature, known, kept, rows),
+        waits_for=_waits_for(connection, feature, evidence, kept, rows),
         drifted=drifted,
         moved=list(document.get("moved", ())),
         figures=[
@@ -77,23 +77,23 @@ def _telling(rows: Sequence[DriftCheck], *, drifted: bool) -> DriftCheck | None:
 def _waits_for(
     connection: Connection[Any],
     feature: Feature,
-    known: Evidence | None,
+    evidence: Evidence | None,
     kept: DriftReference | None,
     rows: Sequence[DriftCheck],
 ) -> str | None:
     """What the first check waits for. None if there is a check already."""
     if rows:
         return None
-    if known is None:
+    if evidence is None:
         return "a calibration or a router in force: traffic is compared with that of its time"
     if kept is not None:
         return f"{FEWEST_A_LOOK} new inputs, and a day since the reference was stored"
     versions = drift.version_ids(connection, feature.name)
-    count = len(known_inputs(connection, feature, versions, known, FEWEST).inputs)
+    count = len(known_inputs(connection, feature, versions, evidence, FEWEST).inputs)
     if count < FEWEST:
         return (
-            f"newer evidence: {count} inputs are stored from the time of {known['evidence']}, and "
-            f"{FEWEST} are needed"
+            f"newer evidence: {count} inputs are stored from the time of {evidence['evidence']}, "
+            f"and {FEWEST} are needed"
         )
     if not embeddings.here():
         return "the extra `routing` where the worker of the queue maintenance runs: 'make setup'"

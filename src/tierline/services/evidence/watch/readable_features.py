@@ -36,17 +36,17 @@ class ReadableFeatures:
         unreadable: set[int] = set()
         while True:
             rows = read(unreadable)
-            found = set[int]()
+            new = set[int]()
             for row in rows:
                 try:
                     self.of(row)
                 except UnreadableFeature as error:
-                    if row["feature_version_id"] not in found:
+                    if row["feature_version_id"] not in new:
                         log.warning("outcomes_not_compared", reason=error.message)
-                    found.add(row["feature_version_id"])
-            if not found:
+                    new.add(row["feature_version_id"])
+            if not new:
                 return rows
-            unreadable |= found
+            unreadable |= new
 
     def of(self, row: OfVersion) -> Feature:
         """The feature of the row's version. Raises UnreadableFeature."""

@@ -15,22 +15,22 @@ from tierline.views.watching import PromiseWatch
 
 def watch_of(connection: Connection[Any], feature: Feature) -> PromiseWatch | None:
     """What watches the promise that the feature relies on. None if nothing is promised."""
-    known = evidence_of(connection, feature)
-    if known is None or known["evidence"].startswith("router "):
+    evidence = evidence_of(connection, feature)
+    if evidence is None or evidence["evidence"].startswith("router "):
         return None
-    kept = drift.reference(connection, feature.name, known["evidence"])
+    kept = drift.reference(connection, feature.name, evidence["evidence"])
     looked_at = kept is not None and kept["inputs"] > 0
     soon = False
     if not looked_at and embeddings.here():
         versions = drift.version_ids(connection, feature.name)
-        found = known_inputs(connection, feature, versions, known, FEWEST)
-        soon = len(found.inputs) >= FEWEST
+        sample = known_inputs(connection, feature, versions, evidence, FEWEST)
+        soon = len(sample.inputs) >= FEWEST
     watching = Watching(
-        evidence=known["evidence"],
+        evidence=evidence["evidence"],
         drift=looked_at,
         drift_soon=soon,
         shadow=feature.shadow is not None,
-        labels=labels.labelled_since(connection, feature.name, known["made_at"], FEWEST_LABELS),
+        labels=labels.labelled_since(connection, feature.name, evidence["made_at"], FEWEST_LABELS),
     )
     command = watching.next(feature.name)
     return PromiseWatch(
