@@ -119,7 +119,9 @@ def refuse_unfit(
                     warnings.append(f"tier {tier.name}: {objection.message}")
     if refused:
         raise FeatureError(refused)
-    warnings += [f"line {line}: {told}" for line, told in unlisted_models(feature, document, own)]
+    warnings += [
+        f"line {line}: {warning}" for line, warning in unlisted_models(feature, document, own)
+    ]
     return warnings
 
 

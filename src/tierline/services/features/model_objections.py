@@ -111,14 +111,14 @@ def _residency(feature: Feature, model: ModelRef) -> Iterator[Objection]:
 def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Objection]:
     """Parameters and signals that the model lacks. Dropping them silently would hide the change."""
     can = capabilities(model)
-    for key, wanted, taken in (
+    for key, requested, accepted in (
         ("reasoning_effort", tier.reasoning_effort, can.efforts),
         ("service_tier", tier.service_tier, can.service_tiers),
     ):
-        if wanted is not None and wanted not in taken:
-            which = f"only {', '.join(taken)}" if taken else "none that is known"
+        if requested is not None and requested not in accepted:
+            which = f"only {', '.join(accepted)}" if accepted else "none that is known"
             yield Objection(
-                f"{model} does not take the {key} {wanted}, {which}: leave the key out, or use "
+                f"{model} does not take the {key} {requested}, {which}: leave the key out, or use "
                 "another model",
                 refused=True,
             )

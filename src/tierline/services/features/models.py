@@ -50,7 +50,7 @@ def list_models(connection: Connection[Any]) -> list[Model]:
     given.
     """
     used = _used(connection)
-    known = _Known(
+    state = _Known(
         now=datetime.now(UTC),
         own=prices.own_prices(connection),
         keys=read_keys(connection),
@@ -61,8 +61,8 @@ def list_models(connection: Connection[Any]) -> list[Model]:
         ref = ModelRef.parse(name)
         listed = find(ref.provider, ref.model)
         family, sold = (None, None) if listed is None else listed
-        models.append(_model(ref, family, sold, used[name], known))
-    return models + list(_catalogue(used, known))
+        models.append(_model(ref, family, sold, used[name], state))
+    return models + list(_catalogue(used, state))
 
 
 def _used(connection: Connection[Any]) -> dict[str, _Use]:
@@ -76,24 +76,24 @@ def _used(connection: Connection[Any]) -> dict[str, _Use]:
     return uses
 
 
-def _catalogue(used: dict[str, _Use], known: _Known) -> Iterator[Model]:
+def _catalogue(used: dict[str, _Use], state: _Known) -> Iterator[Model]:
     for family in families():
         for sold in family.sold:
             ref = ModelRef(sold.provider, sold.id)
             if str(ref) not in used:
-                yield _model(ref, family, sold, _Use(), known)
+                yield _model(ref, family, sold, _Use(), state)
         if not family.sold:
-            yield _model(None, family, None, _Use(), known)
+            yield _model(None, family, None, _Use(), state)
 
 
 def _model(
-    ref: ModelRef | None, family: Family | None, sold: Sold | None, use: _Use, known: _Known
+    ref: ModelRef | None, family: Family | None, sold: Sold | None, use: _Use, state: _Known
 ) -> Model:
-    missing = None if ref is None else _missing(ref.provider, known.keys)
-    price = None if ref is None else price_of(ref, Asked(known.now), use.override, known.own)
-    circuit = None if ref is None else known.circuits.get(str(ref))
+    missing = None if ref is None else _missing(ref.provider, state.keys)
+    price = None if ref is None else price_of(ref, Asked(state.now), use.override, state.own)
+    circuit = None if ref is None else state.circuits.get(str(ref))
     open_because = None if circuit is None else circuit.reason
-    today = known.now.date()
+    today = state.now.date()
     return Model(
         model=None if ref is None else str(ref),
         family=None if family is None else family.name,

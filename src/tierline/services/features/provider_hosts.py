@@ -32,7 +32,7 @@ def _urls(name: str, settings: Settings) -> list[str]:
     if name == "vertex":
         own = settings.vertex_base_url
         return [own or f"https://{vertex.host(settings.google_cloud_location)}"]
-    found = {
+    configured_url = {
         "anthropic": settings.anthropic_base_url,
         "azure": settings.azure_openai_endpoint,
         "gemini": settings.gemini_base_url,
@@ -42,7 +42,7 @@ def _urls(name: str, settings: Settings) -> list[str]:
         "openai": settings.openai_base_url,
         "vllm": settings.vllm_base_url,
     }.get(name)
-    return [] if found is None else [found]
+    return [] if configured_url is None else [configured_url]
 
 
 def _host(url: str) -> str:

@@ -46,12 +46,12 @@ def read_keys(connection: Connection[Any]) -> ProviderKeys:
 
 
 def own_names() -> list[str]:
-    """The providers that this process has everything for."""
-    found = []
+    """The providers that this process has all settings for."""
+    names = []
     for name in providers.known_providers():
         try:
             if providers.configured(name) is None:
-                found.append(name)
+                names.append(name)
         except TierlineError:
             continue
-    return found
+    return names

@@ -58,7 +58,7 @@ def resolve_classes(
 def _choose(
     feature: Feature,
     tier: Tier,
-    wanted: str,
+    model_class: str,
     own: OwnPrices,
     now: datetime,
     keys: ProviderKeys,
@@ -67,7 +67,7 @@ def _choose(
 ) -> ResolvedClass:
     why_not: dict[str, None] = {}
     able: list[tuple[Decimal, int, str, ModelRef, Price]] = []
-    for sold in _of_class(wanted):
+    for sold in _of_class(model_class):
         model = ModelRef(sold.provider, sold.id)
         if model in taken:
             continue
@@ -81,14 +81,14 @@ def _choose(
         newest = 0 if sold.released is None else -sold.released.toordinal()
         able.append((_weighed(price), newest, str(model), model, price))
     if not able:
-        return ResolvedClass((), wanted, None, None, tuple(why_not))
+        return ResolvedClass((), model_class, None, None, tuple(why_not))
     *_, model, price = min(able, key=lambda one: one[:3])
-    return ResolvedClass((), wanted, model, price, tuple(why_not))
+    return ResolvedClass((), model_class, model, price, tuple(why_not))
 
 
-def _of_class(wanted: str) -> Iterator[Sold]:
+def _of_class(model_class: str) -> Iterator[Sold]:
     for family in families():
-        if family.model_class == wanted:
+        if family.model_class == model_class:
             yield from family.sold
 
 
