@@ -51,8 +51,8 @@ async def read_event_rows(pool: Pool, job_ids: Sequence[UUID]) -> list[EventRow]
 
 async def live_positions(pool: Pool, job_ids: Sequence[UUID]) -> dict[UUID, int]:
     """The number of the last event of those jobs that have not ended."""
-    found = await again(pool, lambda c: event_reads.positions(c, job_ids))
-    return {job_id: position(*state) for job_id, state in found.items()}
+    states = await again(pool, lambda c: event_reads.positions(c, job_ids))
+    return {job_id: position(*state) for job_id, state in states.items()}
 
 
 async def live_jobs(pool: Pool, account_id: int) -> list[LiveJob]:
@@ -76,8 +76,10 @@ async def past_events(pool: Pool, account_id: int, low: int, since: datetime) ->
     A job that had not ended at that time must have such a `seq`. Events just before `since` are
     included, because they may have been committed after it.
     """
-    found = await again(pool, lambda c: event_reads.jobs_since(c, account_id, low, MOST_SINCE + 1))
-    shown = [job_id for job_id, shown in found[:MOST_SINCE] if shown]
+    rows_of_page = await again(
+        pool, lambda c: event_reads.jobs_since(c, account_id, low, MOST_SINCE + 1)
+    )
+    shown = [job_id for job_id, shown in rows_of_page[:MOST_SINCE] if shown]
     rows = await read_event_rows(pool, shown)
     events = [
         (row, event)
@@ -86,4 +88,4 @@ async def past_events(pool: Pool, account_id: int, low: int, since: datetime) ->
         if event.at >= since - OVERLAP and row.feature_version > 0
     ]
     events.sort(key=lambda pair: (pair[1].at, pair[0].id, pair[1].number))
-    return Past(events, whole=len(found) <= MOST_SINCE)
+    return Past(events, whole=len(rows_of_page) <= MOST_SINCE)

@@ -246,9 +246,9 @@ class Dispatch:
                 ids = accounts[visited : visited + 2 * most + VISITED_MORE]
                 heads = self._memory.heads(connection, place.queue, kind, ids)
                 heads = self._held_jobs.may_go(connection, heads, self._models)
-                found = self._groups(connection, place, heads)
-                idle += sum(group.idle and group.free > 0 for group in found)
-                possible += found
+                groups = self._groups(connection, place, heads)
+                idle += sum(group.idle and group.free > 0 for group in groups)
+                possible += groups
                 visited += len(ids)
             if visited < len(accounts) and not any(group.free > 0 for group in possible):
                 # All are held or at their limits: the next choice begins behind them.
@@ -259,19 +259,21 @@ class Dispatch:
     def _due(
         self, connection: Connection[Any], queue: str, worth: Sequence[tuple[Group, int]]
     ) -> list[Due]:
-        """The due jobs of these groups, so many of each at most; and the memory learns of them."""
+        """The due jobs of these groups, at most so many of each. Notes in the memory when each
+        group's first job is due.
+        """
         waiting = self._memory.of(queue)
         keys = [
             GroupKey(group.account_id, Kind(group.version_id, group.tier)) for group, _ in worth
         ]
-        wanted = [
+        requests = [
             Wanted(key.account_id, key.kind.version_id, key.kind.tier, waiting.mark(key), most)
             for key, (_, most) in zip(keys, worth, strict=True)
         ]
         left_out = self._left_locked()
-        due = hints.due(connection, queue, wanted, left_out)
+        due = hints.due(connection, queue, requests, left_out)
         if left_out:
-            return due  # nothing is known about groups whose jobs were left out
+            return due  # a group whose jobs were left out may have more
         first: dict[GroupKey, datetime] = {}
         for job in due:
             first.setdefault(

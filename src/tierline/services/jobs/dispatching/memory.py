@@ -34,7 +34,7 @@ class Memory:
         self._groups = {queue: WaitingGroups() for queue in JOBS}
         self._everything = True  # is read at the next look
         self._search = Rescan()
-        self._found: SimpleQueue[tuple[str, GroupKey, datetime]] = SimpleQueue()
+        self._escaped: SimpleQueue[tuple[str, GroupKey, datetime]] = SimpleQueue()
         self._looked_s = self._late_s = 0.0  # monotonic
         self._accounts: dict[int, tuple[float, tuple[int, int | None]]] = {}
 
@@ -51,7 +51,7 @@ class Memory:
         self._search.begins()
         for queue in JOBS:
             for key, run_after in _waiting(connection, queue):
-                self._found.put((queue, key, run_after))
+                self._escaped.put((queue, key, run_after))
         self._search.ended()
 
     def look(self, connection: Connection[Any]) -> None:
@@ -67,7 +67,7 @@ class Memory:
                 raise
             self._looked_s = self._late_s = now_s
             return
-        self._take_found()
+        self._add_escaped()
         late = now_s - self._late_s >= LATE_EVERY_S
         since_s = now_s - self._late_s + LATE_S if late else now_s - self._looked_s + SOON_S
         for one in hints.arrived(connection, JOBS, since_s):
@@ -77,10 +77,10 @@ class Memory:
         if late:
             self._late_s = now_s
 
-    def _take_found(self) -> None:
+    def _add_escaped(self) -> None:
         with suppress(Empty):
             while True:
-                queue, key, run_after = self._found.get_nowait()
+                queue, key, run_after = self._escaped.get_nowait()
                 self._groups[queue].arrived(key, run_after)
 
     def of(self, queue: str) -> WaitingGroups:
@@ -90,20 +90,20 @@ class Memory:
     def heads(
         self, connection: Connection[Any], queue: str, kind: Kind, account_ids: Sequence[int]
     ) -> list[Head]:
-        """These accounts' groups of one kind, with what is known of them."""
+        """These accounts' groups of one kind, with the accounts' limits."""
         now_s = time.monotonic()
         old = [id for id in account_ids if now_s - self._accounts.get(id, (0.0,))[0] > ACCOUNTS_S]
         if old:
             limits = hints.accounts(connection, old)
             self._accounts |= {id: (now_s, limit) for id, limit in limits.items()}
         groups = self._groups[queue]
-        found = []
+        heads = []
         for id in account_ids:
             if id in self._accounts:
                 weight, most = self._accounts[id][1]
                 mark = groups.mark(GroupKey(id, kind))
-                found.append(Head(id, weight, most, kind.version_id, kind.tier, mark))
-        return found
+                heads.append(Head(id, weight, most, kind.version_id, kind.tier, mark))
+        return heads
 
 
 def _waiting(connection: Connection[Any], queue: str) -> list[tuple[GroupKey, datetime]]:

@@ -71,24 +71,24 @@ class OutJobs:
         another thread, because it takes long beside a held snapshot.
         """
         with self._lock:
-            known = set(self._ids)
+            remembered = set(self._ids)
             scan = all_live or self._unread or (may_scan and self._rescan.due())
             if scan:
                 self._rescan.begins()
-        found = _all_live(connection) if scan else hints.out_among(connection, known)
-        still = {job.job_id for job in found}
+        out = _all_live(connection) if scan else hints.out_among(connection, remembered)
+        still = {job.job_id for job in out}
         with self._lock:
             # Ids that were added meanwhile stay.
-            self._ids = (self._ids - known) | still
+            self._ids = (self._ids - remembered) | still
             if scan:
                 self._unread = False
                 self._rescan.ended()
-        return found
+        return out
 
 
 def _all_live(connection: Connection[Any]) -> list[OutJob]:
     with connection.transaction():
         hints.read_whole_tables(connection, on=True)
-        found = hints.out(connection)
+        out = hints.out(connection)
         hints.read_whole_tables(connection, on=False)
-    return found
+    return out

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tierline.rules.scheduling import hints_ahead
 
 NEWEST_SHARE = 0.3  # of the newest pause in the averages
-FORGOTTEN_S = 1.0  # after a longer pause nothing is known
+FORGOTTEN_S = 1.0  # after a longer pause it starts afresh
 
 
 class Pace:

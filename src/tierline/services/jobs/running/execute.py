@@ -127,22 +127,22 @@ class Executor:
             return first.claim
         return self._claim_alone(job_id, token)
 
-    def _claim_these(self, wanted: Sequence[Wanted]) -> list["_FirstTry"]:
-        """One try at the claims that several threads want; what fails, each tries again alone."""
+    def _claim_these(self, requests: Sequence[Wanted]) -> list["_FirstTry"]:
+        """One try at the claims of several threads. Each repeats alone what failed."""
         try:
             with self.pool.connection() as connection:
                 queues = list(self.queues)
-                if len(wanted) == 1:
-                    ((job_id, token),) = wanted
+                if len(requests) == 1:
+                    ((job_id, token),) = requests
                     claim = claims.claim(connection, job_id, token, queues, self.worker)
                     return [_FirstTry(claim, sure=True)]
-                found = claim_together(connection, wanted, queues, self.worker)
-                return [_FirstTry(found.get(token)) for _, token in wanted]
+                by_token = claim_together(connection, requests, queues, self.worker)
+                return [_FirstTry(by_token.get(token)) for _, token in requests]
         except (*PASSING, psycopg.IntegrityError):
-            return [_FirstTry(None) for _ in wanted]
+            return [_FirstTry(None) for _ in requests]
 
     def _finish_these(self, finishes: Sequence[Finish]) -> list[bool]:
-        """One try at what several threads finish. False: its thread tries again alone."""
+        """One try at the finishes of several threads. False: its thread tries again alone."""
         try:
             with self.pool.connection() as connection:
                 if len(finishes) == 1:

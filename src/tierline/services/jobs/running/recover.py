@@ -216,9 +216,9 @@ def expire_overdue(pool: ConnectionPool[Any], looks: Looks = LOOKS) -> list[UUID
             log.info("job_expired", job_id=str(job_id))
 
         began_s, since_s = time.monotonic(), looks.since_s()
-        found = again_if_moved(lambda: overdue(connection, OVERDUE_AT_ONCE, since_s))
+        job_ids = again_if_moved(lambda: overdue(connection, OVERDUE_AT_ONCE, since_s))
         looks.took(since_s, began_s)
-        each(connection, found, "expiring jobs", expire)
+        each(connection, job_ids, "expiring jobs", expire)
     return expired
 
 

@@ -1,9 +1,9 @@
-"""One call for what several threads ask at the same time.
+"""One call for the requests that several threads make at the same time.
 
-A thread that asks while few calls run makes its own call at once. Others wait until one ends, and
-then one of them asks for all. So nobody waits in order to be joined by others, unless `gather_s`
-says so. Whoever has waited for PATIENCE_S makes its own call: a call that hangs holds up nobody for
-longer.
+A thread that comes while few calls run makes its own call at once. Others wait until one ends, and
+then one of them makes the call for all. So no thread waits only to be joined by others, unless
+`gather_s` says so. A thread that has waited for PATIENCE_S makes its own call: a call that hangs
+delays no other thread for longer.
 """
 
 import threading
@@ -13,32 +13,32 @@ from typing import Generic, TypeVar
 
 PATIENCE_S = 0.25
 
-Asked = TypeVar("Asked")
+Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
-class _Waiting(Generic[Asked, Answer]):
-    """A thread that waits, and what it is given: the answer, an error, or the call to make."""
+class _Waiting(Generic[Request, Answer]):
+    """A thread that waits, and what it gets: the answer, an error, or the group to call for."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, request: Request) -> None:
+        self.request = request
         self.woken = threading.Event()
-        self.leads: list[_Waiting[Asked, Answer]] | None = None
+        self.group: list[_Waiting[Request, Answer]] | None = None
         self.answers: list[Answer] = []  # its own, once the call was made
         self.error: BaseException | None = None
 
 
-class Together(Generic[Asked, Answer]):
+class Together(Generic[Request, Answer]):
     """Makes at most `at_once` calls at the same time, each for at most `most` threads. A call for
     fewer begins after `gather_s`, so that others may join it.
 
-    `call` gets what the threads ask, and returns an answer for each in the same order. An error of
-    it is raised in each of these threads.
+    `call` gets the threads' requests, and returns an answer for each in the same order. Its error
+    is raised in each of these threads.
     """
 
     def __init__(
         self,
-        call: Callable[[Sequence[Asked]], Sequence[Answer]],
+        call: Callable[[Sequence[Request]], Sequence[Answer]],
         at_once: int,
         most: int,
         gather_s: float = 0.0,
@@ -49,39 +49,39 @@ class Together(Generic[Asked, Answer]):
         self._gather_s = gather_s
         self._lock = threading.Lock()
         self._calls = 0  # that run
-        self._waiting: list[_Waiting[Asked, Answer]] = []
+        self._waiting: list[_Waiting[Request, Answer]] = []
 
     @property
     def waiting(self) -> int:
         """How many threads wait for a call that has not begun."""
         return len(self._waiting)
 
-    def __call__(self, asked: Asked) -> Answer:
-        """The answer to `asked`."""
-        own: _Waiting[Asked, Answer] = _Waiting(asked)
+    def __call__(self, request: Request) -> Answer:
+        """The answer to `request`."""
+        own: _Waiting[Request, Answer] = _Waiting(request)
         with self._lock:
             if self._calls < self._at_once:
                 self._calls += 1
-                own.leads = [own]
+                own.group = [own]
             else:
                 self._waiting.append(own)
-        if own.leads is None and not own.woken.wait(PATIENCE_S):
+        if own.group is None and not own.woken.wait(PATIENCE_S):
             if self._withdrawn(own):
-                return self._call([asked])[0]
+                return self._call([request])[0]
             own.woken.wait()
-        if own.leads is not None:
-            self._lead(own.leads)
+        if own.group is not None:
+            self._call_for(own.group)
         if own.error is not None:
             raise own.error
         return own.answers[0]
 
-    def _lead(self, group: list[_Waiting[Asked, Answer]]) -> None:
+    def _call_for(self, group: list[_Waiting[Request, Answer]]) -> None:
         """Make the call of a group, wake the others, and have the next group called."""
         if self._gather_s and len(group) < self._most:
             time.sleep(self._gather_s)
             self._join(group)
         try:
-            answers = self._call([one.asked for one in group])
+            answers = self._call([one.request for one in group])
             for one, answer in zip(group, answers, strict=True):
                 one.answers.append(answer)
         except BaseException as error:
@@ -92,14 +92,14 @@ class Together(Generic[Asked, Answer]):
             for one in group[1:]:
                 one.woken.set()
 
-    def _join(self, group: list[_Waiting[Asked, Answer]]) -> None:
+    def _join(self, group: list[_Waiting[Request, Answer]]) -> None:
         """Add those that wait by now to a group whose call has not begun."""
         with self._lock:
             room = self._most - len(group)
             group += self._waiting[:room]
             del self._waiting[:room]
 
-    def _withdrawn(self, own: _Waiting[Asked, Answer]) -> bool:
+    def _withdrawn(self, own: _Waiting[Request, Answer]) -> bool:
         """Whether it waits no longer. False: it is in a group by now."""
         with self._lock:
             if own not in self._waiting:
@@ -113,5 +113,5 @@ class Together(Generic[Asked, Answer]):
             if not group:
                 self._calls -= 1
                 return
-            group[0].leads = group
+            group[0].group = group
         group[0].woken.set()

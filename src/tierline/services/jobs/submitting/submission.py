@@ -105,9 +105,9 @@ def input_problems(check: SchemaCheck, input: JSON) -> list[Problem]:
     ]
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """A suggestion to append to an unknown word: the closest known ones, or all if they are few."""
-    choices = sorted(known)
+def near(word: str, words: Iterable[str]) -> str:
+    """A suggestion to append to an unknown word: the closest of `words`, or all if they are few."""
+    choices = sorted(words)
     close = close_to(word, choices, most=3, cutoff=0.5)
     if close:
         return f"; did you mean {', '.join(close)}?"
