@@ -42,7 +42,7 @@ def put_on(connection: Connection[Any], account: str, plan: str | None) -> None:
     with connection.transaction():
         is_put = plans.put_on(connection, account_id, plan)
     if not is_put:
-        known = ", ".join(row["name"] for row in plans.list_plans(connection)[:20]) or "none yet"
+        names = ", ".join(row["name"] for row in plans.list_plans(connection)[:20]) or "none yet"
         raise InvalidInput(
-            [Problem(f"there is no plan {str(plan)[:63]!r}; known: {known}", "/plan")]
+            [Problem(f"there is no plan {str(plan)[:63]!r}; known: {names}", "/plan")]
         )

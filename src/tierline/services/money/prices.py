@@ -154,8 +154,8 @@ def _refuse_unfit(model: str, terms: str) -> None:
         problems.append(Problem(str(error), "/model"))
     else:
         if ref.provider not in providers.known_providers():
-            known = ", ".join(providers.known_providers())
-            problems.append(Problem(f"unknown provider {ref.provider!r}: one of {known}", "/model"))
+            names = ", ".join(providers.known_providers())
+            problems.append(Problem(f"unknown provider {ref.provider!r}: one of {names}", "/model"))
         elif (wrong := name_fault(ref.model)) is not None:
             problems.append(Problem(wrong, "/model"))
     if terms and not _TERMS.fullmatch(terms):

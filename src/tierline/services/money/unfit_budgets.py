@@ -22,18 +22,18 @@ def unfit(connection: Connection[Any], limit_usd: Decimal, *, hard: bool) -> lis
     """A warning for each tier of an applied feature whose shortest call may cost more than
     `limit_usd`. A soft budget does not refuse first tiers.
     """
-    found = []
+    warnings = []
     for feature in readable(current_versions(connection)):
         prices = prices_now(connection, feature)
         for tier in feature.allowed_tiers()[0 if hard else 1 :]:
             amount = max(_worst_cases(feature, tier, prices.get(tier.name) or {}), default=None)
             if amount is not None and amount > limit_usd:
-                found.append(
+                warnings.append(
                     f"does not fit {feature.name}, tier {tier.name}: one call may cost up to "
                     f"{usd(amount)} USD, so that tier is never asked under this budget"
                 )
-    left_out = len(found) - MOST_WARNINGS
-    return found[:MOST_WARNINGS] + ([f"and {left_out} more tiers"] if left_out > 0 else [])
+    left_out = len(warnings) - MOST_WARNINGS
+    return warnings[:MOST_WARNINGS] + ([f"and {left_out} more tiers"] if left_out > 0 else [])
 
 
 def _worst_cases(feature: Feature, tier: Tier, prices: Any) -> Iterator[Decimal]:

@@ -64,17 +64,17 @@ class _Counted:
     newest: list[Examined]  # the first SAMPLED that match
 
 
-def plan(connection: Connection[Any], account_id: int, wanted: BulkRequest) -> BulkPlan:
+def plan(connection: Connection[Any], account_id: int, request: BulkRequest) -> BulkPlan:
     """How many jobs match, and what new jobs would cost at most. Nothing is changed."""
     position = bulk_actions.next_seq(connection)
-    counted = _count(connection, account_id, wanted.filters, position)
+    counted = _count(connection, account_id, request.filters, position)
     return BulkPlan(
-        action=wanted.action,
-        filter=BulkFilter.model_validate(stored_filter(wanted.filters)),
-        limit=wanted.limit,
+        action=request.action,
+        filter=BulkFilter.model_validate(stored_filter(request.filters)),
+        limit=request.limit,
         matched=counted.matched,
         more=counted.more,
-        at_most_usd=_at_most_usd(connection, wanted, counted),
+        at_most_usd=_at_most_usd(connection, request, counted),
     )
 
 
@@ -82,28 +82,28 @@ def begin(
     connection: Connection[Any],
     account_id: int,
     key_id: int,
-    wanted: BulkRequest,
+    request: BulkRequest,
     key: str | None = None,
 ) -> tuple[BulkAction, bool]:
     """Returns the new action, or the one that `key` stands for, and whether it is new. Raises
     Conflict if the account has too many running ones, and KeyReused.
     """
-    hashed = _hash(wanted)
+    hashed = _hash(request)
     earlier = _of_key(connection, account_id, key, hashed)
     if earlier is not None:
         return bulk_action_view(earlier), False
     position = bulk_actions.next_seq(connection)
-    counted = _count(connection, account_id, wanted.filters, position)
+    counted = _count(connection, account_id, request.filters, position)
     new = NewBulkAction(
         id=new_id(),
         account_id=account_id,
         key_id=key_id,
-        action=wanted.action,
-        filter=dict(stored_filter(wanted.filters)),
-        most=wanted.limit,
+        action=request.action,
+        filter=dict(stored_filter(request.filters)),
+        most=request.limit,
         matched=counted.matched,
         more=counted.more,
-        at_most_usd=_at_most_usd(connection, wanted, counted),
+        at_most_usd=_at_most_usd(connection, request, counted),
         position=position,
         key=key,
         payload_hash=None if key is None else hashed,
@@ -175,17 +175,17 @@ def _of_key(
     connection: Connection[Any], account_id: int, key: str | None, hashed: bytes
 ) -> BulkActionRow | None:
     """Raises KeyReused."""
-    found = None if key is None else bulk_actions.of_key(connection, account_id, key)
-    if found is None:
+    stored = None if key is None else bulk_actions.of_key(connection, account_id, key)
+    if stored is None:
         return None
-    row, of_before = found
+    row, of_before = stored
     if of_before != hashed:
         raise KeyReused([Problem("this Idempotency-Key was used with another payload")])
     return row
 
 
-def _hash(wanted: BulkRequest) -> bytes:
-    document = [wanted.action, stored_filter(wanted.filters), wanted.limit]
+def _hash(request: BulkRequest) -> bytes:
+    document = [request.action, stored_filter(request.filters), request.limit]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).digest()
 
 
@@ -193,41 +193,41 @@ def _count(
     connection: Connection[Any], account_id: int, filters: Filters, position: int
 ) -> _Counted:
     """The jobs that match, as far as the limits of a count allow."""
-    found: list[Examined] = []
+    newest: list[Examined] = []
     matched = examined = 0
     before = Before(position)
     while matched < MOST_COUNTED and examined < MOST_EXAMINED:
         rows = bulk_actions.examine(connection, account_id, filters, before, AT_ONCE)
         matching = [row for row in rows if row.matches]
-        found += matching[: SAMPLED - len(found)]
+        newest += matching[: SAMPLED - len(newest)]
         matched += len(matching)
         examined += len(rows)
         if len(rows) < AT_ONCE:
-            return _Counted(min(matched, MOST_COUNTED), matched > MOST_COUNTED, found)
+            return _Counted(min(matched, MOST_COUNTED), matched > MOST_COUNTED, newest)
         before = Before(rows[-1].seq, rows[-1].id)
-    return _Counted(min(matched, MOST_COUNTED), True, found)
+    return _Counted(min(matched, MOST_COUNTED), True, newest)
 
 
 def _at_most_usd(
-    connection: Connection[Any], wanted: BulkRequest, counted: _Counted
+    connection: Connection[Any], request: BulkRequest, counted: _Counted
 ) -> Decimal | None:
     """The highest cost of the new jobs, estimated from the newest jobs that match. None: a price is
     unknown.
     """
-    if wanted.action not in RUNS_AGAIN or not counted.newest:
+    if request.action not in RUNS_AGAIN or not counted.newest:
         return Decimal(0)
     jobs = bulk_actions.sample(connection, counted.newest)
     own = own_prices(connection)
-    known: dict[str, Feature | None] = {}
+    features: dict[str, Feature | None] = {}
     total = Decimal(0)
     for job in jobs:
-        if job.feature not in known:
-            known[job.feature] = _readable(connection, job.feature)
-        cost = _cost(known[job.feature], wanted.action, job, own)
+        if job.feature not in features:
+            features[job.feature] = _readable(connection, job.feature)
+        cost = _cost(features[job.feature], request.action, job, own)
         if cost is None:
             return None
         total += cost
-    count = counted.matched if wanted.limit is None else min(wanted.limit, counted.matched)
+    count = counted.matched if request.limit is None else min(request.limit, counted.matched)
     return total * count / len(counted.newest)
 
 

@@ -84,8 +84,8 @@ class Runner:
             return operations.claim(connection, token, self._kinds), token
 
     def _do(self, row: OperationRow, token: UUID, stopping: threading.Event) -> None:
-        told = {"operation_id": row["id"], "kind": row["kind"], "feature": row["feature"]}
-        log.info("operation_started", **told)
+        facts = {"operation_id": row["id"], "kind": row["kind"], "feature": row["feature"]}
+        log.info("operation_started", **facts)
         child = self._spawn(self._command(token), {**os.environ, **ONE_THREAD})
         until_s = time.monotonic() + self._settings.operation_max_s
         try:
@@ -96,7 +96,7 @@ class Runner:
         if not ended:
             return  # another process may have claimed it
         change = self._ended(child, token, stopped=stopping.is_set(), overdue=overdue)
-        log.info("operation_ended", **told, status=None if change is None else change.status.value)
+        log.info("operation_ended", **facts, status=None if change is None else change.status.value)
 
     def _follow(self, child: Child, token: UUID, stopping: threading.Event, until_s: float) -> bool:
         """Keep the lease until the child ended or must be ended, at the latest at the monotonic

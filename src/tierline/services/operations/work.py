@@ -44,9 +44,9 @@ class Work:
         if phase == self._phase and done < of and now_s - self._noted_s < EVERY_S:
             return
         self._phase, self._noted_s = phase, now_s
-        told = {"phase": phase, "done": done, "of": of}
+        document = {"phase": phase, "done": done, "of": of}
         with self.pool.connection() as connection:
-            if not operations.note_progress(connection, self.token, told):
+            if not operations.note_progress(connection, self.token, document):
                 raise Superseded
 
     def complete(self, connection: Connection[Any], result: JSON) -> None:

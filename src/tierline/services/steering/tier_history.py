@@ -26,11 +26,11 @@ class TierHistory:
     """The tiers' figures in this process. Thread-safe.
 
     A separate thread reads them, so that no attempt waits or fails because of them. Before the
-    first reading nothing is known, and no tier is skipped.
+    first reading no tier is skipped.
     """
 
     pool: ConnectionPool[Any]
-    known: Mapping[tuple[int, str], TierStats] = field(default_factory=dict)
+    figures: Mapping[tuple[int, str], TierStats] = field(default_factory=dict)
     due_s: float = 0.0  # monotonic time of the next reading
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,7 +48,7 @@ class TierHistory:
             return [(index, LaterTier(TierStats(name), None)) for index, name in later]
         left_s = None if target is None else target / 1000 - _age_s(claim)
         self.look()
-        figures, version = self.known, claim.feature_version_id
+        figures, version = self.figures, claim.feature_version_id
         stats = [figures.get((version, name), TierStats(name)) for _, name in later]
         worth = worth_asking(stats, left_s)
         return [(index, tier) for (index, _), tier in zip(later, worth, strict=True)]
@@ -56,7 +56,7 @@ class TierHistory:
     def read(self) -> None:
         """Read the figures. Raises psycopg.Error."""
         with self.pool.connection(timeout=CONNECTION_S) as connection:
-            self.known = tiers_seen(connection)
+            self.figures = tiers_seen(connection)
 
     def look(self) -> None:
         """Start a thread that reads the figures, if they are due and no thread is reading."""

@@ -17,9 +17,9 @@ def embedded(work: Work, texts: Sequence[str]) -> Vectors:
 
     work.progress("embedding", 0, len(texts))
     embedder = Embedder(threads=1)
-    found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+    vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
     for start in range(0, len(texts), AT_ONCE):
         chunk = texts[start : start + AT_ONCE]
-        found[start : start + len(chunk)] = embedder.embed(chunk)
+        vectors[start : start + len(chunk)] = embedder.embed(chunk)
         work.progress("embedding", start + len(chunk), len(texts))
-    return found
+    return vectors

@@ -93,10 +93,10 @@ def labels_of(
     feature = current_feature(connection, name)
     if for_micro:
         micro_tier(connection, name)
-    found: dict[str, KnownLabel] = {}
+    newest: dict[str, KnownLabel] = {}
     for row in known_labels(connection, feature, account_id):
-        found.setdefault(canonical_json(row.input), row)  # keeps the newest
-    return list(found.values())
+        newest.setdefault(canonical_json(row.input), row)  # keeps the newest
+    return list(newest.values())
 
 
 def train(work: Work) -> None:
@@ -248,7 +248,7 @@ def _of_dataset(
             f"dataset {version} is of another task: {feature.name} was changed after it was "
             f"built; build a new one by 'tierline dataset build {feature.name}'"
         )
-    found = datasets.rows_of(connection, dataset["id"], -1, MOST_ROWS, account_id)
+    stored = datasets.rows_of(connection, dataset["id"], -1, MOST_ROWS, account_id)
     rows = [
         LabelledInput(
             row.input,
@@ -256,7 +256,7 @@ def _of_dataset(
             row.said_by,
             held_out=row.side == "calibration",
         )
-        for row in found
+        for row in stored
         if row.input is not None
         and (row.side == "train" or (row.side == "calibration" and row.representative))
     ]
@@ -269,24 +269,24 @@ def splits_of(lesson: "Lesson", threshold: float | None) -> list[JSON]:
     """What each split of the held-out inputs found: by near duplicates, as the dataset is split,
     and by meaning. With a threshold also what is served, and how much of that is wrong.
     """
-    found: list[JSON] = []
+    splits: list[JSON] = []
     for name, answers, novel in (
         ("near duplicates", lesson.held_out, lesson.novel),
         ("meaning", lesson.by_meaning, lesson.novel_by_meaning),
     ):
-        known = [one.scored for one in answers if one.label is not None]
-        served = [one for one in known if threshold is not None and one.score >= threshold]
-        found.append(
+        scored = [one.scored for one in answers if one.label is not None]
+        served = [one for one in scored if threshold is not None and one.score >= threshold]
+        splits.append(
             {
                 "by": name,
-                "inputs": len(known),
-                "wrong": sum(one.wrong for one in known),
+                "inputs": len(scored),
+                "wrong": sum(one.wrong for one in scored),
                 "novel": novel,
                 "served": len(served) if threshold is not None else None,
                 "served_wrong": sum(one.wrong for one in served) if threshold is not None else None,
             }
         )
-    return found
+    return splits
 
 
 def trained_of(
@@ -296,12 +296,12 @@ def trained_of(
     of the dataset, or from jobs.
     """
     document, packed = to_parts(lesson.micro)
-    known = [one.scored for one in lesson.held_out if one.label is not None]
+    scored = [one.scored for one in lesson.held_out if one.label is not None]
     quality: dict[str, JSON] = {
         "labels": len(lesson.micro.head.labels),
         "accuracy": lesson.right / lesson.rows,
-        "held_out": len(known),
-        "held_out_accuracy": sum(not one.wrong for one in known) / len(known) if known else None,
+        "held_out": len(scored),
+        "held_out_accuracy": sum(not one.wrong for one in scored) / len(scored) if scored else None,
         "novel": lesson.novel,
         "strangers": lesson.strangers,
         "splits": splits_of(lesson, None),
@@ -317,7 +317,7 @@ def _promised(
     tier: Tier,
     made: ArtefactRow,
     lesson: "Lesson",
-    wanted: PromiseRequest,
+    request: PromiseRequest,
     said_by: Sequence[str],
 ) -> Calibration:
     """Test the promise on the answers to held-out inputs, and store the calibration.
@@ -331,25 +331,25 @@ def _promised(
     recipe = recipe_of(connection, feature, tier)
     calibrations.lock_recipe(connection, recipe)
     attempt = 1 + calibrations.count_of_recipe(connection, recipe)
-    tested_at = confidence_of_attempt(attempt, share_of_risk(feature, wanted.confidence))
+    tested_at = confidence_of_attempt(attempt, share_of_risk(feature, request.confidence))
     thresholds = grid([one.score for one in lesson.planned])
 
     def searched(answers: Sequence["HeldOut"]) -> Calibrated:
         return search_threshold(
             [one.scored for one in answers],
             thresholds,
-            wanted.max_error,
+            request.max_error,
             tested_at,
             lesson.planned,
         )
 
-    found = searched(lesson.held_out)
-    if wanted.by_meaning:
+    search = searched(lesson.held_out)
+    if request.by_meaning:
         strange = [one for one in lesson.held_out if one.label is None]
-        found = no_looser_than_meaning(lesson, found, searched([*lesson.by_meaning, *strange]))
-    if found.missing is not None:
-        raise too_few(feature.name, len(lesson.held_out), max(1, found.missing))
-    threshold = None if found.chosen is None else found.chosen.threshold
+        search = no_looser_than_meaning(lesson, search, searched([*lesson.by_meaning, *strange]))
+    if search.missing is not None:
+        raise too_few(feature.name, len(lesson.held_out), max(1, search.missing))
+    threshold = None if search.chosen is None else search.chosen.threshold
     answerers = {answerer(str(tier.models[0]), name_of(made.id))}
     promise = Promise(
         combination=lesson.micro.trust,
@@ -357,7 +357,7 @@ def _promised(
         why_not=None,
         fitted=made.rows,
         tested_at=tested_at,
-        found=found,
+        found=search,
         by_label=_by_label(lesson.held_out, threshold),
     )
     tested = Tested(
@@ -369,16 +369,16 @@ def _promised(
         attempt=attempt,
         reference="model" if said_by else "human",
         reference_models=said_by,
-        max_error=wanted.max_error,
-        confidence=wanted.confidence,
+        max_error=request.max_error,
+        confidence=request.confidence,
     )
     return add(connection, tested, promise)
 
 
 def _by_label(answers: Sequence["HeldOut"], threshold: float | None) -> dict[str, OfLabel]:
-    found: dict[str, OfLabel] = {}
+    by_label: dict[str, OfLabel] = {}
     for label in sorted({one.label for one in answers if one.label is not None}):
         alike = [one.scored for one in answers if one.label == label]
         served = [one for one in alike if threshold is not None and one.score >= threshold]
-        found[label] = OfLabel(len(alike), len(served), sum(one.wrong for one in served))
-    return found
+        by_label[label] = OfLabel(len(alike), len(served), sum(one.wrong for one in served))
+    return by_label

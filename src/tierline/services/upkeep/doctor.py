@@ -72,7 +72,7 @@ def examine(
 ) -> Iterator[Checked]:
     """Check the jobs of the last `days`, and what does not depend on age, for `within_s` seconds.
 
-    What there was no time for is told as not checked. Needs an autocommit connection.
+    Checks that there was no time for are reported as not checked. Needs an autocommit connection.
     """
     until_s = time.monotonic() + within_s
     doctor.prepare(connection)
@@ -86,11 +86,11 @@ def examine(
             yield _no_time(flaw, within_s)
         else:
             try:
-                found = doctor.find(connection, flaw, window, MOST_EXAMPLES, left_s)
+                examples = doctor.find(connection, flaw, window, MOST_EXAMPLES, left_s)
             except QueryCanceled:
                 yield _no_time(flaw, within_s)
             else:
-                yield Checked(flaw, len(found), found)
+                yield Checked(flaw, len(examples), examples)
 
 
 def _no_time(flaw: str, within_s: float) -> Checked:

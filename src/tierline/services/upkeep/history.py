@@ -114,17 +114,22 @@ def states(connection: Connection[Any]) -> list[PartitionState]:
     """Every partition, with what keeps it."""
     now = clock.now(connection)
     sizes = partitions.sizes(connection)
-    found: dict[Week, list[str] | None] = {}
+    reasons: dict[Week, list[str] | None] = {}
     listed = []
     for table, there in sorted(partitions.every(connection).items()):
         for one in there:
             week = (one.first, one.end)
-            if week not in found:
+            if week not in reasons:
                 past = one.ends_at <= now
-                found[week] = history.kept_by(connection, one) if past else None
+                reasons[week] = history.kept_by(connection, one) if past else None
             listed.append(
                 PartitionState(
-                    table, one.name, one.begins_at, one.ends_at, sizes.get(one.name, 0), found[week]
+                    table,
+                    one.name,
+                    one.begins_at,
+                    one.ends_at,
+                    sizes.get(one.name, 0),
+                    reasons[week],
                 )
             )
     return listed
@@ -144,7 +149,7 @@ def _weeks_before(
         for one in every.get(parent.table, []):
             if one.ends_at <= cutoff:
                 weeks.setdefault((one.first, one.end), []).append((parent.table, one))
-    return sorted(weeks.items(), key=lambda found: found[0][1])
+    return sorted(weeks.items(), key=lambda entry: entry[0][1])
 
 
 def _remove_jobs(connection: Connection[Any], one: Partition, until_s: float) -> bool:

@@ -271,11 +271,11 @@ def _problems(description: str, events: Sequence[str], include: Sequence[str]) -
         problems.append(
             Problem(f"at most {MOST_DESCRIPTION} characters, none of them NUL", "/description")
         )
-    for name, given, known in (("events", events, EVENTS), ("include", include, INCLUDES)):
+    for name, given, allowed in (("events", events, EVENTS), ("include", include, INCLUDES)):
         problems.extend(
-            Problem(f"not one of {', '.join(known)}", f"/{name}/{place}")
+            Problem(f"not one of {', '.join(allowed)}", f"/{name}/{place}")
             for place, value in enumerate(given)
-            if value not in known
+            if value not in allowed
         )
         if len(set(given)) != len(given):
             problems.append(Problem("contains a value twice", f"/{name}"))

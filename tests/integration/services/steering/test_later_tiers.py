@@ -29,7 +29,7 @@ def fresh(bench: Bench) -> None:
 def known(bench: Bench, version: int, *seen: TierStats) -> None:
     """Let the process know this of the tiers, and read nothing else."""
     cascade = bench.executor.tier_path.history
-    cascade.known = {(version, one.name): one for one in seen}
+    cascade.figures = {(version, one.name): one for one in seen}
     cascade.due_s = float("inf")
 
 

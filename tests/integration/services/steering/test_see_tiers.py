@@ -200,7 +200,7 @@ def test_no_attempt_waits_for_what_is_known_and_one_thread_reads_it(
     cascade.due_s = 0.0
     cascade.look()
     wait_until(
-        lambda: cascade.known.get((version, "slm")), DEADLINE_S, "what was rolled up to be read"
+        lambda: cascade.figures.get((version, "slm")), DEADLINE_S, "what was rolled up to be read"
     )
 
 
@@ -218,10 +218,10 @@ def test_a_pool_without_a_connection_keeps_nobody_from_choosing(
         began = time.monotonic()
         cascade.look()
         assert time.monotonic() - began < tier_history.CONNECTION_S
-        assert cascade.known == {}
+        assert cascade.figures == {}
         wait_until(lambda: readers() == 0, DEADLINE_S, "the reader to give up")
     cascade.read()
-    assert cascade.known[version, "slm"].attempts == 1
+    assert cascade.figures[version, "slm"].attempts == 1
 
 
 @pytest.mark.parametrize("table", ["tier_attempts", "tiers_seen", "calls"])

@@ -263,7 +263,7 @@ def attempt_of(bench: Bench, case: Case) -> Attempt:
 def path_of(bench: Bench, case: Case) -> TierPath:
     executor = bench.executor
     path = TierPath(bench.pool, executor.settings, executor.embedding, lambda: True)
-    path.history.known = {(1, one.name): one for one in case.stats}
+    path.history.figures = {(1, one.name): one for one in case.stats}
     path.history.due_s = float("inf")
     if case.budget_spent:
         spend_budget(bench)
