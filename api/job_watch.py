@@ -183,7 +183,7 @@ class JobWatch:
         self._accounts: dict[int, _Account] = {}
         self._ended: set[UUID] = set()  # of the wake-ups since the last look
         self._woken = asyncio.Event()
-        ended.tell(self._tell)
+        ended.subscribe(self._tell)
 
     @contextlib.asynccontextmanager
     async def job(self, stream: JobStream) -> AsyncIterator[None]:

@@ -29,7 +29,7 @@ from tierline.features.stored import UnreadableFeature
 from tierline.services.accounts import audit
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.labels import reviews
-from tierline.services.evidence.labels.feedback import Said
+from tierline.services.evidence.labels.feedback import AnswerFeedback
 from tierline.services.evidence.labels.reviews import LabelledByAnother, OpenReview, Reviewer
 from tierline.services.features.find_feature import current_versions, version_of
 from tierline.services.jobs import read_jobs
@@ -195,12 +195,12 @@ def _store(
     rows = read_jobs.jobs_of(connection, reviewer.account_id, [job_id])
     if not rows:
         raise NotFound(f"there is no job {job_id}")
-    said = Said(correct=action == RIGHT)
+    said = AnswerFeedback(correct=action == RIGHT)
     if action == CORRECT:
         version = version_of(connection, rows[0]["feature"], rows[0]["feature_version"])
         output = rows[0]["output"]
         fields = schema_form.fields_of(version.document["output"], output)
-        said = Said(expected=schema_form.read_form(fields, form, output))
+        said = AnswerFeedback(expected=schema_form.read_form(fields, form, output))
         if said.expected is None:
             raise InvalidInput([Problem("say what is right", "/expected")])
     comment = form.get("comment", "").strip()

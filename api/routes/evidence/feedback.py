@@ -16,7 +16,7 @@ from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.jobs import NewFeedback
 from api.state import Database, Report, Shared
 from tierline.services.evidence.labels import reviews
-from tierline.services.evidence.labels.feedback import Said, give_many
+from tierline.services.evidence.labels.feedback import AnswerFeedback, give_many
 from tierline.views.feedback import FeedbackCount
 from tierline.views.reviews import FeedbackQueue, LabelProgress
 
@@ -63,7 +63,9 @@ async def post_many(request: Request, caller: Submit, state: Shared) -> Response
     """
     given = read_model(ManyFeedbacks, await read_json(request, state.settings.max_json_depth))
     account_id = readable(state, caller)
-    items = [(one.job_id, Said(one.correct, one.expected, one.comment)) for one in given.items]
+    items = [
+        (one.job_id, AnswerFeedback(one.correct, one.expected, one.comment)) for one in given.items
+    ]
 
     def work(connection: Any) -> int:
         return give_many(connection, account_id, items, dry_run=given.dry_run, key_id=caller.key_id)
@@ -94,12 +96,12 @@ def get_queue(
     page, next_cursor = read_page(
         cursor,
         limit,
-        lambda after, most: reviews.wanted_labels(
+        lambda after, most: reviews.requested_labels(
             connection, caller.account_id, feature, after, most
         ),
         lambda row: row.id,
     )
-    return answer(FeedbackQueue.of([reviews.wanted_label(row) for row in page], next_cursor))
+    return answer(FeedbackQueue.of([reviews.label_view(row) for row in page], next_cursor))
 
 
 @router.get(

@@ -30,7 +30,7 @@ from api.routes.jobs.submit import (
 from api.state import Database, LateDatabase, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.rules.jobs import TERMINAL
-from tierline.services.evidence.labels.feedback import MAX_COMMENT, Said, give_feedback
+from tierline.services.evidence.labels.feedback import MAX_COMMENT, AnswerFeedback, give_feedback
 from tierline.services.jobs import read_jobs
 from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.read_jobs import Filters, attempts_of, read_job
@@ -223,7 +223,7 @@ class NewFeedback(BaseModel):
 async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: Shared) -> Response:
     """Feedback labels the job for calibration, evaluation and training. The last label counts."""
     given = read_model(NewFeedback, await read_json(request, state.settings.max_json_depth))
-    said = Said(given.correct, given.expected, given.comment)
+    said = AnswerFeedback(given.correct, given.expected, given.comment)
     found = read_job_id(job_id)
 
     row = await asyncio.to_thread(

@@ -68,15 +68,15 @@ def page(
     """Entries with an id below `before`, the newest first; with `account_id` only that account's.
     An index leads to them in both cases.
     """
-    wanted = "true" if account_id is None else "l.account_id = %(account_id)s"
+    condition = "true" if account_id is None else "l.account_id = %(account_id)s"
     if before is not None:
-        wanted += " AND l.id < %(before)s"
-    return _read(connection, wanted, account_id=account_id, before=before, limit=limit)
+        condition += " AND l.id < %(before)s"
+    return _read(connection, condition, account_id=account_id, before=before, limit=limit)
 
 
-def _read(connection: Connection[Any], wanted: str, **values: object) -> list[LoggedEntry]:
+def _read(connection: Connection[Any], condition: str, **values: object) -> list[LoggedEntry]:
     with connection.cursor(row_factory=class_row(LoggedEntry)) as cursor:
-        return cursor.execute(f"{_READ} WHERE {wanted}{_NEWEST}", values).fetchall()
+        return cursor.execute(f"{_READ} WHERE {condition}{_NEWEST}", values).fetchall()
 
 
 def _values(entry: Entry) -> tuple[object, ...]:

@@ -45,8 +45,8 @@ def add(
 
 def of_batch(connection: Connection[Any], account_id: int, batch_id: UUID) -> BatchFile | None:
     """None for a batch that is not read from a file, or is another account's."""
-    found = of_batches(connection, account_id, [batch_id])
-    return found.get(batch_id)
+    by_batch = of_batches(connection, account_id, [batch_id])
+    return by_batch.get(batch_id)
 
 
 def of_batches(

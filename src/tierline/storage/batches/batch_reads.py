@@ -88,11 +88,11 @@ def page(
     `unanswered_only` leaves out jobs that are completed or
     have not ended.
     """
-    asked = {"batch_id": batch_id, "after": after, "limit": limit}
-    found: list[JobOfBatch | BadRowOfBatch] = []
+    parameters = {"batch_id": batch_id, "after": after, "limit": limit}
+    rows: list[JobOfBatch | BadRowOfBatch] = []
     with connection.cursor(row_factory=class_row(JobOfBatch)) as cursor:
-        found += cursor.execute(UNANSWERED_JOBS if unanswered_only else JOBS, asked).fetchall()
+        rows += cursor.execute(UNANSWERED_JOBS if unanswered_only else JOBS, parameters).fetchall()
     with connection.cursor(row_factory=class_row(BadRowOfBatch)) as cursor:
-        found += cursor.execute(BAD_ROWS, asked).fetchall()
-    found.sort(key=lambda row: row["batch_row"])
-    return found[:limit]
+        rows += cursor.execute(BAD_ROWS, parameters).fetchall()
+    rows.sort(key=lambda row: row["batch_row"])
+    return rows[:limit]

@@ -176,8 +176,8 @@ def hold(
 
 
 def stored_part(connection: Connection[Any], batch_id: UUID, number: int) -> StoredPart | None:
-    found = _parts(connection, batch_id, number - 1, 1)
-    return found[0] if found and found[0].number == number else None
+    parts = _parts(connection, batch_id, number - 1, 1)
+    return parts[0] if parts and parts[0].number == number else None
 
 
 def parts_after(

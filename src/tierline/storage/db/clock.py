@@ -15,8 +15,8 @@ def now(connection: Connection[Any]) -> datetime:
     """The present time, not the start of the transaction."""
     row = connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None, "a SELECT of one expression gives one row"
-    found: datetime = row[0]
-    return found
+    time: datetime = row[0]
+    return time
 
 
 def read_clock(connection: Connection[Any]) -> None:

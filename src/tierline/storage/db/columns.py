@@ -7,10 +7,10 @@ def columns(row: type, table: str, sources: Mapping[str, str] | None = None) -> 
     """The select list for a row type (a TypedDict): each field from its entry in `sources`, else
     from the column of its name in `table`.
     """
-    found = sources or {}
-    strange = found.keys() - row.__annotations__.keys()
+    expressions = sources or {}
+    strange = expressions.keys() - row.__annotations__.keys()
     if strange:
         raise TypeError(f"{row.__name__} has no field {', '.join(sorted(strange))}")
     return ", ".join(
-        f"{found.get(name, f'{table}.{name}')} AS {name}" for name in row.__annotations__
+        f"{expressions.get(name, f'{table}.{name}')} AS {name}" for name in row.__annotations__
     )

@@ -100,9 +100,9 @@ def psycopg_url(url: str, variable: str = "DATABASE_URL") -> str:
     Raises UsageError if libpq cannot read it: libpq's own message would quote the password.
     """
     scheme, separator, rest = url.partition("://")
-    found = f"postgresql{separator}{rest}" if scheme.startswith("postgres") else url
+    own_form = f"postgresql{separator}{rest}" if scheme.startswith("postgres") else url
     try:
-        parts = conninfo_to_dict(found)
+        parts = conninfo_to_dict(own_form)
         readable = all(
             port.isascii() and port.isdigit() for port in str(parts.get("port", 0)).split(",")
         )
@@ -114,7 +114,7 @@ def psycopg_url(url: str, variable: str = "DATABASE_URL") -> str:
             "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with"
             " % and other special characters of the password written as %25 and the like"
         )
-    return found
+    return own_form
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:

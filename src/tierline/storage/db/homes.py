@@ -163,9 +163,9 @@ class Homes:
 
 
 def _all(names: Iterable[str | None]) -> list[str]:
-    """The names in order; empty if one is not known."""
-    found = list(names)
-    return sorted(name for name in found if name is not None) if None not in found else []
+    """The names in order; empty if one is unknown."""
+    listed = list(names)
+    return sorted(name for name in listed if name is not None) if None not in listed else []
 
 
 _PARENTS: Names = NAMED

@@ -96,10 +96,10 @@ def _wait_for_others(connection: sa.Connection) -> None:
     CONCURRENTLY waits for every statement that began before it.
     """
     while True:
-        found = connection.execute(
+        locked = connection.execute(
             sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": UPGRADE_LOCK}
         ).scalar_one()
         connection.commit()
-        if found:
+        if locked:
             return
         time.sleep(ASK_AGAIN_S)

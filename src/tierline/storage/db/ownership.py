@@ -51,8 +51,8 @@ def make_role(server: Connection[Any], role: str, password: str) -> None:
     It may log in and create databases; it is no superuser. Statements contain the password's
     verifier, never the password.
     """
-    known = server.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-    if known is None:
+    exists = server.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    if exists is None:
         server.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
     verifier = server.pgconn.encrypt_password(
         password.encode(), role.encode(), b"scram-sha-256"

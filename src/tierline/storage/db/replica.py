@@ -18,8 +18,8 @@ async def written(connection: AsyncConnection[Any]) -> int:
 
 async def replayed(connection: AsyncConnection[Any]) -> int | None:
     """How far the replica has replayed that, in bytes; None: the server is no replica."""
-    found = await _one(connection, REPLAYED)
-    return None if found is None else int(found)
+    position = await _one(connection, REPLAYED)
+    return None if position is None else int(position)
 
 
 async def _one(connection: AsyncConnection[Any], statement: str) -> Any:

@@ -19,11 +19,11 @@ _LINE = re.compile(r'^(revision|down_revision) = (?:"(\w+)"|None)$', re.MULTILIN
 @cache
 def _chain() -> dict[str, str | None]:
     """Each revision with the one before it."""
-    found: dict[str, str | None] = {}
+    chain: dict[str, str | None] = {}
     for path in (Path(migrations.__file__).parent / "versions").glob("*.py"):
         lines = dict(_LINE.findall(path.read_text(encoding="utf-8")))
-        found[lines["revision"]] = lines["down_revision"] or None
-    return found
+        chain[lines["revision"]] = lines["down_revision"] or None
+    return chain
 
 
 def known() -> frozenset[str]:

@@ -65,11 +65,11 @@ class EndedJobs:
         self._url = url
         self._name = f"{name}-listen"
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
-        self._told: list[Callable[[Collection[UUID]], None]] = []
+        self._listeners: list[Callable[[Collection[UUID]], None]] = []
 
-    def tell(self, told: Callable[[Collection[UUID]], None]) -> None:
-        """Call `told` with the ids of jobs that ended, of all accounts, from now on."""
-        self._told.append(told)
+    def subscribe(self, listener: Callable[[Collection[UUID]], None]) -> None:
+        """Call `listener` with the ids of jobs that end from now on, of all accounts."""
+        self._listeners.append(listener)
 
     @contextlib.contextmanager
     def watch(self, job_id: UUID) -> Iterator[asyncio.Event]:
@@ -85,8 +85,8 @@ class EndedJobs:
                 del self._waiting[job_id]
 
     def wake(self, job_ids: Collection[UUID]) -> None:
-        for told in self._told:
-            told(job_ids)
+        for listener in self._listeners:
+            listener(job_ids)
         for job_id in job_ids:
             for event in self._waiting.get(job_id, ()):
                 event.set()
@@ -109,11 +109,11 @@ class EndedJobs:
 
 
 def _ids(payload: str) -> list[UUID]:
-    found = []
+    ids = []
     for part in payload.split(","):
         with contextlib.suppress(ValueError):
-            found.append(UUID(part))
-    return found
+            ids.append(UUID(part))
+    return ids
 
 
 async def _connect(url: str, name: str) -> AsyncConnection[Any]:

@@ -85,7 +85,7 @@ class CalibrationRow:
 
 
 def in_force(
-    connection: Connection[Any], fingerprint: str, known: int | None
+    connection: Connection[Any], fingerprint: str, read_before: int | None
 ) -> CalibrationInForce | None:
     """The newest calibration's content; None if there is none, it is withdrawn, or it guarantees
     nothing. Embeddings are not read again if it is the `known` one.
@@ -101,7 +101,7 @@ def in_force(
             FROM calibrations WHERE fingerprint = %s ORDER BY id DESC LIMIT 1
         ) newest WHERE threshold IS NOT NULL AND withdrawn_at IS NULL
         """,
-        (known, fingerprint),
+        (read_before, fingerprint),
     )
 
 

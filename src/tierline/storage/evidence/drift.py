@@ -10,6 +10,7 @@ from psycopg import Connection
 
 from tierline.base.ids import first_id_of
 from tierline.base.json_text import JSON
+from tierline.storage.db.columns import columns
 from tierline.storage.db.rows import typed_row, typed_rows
 
 # A calibration's evidence comes first, then that of the routing, then that of a promotion. Of
@@ -42,7 +43,7 @@ SELECT evidence, calibration_id, made_at, since, served, errors FROM (
     SELECT 'evaluation ' || e.id, NULL, e.ended_at, 2, NULL, NULL, NULL
     FROM promotions p JOIN evaluations e ON e.id = p.evaluation_id
     WHERE p.feature = %(feature)s AND p.ended_at IS NULL
-) known ORDER BY place, made_at, evidence LIMIT 1
+) candidates ORDER BY place, made_at, evidence LIMIT 1
 """
 
 # The first jobs of each of many equal parts of the time, along the primary key, whose order is that
@@ -62,14 +63,14 @@ WITH drawn AS (
         AND completed_at > %(after)s AND completed_at <= %(until)s
         AND input_removed_at IS NULL AND NOT passed_by
     ORDER BY uuid_hash_extended(page.id, 7) LIMIT 3 * %(most)s
-), asked AS (
+), sampled AS (
     SELECT j.id, j.account_id, j.completed_at, j.model, r.input, w.output
     FROM drawn JOIN jobs j ON j.id = drawn.id AND j.shadow_of IS NULL
     JOIN job_requests r ON r.job_id = j.id AND r.input IS NOT NULL
     LEFT JOIN answers w ON w.job_id = j.id AND w.attempt = j.answer_attempt
     ORDER BY uuid_hash_extended(j.id, 7) LIMIT %(most)s
 )
-SELECT * FROM asked ORDER BY completed_at, id
+SELECT * FROM sampled ORDER BY completed_at, id
 """
 LOOKS_SHOWN = 90
 LOOKS_KEPT = 100  # of a reference: the newest holds its state, and the others are only shown
@@ -114,8 +115,15 @@ class DriftReference(TypedDict):
     vectors: bytes
     document: JSON
     created_at: datetime
-    alarm_told_at: datetime | None
-    refresh_told_at: datetime | None
+    alarm_announced_at: datetime | None
+    refresh_announced_at: datetime | None
+
+
+# The columns have older names.
+_ANNOUNCED = {"alarm_announced_at": "alarm_told_at", "refresh_announced_at": "refresh_told_at"}
+_REFERENCE = columns(
+    DriftReference, "r", {field: f"r.{column}" for field, column in _ANNOUNCED.items()}
+)
 
 
 class DriftCheck(TypedDict):
@@ -211,7 +219,7 @@ def reference(connection: Connection[Any], feature: str, evidence: str) -> Drift
     return typed_row(
         connection,
         DriftReference,
-        "SELECT * FROM drift_references WHERE feature = %s AND evidence = %s",
+        f"SELECT {_REFERENCE} FROM drift_references r WHERE feature = %s AND evidence = %s",
         (feature, evidence),
     )
 
@@ -221,7 +229,7 @@ def newest_reference(connection: Connection[Any], feature: str) -> DriftReferenc
     return typed_row(
         connection,
         DriftReference,
-        "SELECT * FROM drift_references WHERE feature = %s ORDER BY id DESC LIMIT 1",
+        f"SELECT {_REFERENCE} FROM drift_references r WHERE feature = %s ORDER BY id DESC LIMIT 1",
         (feature,),
     )
 
@@ -274,12 +282,12 @@ def add_look(connection: Connection[Any], values: Mapping[str, JSON], vectors: b
     return made.rowcount == 1
 
 
-def tell_once(connection: Connection[Any], reference_id: int, column: str) -> datetime | None:
-    """Record a notification, in this transaction.
+def announce_once(connection: Connection[Any], reference_id: int, field: str) -> datetime | None:
+    """Record in this transaction that `field` of DriftReference was announced.
 
-    Returns the time, or None if it was sent before.
+    Returns the time, or None if it was announced before.
     """
-    assert column in ("alarm_told_at", "refresh_told_at")
+    column = _ANNOUNCED[field]
     row = connection.execute(
         f"UPDATE drift_references SET {column} = clock_timestamp()"
         f" WHERE id = %s AND {column} IS NULL RETURNING {column}",
@@ -289,13 +297,13 @@ def tell_once(connection: Connection[Any], reference_id: int, column: str) -> da
 
 
 def last_alarm(connection: Connection[Any], feature: str) -> datetime | None:
-    """When a change of its traffic was last found; None: never."""
+    """When a change of its traffic was last announced; None: never."""
     row = connection.execute(
         "SELECT max(alarm_told_at) FROM drift_references WHERE feature = %s", (feature,)
     ).fetchone()
     assert row is not None
-    found: datetime | None = row[0]
-    return found
+    alarm_at: datetime | None = row[0]
+    return alarm_at
 
 
 def inputs_of(
@@ -303,10 +311,10 @@ def inputs_of(
 ) -> list[tuple[str, JSON]]:
     """The inputs of those jobs that belong to one account, or to any; removed ones are left out."""
     rows = connection.execute(
-        "SELECT j.id, r.input FROM unnest(%s::uuid[]) WITH ORDINALITY wanted (id, place)"
-        " JOIN jobs j ON j.id = wanted.id JOIN job_requests r ON r.job_id = j.id"
+        "SELECT j.id, r.input FROM unnest(%s::uuid[]) WITH ORDINALITY given (id, place)"
+        " JOIN jobs j ON j.id = given.id JOIN job_requests r ON r.job_id = j.id"
         " WHERE r.input IS NOT NULL AND (%s::bigint IS NULL OR j.account_id = %s)"
-        " ORDER BY wanted.place",
+        " ORDER BY given.place",
         (list(job_ids), account_id, account_id),
     )
     return [(str(id), input) for id, input in rows]

@@ -1,4 +1,4 @@
-"""The jobs of an evaluation: which examples each tier was asked, by which job, and the answers.
+"""The jobs of an evaluation: which job answers which example on which tier, and the answers.
 
 A step asks a few examples, under the lock of the evaluation. When an example is removed, it is
 removed from its jobs too.
@@ -17,19 +17,19 @@ from tierline.storage.db.rows import typed_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 from tierline.views.evaluations import EvaluationRow, TierProgress
 
-# A shared row lock against the removal of rows, so that removed examples are never asked.
+# A shared row lock against the removal of rows, so that no job is added for a removed example.
 ASK = """
 WITH examples AS (
     SELECT d.number, d.input, w.id FROM unnest(%(ids)s::uuid[], %(numbers)s::int[]) w (id, number)
     JOIN dataset_rows d ON d.dataset_id = %(dataset_id)s AND d.number = w.number
     WHERE d.input IS NOT NULL FOR SHARE OF d
-), asked AS (
+), added AS (
     INSERT INTO evaluation_answers (evaluation_id, tier, number, job_id)
     SELECT %(evaluation_id)s, %(tier)s, number, id FROM examples
     ON CONFLICT DO NOTHING RETURNING job_id
 ), job AS (
     INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)
-    SELECT job_id, %(account_id)s, %(draft_id)s, %(status)s, %(tier)s, 0, %(queue)s FROM asked
+    SELECT job_id, %(account_id)s, %(draft_id)s, %(status)s, %(tier)s, 0, %(queue)s FROM added
     RETURNING id
 )
 INSERT INTO job_requests (job_id, input)
@@ -48,13 +48,13 @@ WITH answers_of AS (
     JOIN jobs j ON j.id = a.job_id
     JOIN answers o ON o.job_id = j.id AND o.attempt = j.answer_attempt
     WHERE d.input IS NOT NULL FOR SHARE OF d
-), asked AS (
+), added AS (
     INSERT INTO evaluation_judgements (evaluation_id, tier, number, swapped, job_id)
     SELECT %(evaluation_id)s, %(tier)s, number, %(swapped)s, id FROM answers_of
     ON CONFLICT DO NOTHING RETURNING job_id
 ), job AS (
     INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)
-    SELECT job_id, %(account_id)s, %(draft_id)s, %(status)s, 'judge', 0, %(queue)s FROM asked
+    SELECT job_id, %(account_id)s, %(draft_id)s, %(status)s, 'judge', 0, %(queue)s FROM added
     RETURNING id
 )
 INSERT INTO job_requests (job_id, input)
@@ -75,7 +75,7 @@ WHERE g.evaluation_id = %s
 """
 
 
-ASKED_JOBS = """
+EVALUATION_JOBS = """
 (SELECT tier, job_id FROM evaluation_answers WHERE evaluation_id = %(id)s
  UNION ALL
  SELECT 'the judge', job_id FROM evaluation_judgements WHERE evaluation_id = %(id)s) a
@@ -87,7 +87,7 @@ SELECT a.tier, count(*) AS asked, count(j.completed_at) AS ended,
     max(j.completed_at) AS last_end,
     coalesce(sum(c.cost_usd), 0) AS cost_usd, coalesce(max(c.cost_usd), 0) AS most_usd,
     coalesce(sum(c.unknown), 0)::bigint AS unknown_cost_calls
-FROM {ASKED_JOBS} JOIN jobs j ON j.id = a.job_id
+FROM {EVALUATION_JOBS} JOIN jobs j ON j.id = a.job_id
 CROSS JOIN LATERAL (
     SELECT sum(c.cost_usd) AS cost_usd, count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown
     FROM calls c WHERE c.job_id = j.id
@@ -116,7 +116,7 @@ ORDER BY a.number, a.tier
 """
 
 
-# Jobs of examples whose row was emptied after they had been asked.
+# Jobs of examples whose row was emptied after the job was added.
 LEFT_OVER = """
 SELECT j.id FROM evaluations e
 JOIN (
@@ -163,12 +163,12 @@ class Judgement(TypedDict):
 
 
 def progress(connection: Connection[Any], id: int) -> dict[str, TierProgress]:
-    """By tier: how many examples were asked and have ended, and their cost so far."""
+    """By tier: how many jobs were added and have ended, and their cost so far."""
     return {row["tier"]: row for row in typed_rows(connection, TierProgress, PROGRESS, {"id": id})}
 
 
-def asked_numbers(connection: Connection[Any], id: int) -> set[tuple[str, int]]:
-    """The (tier, number) pairs that were asked."""
+def queued_pairs(connection: Connection[Any], id: int) -> set[tuple[str, int]]:
+    """The (tier, number) pairs that have a job."""
     rows = connection.execute(
         "SELECT tier, number FROM evaluation_answers WHERE evaluation_id = %s", (id,)
     )
@@ -184,8 +184,8 @@ def ask(
     queue: str,
     jobs: Mapping[int, UUID],
 ) -> None:
-    """Queue these examples, by number, for a tier. Removed ones, and those asked before, are left
-    out. Under the evaluation's lock.
+    """Queue these examples, by number, for a tier, under the evaluation's lock. Leaves out removed
+    examples and those that have a job.
     """
     connection.execute(
         ASK,

@@ -15,7 +15,7 @@ from psycopg import Connection
 
 from tierline.base.json_text import JSON
 from tierline.storage.db.rows import typed_row, typed_rows
-from tierline.storage.evidence.evaluation_jobs import ASKED_JOBS
+from tierline.storage.evidence.evaluation_jobs import EVALUATION_JOBS
 from tierline.views.evaluations import EvaluationPlan, EvaluationRow
 
 COLUMNS = """e.id, e.feature, e.dataset_id, e.account_id, e.status, e.plan, e.max_usd, e.document,
@@ -174,7 +174,7 @@ def cancel(connection: Connection[Any], id: int) -> list[tuple[int, UUID]]:
         (id,),
     )
     return connection.execute(
-        f"SELECT j.account_id, j.id FROM {ASKED_JOBS} JOIN jobs j ON j.id = a.job_id"
+        f"SELECT j.account_id, j.id FROM {EVALUATION_JOBS} JOIN jobs j ON j.id = a.job_id"
         " WHERE j.completed_at IS NULL",
         {"id": id},
     ).fetchall()

@@ -48,7 +48,7 @@ ORDER BY o.seq LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
 # A sweep of release 0.1 may still run. It judges all due outcomes by itself, so `judge_due_at` is
 # set far into the future.
 QUEUE = """
-WITH asked AS (
+WITH claimed AS (
     UPDATE outcomes SET judge_job_id = %(id)s, judge_tries = judge_tries + 1,
         judge_due_at = clock_timestamp() + interval '100 years'
     WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND judged_at IS NULL
@@ -58,8 +58,8 @@ WITH asked AS (
     INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,
         shadow_of, judged_attempt)
     SELECT %(id)s, j.account_id, %(version_id)s, %(status)s, %(tier)s, %(tier_index)s, %(queue)s,
-        j.id, asked.attempt
-    FROM asked JOIN jobs j ON j.id = asked.job_id
+        j.id, claimed.attempt
+    FROM claimed JOIN jobs j ON j.id = claimed.job_id
     RETURNING id
 )
 INSERT INTO job_requests (job_id, decision) SELECT id, %(decision)s::json FROM job
@@ -204,12 +204,12 @@ class JudgedOutcome:
     output: JSON
     expected: JSON
     has_expected: bool
-    correct: bool | None  # about `served_output`; None: not said
+    correct: bool | None  # about `served_output`; None: not given
     served_output: JSON  # what the caller got
     has_served_output: bool
 
 
-def people_said(connection: Connection[Any], recipe: str, fingerprint: str) -> list[JudgedOutcome]:
+def judged_same(connection: Connection[Any], recipe: str, fingerprint: str) -> list[JudgedOutcome]:
     """The outcomes that a judge held to be the same as their reference, and that were drawn for a
     label. Each with its newest feedback, if it has any.
     """
@@ -217,8 +217,8 @@ def people_said(connection: Connection[Any], recipe: str, fingerprint: str) -> l
         connection,
         JudgedOutcome,
         f"""
-        SELECT o.job_id, o.inclusion, own.output, said.expected,
-            said.expected IS NOT NULL AS has_expected, said.correct,
+        SELECT o.job_id, o.inclusion, own.output, latest.expected,
+            latest.expected IS NOT NULL AS has_expected, latest.correct,
             later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
         {OUTCOME_WITH_LABEL}
         WHERE o.recipe = %s AND o.fingerprint = %s AND o.drawn AND o.judged_same

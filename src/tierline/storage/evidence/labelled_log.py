@@ -25,7 +25,7 @@ WITH known AS (
     SELECT a.job_id, r.input,
         (NOT a.verdict IN ({FAILED}) AND NOT coalesce(o.differs, false))
             OR coalesce(j.error_code = 'checks_failed', false)
-            OR coalesce(j.tier <> a.tier AND said.correct = false, false) AS is_right,
+            OR coalesce(j.tier <> a.tier AND latest.correct = false, false) AS is_right,
         CASE WHEN a.verdict IN ({FAILED}) THEN 1.0 ELSE 1.0 / o.inclusion END::float8
             AS stands_for,
         a.number, o.shadow_job_id, a.started_at,
@@ -37,7 +37,7 @@ WITH known AS (
     LEFT JOIN outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
     LEFT JOIN LATERAL (
         SELECT f.correct FROM feedback f WHERE f.job_id = a.job_id ORDER BY f.id DESC LIMIT 1
-    ) said ON true
+    ) latest ON true
     WHERE v.name = %(feature)s AND v.version > 0 AND a.tier = %(tier)s AND r.input IS NOT NULL
         AND j.shadow_of IS NULL
         AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)

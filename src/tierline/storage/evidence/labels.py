@@ -24,7 +24,7 @@ LEFT JOIN answers later ON later.job_id = j.id AND later.attempt = j.answer_atte
 LEFT JOIN LATERAL (
     SELECT f.expected, f.correct FROM feedback f WHERE f.job_id = o.job_id
     ORDER BY f.id DESC LIMIT 1
-) said ON true
+) latest ON true
 """
 """Outcomes o with their own answer, the served answer and the last label that a person gave."""
 
@@ -43,8 +43,8 @@ WITH jobs_of AS (
     ORDER BY j.id DESC LIMIT %(most)s
 )
 SELECT j.id AS job_id, j.feature_version_id, r.input,
-    CASE WHEN said.expected IS NOT NULL THEN said.expected ELSE last.output END AS expected,
-    CASE WHEN said.expected IS NULL THEN last.model END AS said_by,
+    CASE WHEN latest.expected IS NOT NULL THEN latest.expected ELSE last.output END AS expected,
+    CASE WHEN latest.expected IS NULL THEN last.model END AS said_by,
     CASE WHEN o.drawn AND NOT o.for_label THEN o.inclusion
         WHEN j.routing LIKE 'frontier_%%' AND first.tier = %(last)s THEN 1.0 END AS inclusion,
     coalesce(o.drawn IS NULL AND first.tier <> %(last)s AND first.verdict IN ({FAILED}), false)
@@ -59,14 +59,14 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT f.expected FROM feedback f WHERE f.job_id = j.id AND f.expected IS NOT NULL
     ORDER BY f.id DESC LIMIT 1
-) said ON true
+) latest ON true
 LEFT JOIN LATERAL (
     SELECT w.output, a.model FROM attempts a
     JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
     WHERE a.job_id IN (j.id, o.shadow_job_id) AND a.tier = %(last)s AND a.verdict = 'passed'
     ORDER BY a.started_at DESC LIMIT 1
 ) last ON true
-WHERE said.expected IS NOT NULL OR last.model IS NOT NULL
+WHERE latest.expected IS NOT NULL OR last.model IS NOT NULL
 ORDER BY j.id DESC
 """
 

@@ -80,7 +80,7 @@ class LabelledOutcome:
     output: JSON
     expected: JSON
     has_expected: bool
-    correct: bool | None  # about `served_output`; None: not said
+    correct: bool | None  # about `served_output`; None: not given
     served_output: JSON  # what the caller got
     has_served_output: bool
 
@@ -196,8 +196,9 @@ def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list
         LabelledOutcome,
         f"""
         SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.vector,
-            own.output, said.expected, said.expected IS NOT NULL AS has_expected, said.correct,
-            later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
+            own.output, latest.expected, latest.expected IS NOT NULL AS has_expected,
+            latest.correct, later.output AS served_output,
+            later.job_id IS NOT NULL AS has_served_output
         {OUTCOME_WITH_LABEL}
         WHERE o.recipe = %s AND o.fingerprint = %s AND o.label_asked_at IS NOT NULL
             AND o.label_used_by IS NULL AND o.drawn
@@ -384,5 +385,5 @@ def parameters_of(outcome: AnswerOutcome | None) -> dict[str, JSON]:
     """The parameters for `finishes.FINISH`; empty without an outcome."""
     if outcome is None:
         return {}
-    found = {f"o_{name}": value for name, value in vars(outcome).items()}
-    return {**found, "o_signals": json.dumps(dict(outcome.signals))}
+    parameters = {f"o_{name}": value for name, value in vars(outcome).items()}
+    return {**parameters, "o_signals": json.dumps(dict(outcome.signals))}

@@ -34,7 +34,7 @@ SELECT DISTINCT model FROM (
     FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
     JOIN calls c ON c.job_id = j.id
     WHERE v.name = %(feature)s AND v.version >= %(version)s AND j.id >= %(floor)s
-        AND c.booked_at >= %(since)s AND c.model = %(asked)s AND c.answered_model IS NOT NULL
+        AND c.booked_at >= %(since)s AND c.model = %(model)s AND c.answered_model IS NOT NULL
     ORDER BY j.id DESC LIMIT 50
 ) lately
 """
@@ -148,19 +148,19 @@ def compared_since(
     answered, at most MOST_COMPARED.
     """
     given = {"feature": feature, "recipe": recipe, "since": since, "most": MOST_COMPARED}
-    (found,) = read_at_homes(
+    (counts,) = read_at_homes(
         connection,
         COMPARED,
         [up_to_now(floor(connection, since))],
         lambda statement: connection.execute(statement, given).fetchall(),
     )
-    return found[0], found[1]
+    return counts[0], counts[1]
 
 
 def answered_by(
-    connection: Connection[Any], feature: str, version: int, asked: str, since: datetime
+    connection: Connection[Any], feature: str, version: int, model: str, since: datetime
 ) -> set[str]:
-    """The exact models that recently answered for `asked` (provider:model), in that version or a
+    """The exact models that recently answered for `model` (provider:model), in that version or a
     later one.
     """
     floor = first_id_of(database_now(), LATELY)
@@ -169,12 +169,12 @@ def answered_by(
         {
             "feature": feature,
             "version": version,
-            "asked": asked,
+            "model": model,
             "since": since,
             "floor": floor,
         },
     )
-    return {model for (model,) in rows}
+    return {exact for (exact,) in rows}
 
 
 def users(connection: Connection[Any], feature: str) -> set[int]:

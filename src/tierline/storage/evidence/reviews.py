@@ -1,4 +1,4 @@
-"""Reviews: answers that people are asked to label. Each wanted label has a row.
+"""Reviews: answers that people are asked to label. Each requested label has a row.
 
 A row is open until somebody labels its job. Whoever looks at an answer holds its row for a while,
 so that two people do not label the same answer; a second row of a job wants a second person.
@@ -17,7 +17,7 @@ from tierline.storage.db.rows import typed_row, typed_rows
 
 MOST_COMPARED = 10_000  # answers that two people labelled, the newest
 
-# A label that came another way, by a release that knows no reviews, closes the first row too.
+# A label that came another way, by a release that has no reviews, closes the first row too.
 _OPEN = """
 r.account_id = %(account)s AND r.key_id IS NULL
     AND (%(feature)s::text IS NULL OR r.feature = %(feature)s)
@@ -28,17 +28,17 @@ _HELD = "r.held_until > clock_timestamp()"
 _ASK = """
 INSERT INTO reviews (account_id, feature, job_id, place, source)
 SELECT j.account_id, v.name, j.id, place, %(source)s
-FROM unnest(%(ids)s::uuid[], %(wanted)s::int[]) asked (id, wanted)
-JOIN jobs j ON j.id = asked.id
+FROM unnest(%(ids)s::uuid[], %(labels)s::int[]) requested (id, labels)
+JOIN jobs j ON j.id = requested.id
 JOIN feature_versions v ON v.id = j.feature_version_id
 CROSS JOIN generate_series(1, 2) place
-WHERE place <= asked.wanted
+WHERE place <= requested.labels
 ORDER BY array_position(%(ids)s::uuid[], j.id), place
 ON CONFLICT (job_id, place) DO NOTHING
 """
 
-# Asked by a release that knows no reviews.
-_ASKED_BEFORE = """
+# Requested by a release that has no reviews.
+_REQUESTED_BEFORE = """
 INSERT INTO reviews (account_id, feature, job_id, place, source)
 SELECT DISTINCT ON (o.job_id) j.account_id, o.feature, o.job_id, 1, 'sample'
 FROM outcomes o JOIN jobs j ON j.id = o.job_id
@@ -88,8 +88,8 @@ ORDER BY b.id DESC LIMIT %s
 """
 
 # Of outcomes that no calibration has used yet.
-_ASKED = """
-SELECT count(*) AS asked, count(*) FILTER (
+_REQUESTED = """
+SELECT count(*) AS requested, count(*) FILTER (
     WHERE EXISTS (SELECT FROM feedback f WHERE f.job_id = o.job_id)) AS labelled
 FROM outcomes o
 WHERE o.recipe = %s AND o.fingerprint = %s AND o.label_asked_at IS NOT NULL
@@ -99,7 +99,7 @@ WHERE o.recipe = %s AND o.fingerprint = %s AND o.label_asked_at IS NOT NULL
 
 @dataclass(frozen=True)
 class OpenReview:
-    """A label that is wanted."""
+    """A requested label that nobody has given yet."""
 
     id: int
     job_id: UUID
@@ -121,7 +121,7 @@ class ReviewOfJob:
 
 @dataclass(frozen=True)
 class OpenCount:
-    """How many labels of a feature are wanted."""
+    """How many labels of a feature are requested."""
 
     feature: str
     open: int
@@ -130,7 +130,7 @@ class OpenCount:
 
 @dataclass(frozen=True)
 class TwiceLabelled:
-    """What two people said about one answer."""
+    """The labels that two people gave one answer."""
 
     first_key: int
     first_right: bool
@@ -139,10 +139,10 @@ class TwiceLabelled:
 
 
 @dataclass(frozen=True)
-class AskedLabels:
+class LabelRequests:
     """The outcomes that people were asked to label for a promise."""
 
-    asked: int
+    requested: int
     labelled: int
 
 
@@ -152,14 +152,14 @@ def ask(
     """Ask for a label of these jobs, and for a second one of those in `twice`. Returns how many
     rows are new. Safe to repeat.
     """
-    wanted = [2 if job_id in twice else 1 for job_id in jobs]
-    given = {"ids": list(jobs), "wanted": wanted, "source": source}
+    labels = [2 if job_id in twice else 1 for job_id in jobs]
+    given = {"ids": list(jobs), "labels": labels, "source": source}
     return connection.execute(_ASK, given).rowcount
 
 
 def ask_for_earlier(connection: Connection[Any], feature: str) -> int:
     """Ask for the labels that a process of an earlier release drew. Safe to repeat."""
-    return connection.execute(_ASKED_BEFORE, (feature,)).rowcount
+    return connection.execute(_REQUESTED_BEFORE, (feature,)).rowcount
 
 
 def open_page(
@@ -243,8 +243,8 @@ def twice_labelled(
     return typed_rows(connection, TwiceLabelled, _BOTH, (account_id, feature, MOST_COMPARED))
 
 
-def asked_labels(connection: Connection[Any], recipe: str, fingerprint: str) -> AskedLabels:
+def label_requests(connection: Connection[Any], recipe: str, fingerprint: str) -> LabelRequests:
     """The outcomes of this fingerprint that were drawn for a label and that no calibration used."""
-    row = typed_row(connection, AskedLabels, _ASKED, (recipe, fingerprint))
+    row = typed_row(connection, LabelRequests, _REQUESTED, (recipe, fingerprint))
     assert row is not None, "count(*) gives one row"
     return row

@@ -138,7 +138,7 @@ def stored_version(
     connection: Connection[Any], name: str, version: int | None = None
 ) -> StoredVersion | None:
     """One version, by default the current one; None if there is none."""
-    found = _stored(
+    versions = _stored(
         connection,
         "SELECT v.id, v.name, v.version, v.source, v.document, v.fingerprint, v.applied_at"
         " FROM feature_versions v LEFT JOIN features f ON f.version_id = v.id"
@@ -146,7 +146,7 @@ def stored_version(
         " THEN f.name IS NOT NULL ELSE v.version = %(version)s END",
         {"name": name, "version": version},
     )
-    return found[0] if found else None
+    return versions[0] if versions else None
 
 
 def readable(versions: Iterable[StoredVersion]) -> Iterator[Feature]:

@@ -92,10 +92,10 @@ def file_of_key(connection: Connection[Any], account_id: int, key: str) -> Store
 
 
 def _one(
-    connection: Connection[Any], statement: str, account_id: int, **asked: Any
+    connection: Connection[Any], statement: str, account_id: int, **parameters: Any
 ) -> StoredFile | None:
     with connection.cursor(row_factory=class_row(StoredFile)) as cursor:
-        return cursor.execute(statement, {"account_id": account_id, **asked}).fetchone()
+        return cursor.execute(statement, {"account_id": account_id, **parameters}).fetchone()
 
 
 def list_files(

@@ -124,8 +124,8 @@ async def count_from_mark(
     connection: AsyncConnection[Any], account_id: int, most: int, mark: Mark
 ) -> int:
     """The same, within `lock_backlog`. `mark`: from `find_mark`, or EVERYTHING."""
-    asked = {**_parameters(account_id, most), **mark._asdict()}
-    row = await (await connection.execute(COUNT_FROM_MARK, asked)).fetchone()
+    parameters = {**_parameters(account_id, most), **mark._asdict()}
+    row = await (await connection.execute(COUNT_FROM_MARK, parameters)).fetchone()
     return 0 if row is None else int(row[0])
 
 
@@ -133,8 +133,8 @@ async def find_mark(connection: AsyncConnection[Any], account_id: int, mark: Mar
     """A later mark than `mark`. It holds for as long as all who add jobs to the account hold
     `lock_backlog` while they do; this caller holds it.
     """
-    asked = {**_parameters(account_id, MOST_OLD + 1), **mark._asdict()}
-    row = await (await connection.execute(LIVE, asked)).fetchone()
+    parameters = {**_parameters(account_id, MOST_OLD + 1), **mark._asdict()}
+    row = await (await connection.execute(LIVE, parameters)).fetchone()
     assert row is not None, "expressions give one row"
     top, live_before, seqs, ids = row
     return EVERYTHING if live_before else mark_of(top, seqs, ids)

@@ -16,7 +16,7 @@ from tierline.rules.jobs import Status
 from tierline.storage.db.homes import at_home
 from tierline.storage.jobs.claims import CLAIM_TEMPLATE, Claim, read_claim
 
-# The requests are found by the jobs' ids, whatever way the planner joins them: a plan that was made
+# The requests are read by the jobs' ids, whatever way the planner joins them: a plan that was made
 # while the table was nearly empty would read all of it later.
 CLAIM_THESE = CLAIM_TEMPLATE.substitute(
     these="""jobs.id = ANY(ARRAY(
@@ -26,24 +26,24 @@ CLAIM_THESE = CLAIM_TEMPLATE.substitute(
     theirs="r.job_id = ANY(%(job_ids)s)",
 )
 
-Wanted = tuple[UUID, UUID]
+ClaimRequest = tuple[UUID, UUID]
 """A job, and the token of its claim."""
 
 
 def claim_together(
-    connection: Connection[Any], wanted: Iterable[Wanted], queues: list[str], worker: str
+    connection: Connection[Any], requests: Iterable[ClaimRequest], queues: list[str], worker: str
 ) -> dict[UUID, Claim]:
     """The claims by token, of the jobs that wait in one of `queues`, are due, and are not locked.
-    If a job is wanted under several tokens, one of them gets it.
+    If a job is requested under several tokens, one of them gets it.
 
     After a cut connection, read the result of each with `claims.claimed`.
     """
     claims: dict[UUID, Claim] = {}
 
-    def statement_of(one: Wanted) -> str:
+    def statement_of(one: ClaimRequest) -> str:
         return at_home(connection, CLAIM_THESE, one[0])
 
-    for statement, group in groupby(sorted(wanted), key=statement_of):
+    for statement, group in groupby(sorted(requests), key=statement_of):
         claims |= _claim(connection, statement, list(group), queues, worker)
     return claims
 
@@ -51,14 +51,14 @@ def claim_together(
 def _claim(
     connection: Connection[Any],
     statement: str,
-    wanted: Sequence[Wanted],
+    requests: Sequence[ClaimRequest],
     queues: list[str],
     worker: str,
 ) -> dict[UUID, Claim]:
     """Those of one partition."""
     parameters = {
-        "job_ids": [job_id for job_id, _ in wanted],
-        "tokens": [token for _, token in wanted],
+        "job_ids": [job_id for job_id, _ in requests],
+        "tokens": [token for _, token in requests],
         "queues": queues,
         "worker": worker,
         "in_progress": Status.IN_PROGRESS,

@@ -204,8 +204,8 @@ def read_claim(connection: Connection[Any], row: dict[str, Any]) -> Claim:
     """The claim in a row of CLAIM_TEMPLATE's columns."""
     shadow_of = row.pop("shadow_of")
     if shadow_of is not None:
-        asked = connection.execute(at_home(connection, INPUT, shadow_of), (shadow_of,)).fetchone()
-        row["input"] = None if asked is None else asked[0]
+        request = connection.execute(at_home(connection, INPUT, shadow_of), (shadow_of,)).fetchone()
+        row["input"] = None if request is None else request[0]
     names = ("attempt", "tier", "verdict", "reason", "text", "understood", "model")
     earlier = {name: row.pop(f"e_{name}") for name in names}
     verdict = earlier.pop("verdict")

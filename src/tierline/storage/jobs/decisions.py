@@ -122,9 +122,9 @@ def page(
     floor = None if filters.since is None else first_id_of(filters.since, CLOCKS_APART)
 
     def read() -> list[LoggedDecision]:
-        found = newest(connection, _page_of, parameters, limit, floor)
+        positions = newest(connection, _page_of, parameters, limit, floor)
         rows: list[LoggedDecision] = []
-        for ids in in_few_weeks(found):
+        for ids in in_few_weeks(positions):
             statement = at_homes(connection, OF_PAGE, Span(min(ids), max(ids)))
             rows += typed_rows(connection, LoggedDecision, statement, {**parameters, "ids": ids})
         return sorted(rows, key=lambda row: (-row["seq"], row["number"]))

@@ -94,10 +94,10 @@ def finish_together(connection: Connection[Any], finishes: Iterable[Finish]) -> 
 
     for statement, group in groupby(sorted(finishes, key=statement_of), key=statement_of):
         these = list(group)
-        told = json.dumps(these, default=_told, allow_nan=False)
+        document = json.dumps(these, default=_told, allow_nan=False)
         rows = connection.execute(
             statement,
-            {"finishes": told, "job_ids": [one["job_id"] for one in these]},
+            {"finishes": document, "job_ids": [one["job_id"] for one in these]},
             prepare=True,
         )
         done.update(token for (token,) in rows)

@@ -51,19 +51,19 @@ WHERE head.run_after <= statement_timestamp()
 # The version and the tier are compared with >= and <=, because with = the planner would use another
 # index for the order, and read every version's rows.
 DUE = """
-SELECT wanted.account_id, due.id, wanted.version_id, wanted.tier, due.run_after
+SELECT groups.account_id, due.id, groups.version_id, groups.tier, due.run_after
 FROM unnest(%(accounts)s::bigint[], %(versions)s::bigint[], %(tiers)s::text[],
         %(marks)s::timestamptz[], %(most)s::int[])
-    AS wanted (account_id, version_id, tier, mark, most)
+    AS groups (account_id, version_id, tier, mark, most)
 CROSS JOIN LATERAL (
     SELECT id, run_after FROM jobs
-    WHERE part < 2 AND queue = %(queue)s AND account_id = wanted.account_id
+    WHERE part < 2 AND queue = %(queue)s AND account_id = groups.account_id
         AND (feature_version_id, tier, run_after)
-            >= (wanted.version_id, wanted.tier, wanted.mark)
+            >= (groups.version_id, groups.tier, groups.mark)
         AND (feature_version_id, tier, run_after)
-            <= (wanted.version_id, wanted.tier, statement_timestamp())
+            <= (groups.version_id, groups.tier, statement_timestamp())
         AND status = 'queued' AND hint_no IS NULL AND id <> ALL(%(without)s)
-    ORDER BY feature_version_id, tier, run_after LIMIT wanted.most
+    ORDER BY feature_version_id, tier, run_after LIMIT groups.most
 ) due
 """
 
@@ -147,7 +147,7 @@ class Arrived(NamedTuple):
     run_after: datetime  # of the first of them
 
 
-class Wanted(NamedTuple):
+class GroupRead(NamedTuple):
     """What to read of one group."""
 
     account_id: int
@@ -262,19 +262,19 @@ def accounts(
 def due(
     connection: Connection[Any],
     queue: str,
-    wanted: Sequence[Wanted],
+    groups: Sequence[GroupRead],
     without: Collection[UUID] = (),
 ) -> list[Due]:
-    """The wanted number of due jobs of each group, in its order; none of `without`."""
-    if not wanted:
+    """The due jobs of each group, as many as it is to give, in its order; none of `without`."""
+    if not groups:
         return []
     parameters = {
         "queue": queue,
-        "accounts": [group.account_id for group in wanted],
-        "versions": [group.version_id for group in wanted],
-        "tiers": [group.tier for group in wanted],
-        "marks": [group.mark for group in wanted],
-        "most": [group.most for group in wanted],
+        "accounts": [group.account_id for group in groups],
+        "versions": [group.version_id for group in groups],
+        "tiers": [group.tier for group in groups],
+        "marks": [group.mark for group in groups],
+        "most": [group.most for group in groups],
         "without": list(without),
     }
     return [Due(*row) for row in connection.execute(DUE, parameters)]

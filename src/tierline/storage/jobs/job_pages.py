@@ -61,7 +61,7 @@ _MATCHING = """
 FROM {jobs} j WHERE j.account_id = %(account_id)s AND j.shadow_of IS NULL {more}
 ORDER BY j.seq DESC LIMIT {limit}
 """
-_FOUND = f"SELECT j.seq, j.id {_MATCHING}"
+_POSITIONS = f"SELECT j.seq, j.id {_MATCHING}"
 # Whole jobs in one statement, for the first group.
 _PAGE = f"""
 WITH page AS MATERIALIZED (
@@ -97,8 +97,8 @@ class Group(NamedTuple):
     newer: UUID  # jobs from this id on are listed before all that no group has read yet
 
 
-class Found(NamedTuple):
-    """A job on a page."""
+class JobPosition(NamedTuple):
+    """The place of a job in a list."""
 
     seq: int
     id: UUID
@@ -112,13 +112,13 @@ def list_jobs(
     limit: int,
 ) -> list[JobRow]:
     """An account's jobs behind `before`, the newest first."""
-    asked = {
+    values = {
         "before": None if before is None else before.seq,
         **vars(filters),
         "no_drafts": None if filters.drafts else True,
     }
-    del asked["drafts"]
-    given = {name: value for name, value in asked.items() if value is not None}
+    del values["drafts"]
+    given = {name: value for name, value in values.items() if value is not None}
     more = "".join(f" AND {_CONDITIONS[name]}" for name in given)
     parameters = {**given, "account_id": account_id}
     floor = None
@@ -138,12 +138,12 @@ def list_jobs(
     if complete and all(row["id"] >= first.ids.first for row in rows):
         return rows
 
-    def found_in(jobs: str) -> str:
-        return _FOUND.format(jobs=jobs, more=more, limit=limit)
+    def statement_in(jobs: str) -> str:
+        return _POSITIONS.format(jobs=jobs, more=more, limit=limit)
 
     def read() -> list[JobRow]:
-        found = newest(connection, found_in, parameters, limit, floor, ceiling)
-        rows = [row for ids in in_few_weeks(found) for row in job_rows(connection, ids)]
+        positions = newest(connection, statement_in, parameters, limit, floor, ceiling)
+        rows = [row for ids in in_few_weeks(positions) for row in job_rows(connection, ids)]
         return sorted(rows, key=lambda row: -row["seq"])
 
     return in_one_snapshot(connection, read)
@@ -166,26 +166,26 @@ def in_one_snapshot(connection: Connection[Any], read: Callable[[], Result]) -> 
 
 def newest(
     connection: Connection[Any],
-    found_in: Callable[[str], str],
+    statement_in: Callable[[str], str],
     parameters: Mapping[str, Any],
     limit: int,
     floor: UUID | None = None,
     ceiling: UUID | None = None,
-) -> list[Found]:
-    """The `limit` newest jobs. `found_in`: the statement that finds `seq` and `id` of the newest of
-    them in `@jobs` or `@jobs_ended`.
+) -> list[JobPosition]:
+    """The `limit` newest jobs. `statement_in`: the statement that reads `seq` and `id` of the
+    newest in `@jobs` or `@jobs_ended`.
 
-    `floor` and `ceiling`: no job that is asked for has a lower id, or a higher one. Use it within
+    `floor` and `ceiling`: no job of the list has a lower id, or a higher one. Use it within
     `in_one_snapshot`.
     """
-    found: list[Found] = []
+    positions: list[JobPosition] = []
     for group in groups(connection, floor, ceiling):
-        named = at_homes(connection, found_in(group.jobs), group.ids)
-        found += [Found(*row) for row in connection.execute(named, parameters)]
-        found = sorted(set(found), reverse=True)[:limit]
-        if len(found) == limit and found[-1].id >= group.newer:
+        named = at_homes(connection, statement_in(group.jobs), group.ids)
+        positions += [JobPosition(*row) for row in connection.execute(named, parameters)]
+        positions = sorted(set(positions), reverse=True)[:limit]
+        if len(positions) == limit and positions[-1].id >= group.newer:
             break
-    return found
+    return positions
 
 
 def groups(
@@ -225,10 +225,10 @@ def later(id: UUID) -> UUID:
     return UUID(int=min(_HIGHEST.int, id.int + (APART_MS << _MS)))
 
 
-def in_few_weeks(found: Sequence[Found]) -> Iterator[list[UUID]]:
+def in_few_weeks(positions: Sequence[JobPosition]) -> Iterator[list[UUID]]:
     """The ids, divided so that those together are of few weeks."""
     chunk: list[UUID] = []
-    for id in sorted((one.id for one in found), reverse=True):
+    for id in sorted((one.id for one in positions), reverse=True):
         if chunk and chunk[0].int - id.int > DETAILED_MS << _MS:
             yield chunk
             chunk = []

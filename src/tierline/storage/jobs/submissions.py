@@ -138,8 +138,8 @@ async def _taken(cursor: AsyncCursor[Any]) -> Taken:
 
 async def is_written(connection: AsyncConnection[Any], job_id: UUID) -> bool:
     """Whether an earlier try to insert the job was committed, and only its response was lost."""
-    found = await connection.execute("SELECT FROM jobs WHERE id = %s", (job_id,))
-    return await found.fetchone() is not None
+    cursor = await connection.execute("SELECT FROM jobs WHERE id = %s", (job_id,))
+    return await cursor.fetchone() is not None
 
 
 async def key_holder(

@@ -77,11 +77,12 @@ def _take_away(
 ) -> None:
     """Remove budgets that came from plans, except those that the plan still has."""
     places = [f"{one['scope']} {one['period']}" for one in kept]
-    asked = {"plan": of, "account": of, "kept": places}
+    parameters = {"plan": of, "account": of, "kept": places}
     gone = f"{which} AND NOT (b.scope || ' ' || b.period) = ANY(%(kept)s::text[])"
     # Lock them first, so that no call begins a period of theirs meanwhile.
-    connection.execute(f"SELECT FROM budgets b WHERE {gone} ORDER BY id FOR UPDATE", asked)
+    connection.execute(f"SELECT FROM budgets b WHERE {gone} ORDER BY id FOR UPDATE", parameters)
     connection.execute(
-        "DELETE FROM budget_periods p USING budgets b WHERE p.budget_id = b.id AND " + gone, asked
+        "DELETE FROM budget_periods p USING budgets b WHERE p.budget_id = b.id AND " + gone,
+        parameters,
     )
-    connection.execute("DELETE FROM budgets b WHERE " + gone, asked)
+    connection.execute("DELETE FROM budgets b WHERE " + gone, parameters)

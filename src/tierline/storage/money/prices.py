@@ -15,14 +15,14 @@ COLUMNS = "id, model, terms, since, price, note, created_at"
 
 def own_prices(connection: Connection[Any]) -> OwnPrices:
     """All of them, by model and terms, newest first."""
-    found: dict[tuple[str, str], list[tuple[datetime, Price | None]]] = {}
+    prices: dict[tuple[str, str], list[tuple[datetime, Price | None]]] = {}
     rows = connection.execute(
         "SELECT model, terms, since, price FROM prices ORDER BY since DESC"
     ).fetchall()
     for model, terms, since, price in rows:
-        dated = found.setdefault((model, terms), [])
+        dated = prices.setdefault((model, terms), [])
         dated.append((since, None if price is None else Price.from_dict(price)))
-    return found
+    return prices
 
 
 def list_prices(connection: Connection[Any], model: str | None = None) -> list[dict[str, Any]]:

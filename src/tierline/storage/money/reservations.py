@@ -31,7 +31,7 @@ ON CONFLICT (budget_id, key, starts_on) DO NOTHING
 # then reach 0.55 of their throughput instead of 0.85. A server that crashes may lose the
 # reservations of its last half second; such a call is counted when it is settled.
 RESERVE = f"""
-WITH {APPLYING}, known AS (
+WITH {APPLYING}, earlier AS (
     SELECT FROM reservations
     WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(number)s
 ), locked AS (
@@ -46,7 +46,7 @@ WITH {APPLYING}, known AS (
 ), allowed AS (
     SELECT array_agg(id) AS periods FROM locked
     HAVING count(*) = (SELECT count(*) FROM applying) AND count(*) > 0
-        AND NOT EXISTS (SELECT FROM full_ones) AND NOT EXISTS (SELECT FROM known)
+        AND NOT EXISTS (SELECT FROM full_ones) AND NOT EXISTS (SELECT FROM earlier)
 ), made AS (
     INSERT INTO reservations (job_id, attempt, number, periods, amount_usd)
     SELECT %(job_id)s, %(attempt)s, %(number)s, periods, %(amount)s FROM allowed
@@ -54,8 +54,9 @@ WITH {APPLYING}, known AS (
     UPDATE budget_periods p SET reserved_usd = p.reserved_usd + %(amount)s
     FROM locked l, allowed WHERE p.id = l.id
 )
-SELECT EXISTS (SELECT FROM known) AS known, set_config('synchronous_commit', 'off', true) AS quick,
-    (SELECT count(*) FROM applying) AS applying, (SELECT count(*) FROM locked) AS found,
+SELECT EXISTS (SELECT FROM earlier) AS reserved_before,
+    set_config('synchronous_commit', 'off', true) AS quick,
+    (SELECT count(*) FROM applying) AS applying, (SELECT count(*) FROM locked) AS locked,
     f.scope, f.period, f.limit_usd, f.ends_at,
     f.spent_usd + %(amount)s <= f.limit_usd AS waits, f.spent_usd
 FROM (SELECT) one LEFT JOIN full_ones f ON true
@@ -69,14 +70,14 @@ ORDER BY waits, f.ends_at DESC LIMIT 1
 SETTLE = """
 WITH quick AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)
-), found AS MATERIALIZED (
+), reserved AS MATERIALIZED (
     SELECT job_id, attempt, number, periods, amount_usd, settled_usd AS before_usd,
         coalesce(%(cost)s::numeric, settled_usd, amount_usd) AS cost_usd
     FROM reservations
     WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(number)s
     FOR UPDATE
 ), settled AS (
-    UPDATE reservations r SET settled_usd = f.cost_usd FROM found f
+    UPDATE reservations r SET settled_usd = f.cost_usd FROM reserved f
     WHERE r.job_id = f.job_id AND r.attempt = f.attempt AND r.number = f.number
         AND (f.before_usd IS NULL
             OR (f.before_usd = f.amount_usd AND f.cost_usd <> f.amount_usd))
@@ -150,12 +151,14 @@ def _reserve(
             continue  # the cut-off earlier try was committed after this one began
         assert row is not None, "one row is joined to whatever is full"
         row.pop("quick")
-        known, applying, found = row.pop("known"), row.pop("applying"), row.pop("found")
-        if known:
+        reserved_before, applying, locked = (
+            row.pop(name) for name in ("reserved_before", "applying", "locked")
+        )
+        if reserved_before:
             return None
         if row["scope"] is not None:
             return Full(**row)
-        if found == applying:
+        if locked == applying:
             return None
         try:
             connection.execute(OPEN, parameters)  # the first call of a period
@@ -186,14 +189,14 @@ def settle(
     budgets that reached their next threshold for the first time; None if nothing changed: the call
     has no reservation, or it was settled so already.
     """
-    found = []
+    reached_thresholds = []
     any_open = False
     for period, share, alerted in connection.execute(SETTLE, {**vars(call), "cost": cost}):
         any_open = True
         reached = max((one for one in THRESHOLDS if share * 100 >= one), default=0)
         if reached > alerted:
-            found.append((period, reached))
-    return found if any_open else None
+            reached_thresholds.append((period, reached))
+    return reached_thresholds if any_open else None
 
 
 @dataclass(frozen=True)

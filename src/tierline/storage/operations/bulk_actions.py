@@ -20,12 +20,12 @@ from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.storage.jobs.job_pages import (
     Before,
     Filters,
+    JobPosition,
     groups,
     in_few_weeks,
     in_one_snapshot,
     later,
 )
-from tierline.storage.jobs.job_pages import Found as FoundJob
 from tierline.storage.jobs.job_reads import REQUEST, RequestRow
 from tierline.views.bulk_actions import BulkActionRow
 
@@ -134,33 +134,33 @@ def examine(
         "batch_id": filters.batch_id,
         "no_drafts": None if filters.drafts else True,
     }
-    asked = {name: value for name, value in given.items() if value is not None}
-    matches = " AND ".join(_MATCHES[name] for name in asked) or "true"
-    batch = f"AND {_MATCHES['batch_id']}" if "batch_id" in asked else ""
-    parameters = {**asked, "account_id": account_id, "before": before.seq, "limit": limit}
+    filter_values = {name: value for name, value in given.items() if value is not None}
+    matches = " AND ".join(_MATCHES[name] for name in filter_values) or "true"
+    batch = f"AND {_MATCHES['batch_id']}" if "batch_id" in filter_values else ""
+    parameters = {**filter_values, "account_id": account_id, "before": before.seq, "limit": limit}
     ceiling = None if before.id is None else later(before.id)
 
     def read() -> list[Examined]:
-        found: list[Examined] = []
+        examined: list[Examined] = []
         for group in groups(connection, ceiling=ceiling):
             statement = _EXAMINE.format(matches=matches, jobs=group.jobs, batch=batch)
             named = at_homes(connection, statement, group.ids)
-            found += [Examined(*row) for row in connection.execute(named, parameters)]
-            found = sorted(set(found), reverse=True)[:limit]
-            if len(found) == limit and found[-1].id >= group.newer:
+            examined += [Examined(*row) for row in connection.execute(named, parameters)]
+            examined = sorted(set(examined), reverse=True)[:limit]
+            if len(examined) == limit and examined[-1].id >= group.newer:
                 break
-        return found
+        return examined
 
     return in_one_snapshot(connection, read)
 
 
 def sample(connection: Connection[Any], jobs: Sequence[Examined]) -> list[SampledJob]:
     """What the estimate needs of these jobs."""
-    found: list[SampledJob] = []
-    for ids in in_few_weeks([FoundJob(one.seq, one.id) for one in jobs]):
+    rows: list[SampledJob] = []
+    for ids in in_few_weeks([JobPosition(one.seq, one.id) for one in jobs]):
         statement = at_homes(connection, _SAMPLE, Span(min(ids), max(ids)))
-        found += typed_rows(connection, SampledJob, statement, (ids,))
-    return found
+        rows += typed_rows(connection, SampledJob, statement, (ids,))
+    return rows
 
 
 def request_of(connection: Connection[Any], account_id: int, job_id: UUID) -> RequestRow | None:

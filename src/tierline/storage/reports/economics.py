@@ -25,7 +25,7 @@ SELECT tier,
     sum(input_tokens) / nullif(sum(input_attempts), 0) AS input_tokens,
     sum(cached_input_tokens) / nullif(sum(cached_input_attempts), 0) AS cached_input_tokens,
     sum(output_tokens) / nullif(sum(known + unknown), 0) AS output_tokens
-FROM found WHERE kind <> 'judge' GROUP BY tier HAVING sum(known + unknown) > 0
+FROM feature_rows WHERE kind <> 'judge' GROUP BY tier HAVING sum(known + unknown) > 0
 """
 
 _BY_JOB = f"""
@@ -34,14 +34,14 @@ SELECT coalesce(sum(jobs), 0)::bigint AS jobs,
         AS began_before_last,
     coalesce(sum(jobs) FILTER (WHERE verdict <> ''), 0)::bigint AS escalated,
     coalesce(sum(known), 0)::bigint AS known, {_MEANS}
-FROM found WHERE kind = 'answer' AND feature_version_id = %(version_id)s
+FROM feature_rows WHERE kind = 'answer' AND feature_version_id = %(version_id)s
 """
 
 # Calls for comparing answers, which no caller asked for.
 _UPKEEP = """
 SELECT purpose, sum(jobs)::bigint AS jobs, sum(calls)::bigint AS calls, sum(cost_usd) AS cost_usd,
     sum(unknown_cost_calls)::bigint AS unknown_cost_calls
-FROM found WHERE kind <> 'answer' AND purpose <> '' GROUP BY 1 ORDER BY 1
+FROM feature_rows WHERE kind <> 'answer' AND purpose <> '' GROUP BY 1 ORDER BY 1
 """
 
 

@@ -1,8 +1,8 @@
 """What the sums count, written once: the roll-up adds it to the sums, and reports read it from the
 rows that are not rolled up yet. So both are the same figures.
 
-Each statement here reads a set that its caller names before it in the WITH: `asked_calls` (job_id,
-attempt, number), `asked_attempts` (job_id, number) or `asked_jobs` (job_id). It names tables as
+Each statement here reads a set that its caller names before it in the WITH: `chosen_calls` (job_id,
+attempt, number), `chosen_attempts` (job_id, number) or `chosen_jobs` (job_id). It names tables as
 `@calls`, for the partitions of those jobs (`storage.db.homes`).
 """
 
@@ -93,7 +93,7 @@ SELECT c.account_id, v.name AS feature, coalesce(t.tier, '') AS tier, c.model, c
     count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
     {", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)},
     coalesce(sum(c.latency_s), 0) AS model_s
-FROM asked_calls k
+FROM chosen_calls k
 {to("@calls", "c", "c.job_id = k.job_id AND c.attempt = k.attempt AND c.number = k.number")}
 {to("@jobs", "j", "j.id = c.job_id")}
 {to("feature_versions", "v", "v.id = j.feature_version_id")}
@@ -148,7 +148,7 @@ SELECT j.feature_version_id, {KIND} AS kind, a.tier, coalesce(c.purpose, '') AS 
     coalesce(sum(x.cached_input_tokens), 0) AS cached_input_tokens,
     count(x.cached_input_tokens) AS cached_input_attempts,
     coalesce(sum(x.output_tokens), 0) AS output_tokens
-FROM asked_attempts k
+FROM chosen_attempts k
 {to("@attempts", "a", "a.job_id = k.job_id AND a.number = k.number")}
 {to("@jobs", "j", "j.id = a.job_id")}
 {to("@attempts", "b", "b.job_id = a.job_id AND b.number = a.number - 1", left=True)}
@@ -182,7 +182,7 @@ SELECT j.feature_version_id, {KIND} AS kind, a.tier,
     ceil(ln(greatest(a.latency_s, 1e-6)) / ln({LATENCY_BASE}::float8))::int AS bin,
     date_trunc('day', j.created_at, 'UTC') AS at,
     count(*) AS attempts, sum(a.latency_s) AS latency_s
-FROM asked_attempts k
+FROM chosen_attempts k
 {to("@attempts", "a", "a.job_id = k.job_id AND a.number = k.number")}
 {to("@jobs", "j", "j.id = a.job_id")}
 WHERE a.latency_s IS NOT NULL
@@ -209,7 +209,7 @@ SELECT j.feature_version_id, {KIND} AS kind, j.status, j.unverified,
     count(*) AS jobs, count(*) FILTER (WHERE NOT x.unknown) AS known,
     coalesce(sum(x.cost_usd) FILTER (WHERE NOT x.unknown), 0) AS known_usd,
     coalesce(sum(x.cost_usd * x.cost_usd) FILTER (WHERE NOT x.unknown), 0) AS known_square_usd
-FROM asked_jobs k
+FROM chosen_jobs k
 {to("@jobs", "j", "j.id = k.job_id")}
 {to("@attempts", "f", "f.job_id = j.id AND f.number = 1", left=True)}
 {to("@attempts", "s", "s.job_id = j.id AND s.number = j.answer_attempt", left=True)}
@@ -230,10 +230,10 @@ JOBS = Sums(
 )
 
 
-def add(sums: Sums, asked: str) -> str:
+def add(sums: Sums, sets: str) -> str:
     """The statement that adds the facts of `asked` (the sets, for a WITH) to the table."""
     keys = (*sums.keys, "at") if sums.daily_only else (*sums.keys, "daily", "at")
-    facts = f"WITH {asked}, facts AS MATERIALIZED ({sums.facts})"
+    facts = f"WITH {sets}, facts AS MATERIALIZED ({sums.facts})"
     if sums.daily_only:
         rows = f"SELECT {sums.columns} FROM facts"
     else:

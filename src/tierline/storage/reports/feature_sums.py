@@ -100,7 +100,7 @@ CROSS JOIN unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[],
     %(grain_until)s::timestamptz[]) grain (daily_ones, since, until)"""
 _OF_GRAIN = "j.daily = grain.daily_ones AND j.at >= grain.since AND j.at < grain.until"
 
-_ASKED_ATTEMPTS = f"""
+_CHOSEN_ATTEMPTS = f"""
     SELECT u.job_id, u.number FROM uncounted u {_JOB_OF_ATTEMPT}
     WHERE {_WHOLE}
     UNION ALL
@@ -109,7 +109,7 @@ _OLD_ATTEMPTS = f"""
     UNION ALL
     SELECT a.job_id, a.number FROM attempts a JOIN jobs j ON j.id = a.job_id {JOB_OF_FEATURE}
     WHERE {OLD_ATTEMPT.format(a="a")} AND a.job_id >= %(floor)s AND {_WHOLE}"""
-_ASKED_JOBS = f"""
+_CHOSEN_JOBS = f"""
     SELECT j.id AS job_id FROM (
         SELECT job_id FROM uncounted UNION SELECT job_id FROM sums_pending WHERE attempt = 0
     ) u {_JOB_OF_ATTEMPT}
@@ -121,7 +121,7 @@ _OLD_JOBS = f"""
     SELECT j.id FROM jobs j {JOB_OF_FEATURE}
     WHERE {OLD_JOB.format(j="j")} AND j.id >= %(floor)s AND {_WHOLE}"""
 # Latencies are kept by day. So those of all days that the window touches are read.
-_ASKED_LATENCIES = f"""
+_CHOSEN_LATENCIES = f"""
     SELECT u.job_id, u.number FROM uncounted u {_JOB_OF_ATTEMPT}
     WHERE j.created_at >= %(since)s AND j.created_at < %(until)s"""
 _OLD_LATENCIES = f"""
@@ -140,9 +140,9 @@ def _summed(sums: Sums, range_of_sums: tuple[str, str]) -> str:
 
 _DAYS = "j.at >= date_trunc('day', %(since)s::timestamptz, 'UTC') AND j.at < %(until)s"
 _PARTS = {
-    TIERS.table: (TIERS, "asked_attempts", _ASKED_ATTEMPTS, _OLD_ATTEMPTS, (_GRAINS, _OF_GRAIN)),
-    JOBS.table: (JOBS, "asked_jobs", _ASKED_JOBS, _OLD_JOBS, (_GRAINS, _OF_GRAIN)),
-    LATENCIES.table: (LATENCIES, "asked_attempts", _ASKED_LATENCIES, _OLD_LATENCIES, ("", _DAYS)),
+    TIERS.table: (TIERS, "chosen_attempts", _CHOSEN_ATTEMPTS, _OLD_ATTEMPTS, (_GRAINS, _OF_GRAIN)),
+    JOBS.table: (JOBS, "chosen_jobs", _CHOSEN_JOBS, _OLD_JOBS, (_GRAINS, _OF_GRAIN)),
+    LATENCIES.table: (LATENCIES, "chosen_attempts", _CHOSEN_LATENCIES, _OLD_LATENCIES, ("", _DAYS)),
 }
 
 
@@ -155,30 +155,30 @@ def summed(
     window: Window,
     **more: Any,
 ) -> list[Kind]:
-    """The rows that `select` makes of `found`, which has the keys and measures of `sums`: several
-    rows for the same keys. `more`: its parameters, beside the window's.
+    """The rows that `select` makes of `feature_rows`. These have the keys and measures of `sums`;
+    several may have the same keys. `more`: its parameters, beside the window's.
 
     Use it within the snapshot of `counted`.
     """
-    statement = f"{_found(connection, sums, counted, window)}{select}"
+    statement = f"{_feature_rows(connection, sums, counted, window)}{select}"
     given = {**window.parameters(counted), **more}
     return uncounted_rows(connection, kind, statement, given, counted, window.edges)
 
 
-def _found(connection: Connection[Any], sums: Sums, counted: Counted, window: Window) -> str:
-    """The WITH that has `found`, from sums and rows. Rows are read only if there are any that the
-    sums do not have.
+def _feature_rows(connection: Connection[Any], sums: Sums, counted: Counted, window: Window) -> str:
+    """The WITH that has `feature_rows`, from sums and rows. Rows are read only if the sums do not
+    have all of them.
     """
-    _, name, asked, old, range_of_sums = _PARTS[sums.table]
+    _, name, uncounted, old, range_of_sums = _PARTS[sums.table]
     summed = _summed(sums, range_of_sums)
     if window.of_full_hours and in_sums(connection, counted):
-        return f"WITH {OF_FEATURE}, found AS ({summed})"
+        return f"WITH {OF_FEATURE}, feature_rows AS ({summed})"
     much = counted.history_from is not None
     if much:
-        asked += old
+        uncounted += old
     return f"""
-WITH {ATTEMPTS}, {OF_FEATURE}, {name} AS ({asked}
-), found AS (
+WITH {ATTEMPTS}, {OF_FEATURE}, {name} AS ({uncounted}
+), feature_rows AS (
     {summed}
     UNION ALL
     SELECT {sums.columns} FROM ({sums.facts_by(as_planned if much else by_key)}) facts

@@ -21,7 +21,7 @@ from tierline.storage.reports.uncounted import snapshot
 # `verdict`: of the last tier that was left.
 _STATUSES = """
 SELECT status, unverified, nullif(verdict, '') AS verdict, sum(jobs)::bigint AS jobs
-FROM found WHERE kind = 'answer' GROUP BY 1, 2, 3
+FROM feature_rows WHERE kind = 'answer' GROUP BY 1, 2, 3
 """
 
 # Jobs that wait or run are counted where they are. A branch for each of the queues' indexes.
@@ -45,17 +45,17 @@ _TIERS = """
 SELECT tier, kind, purpose, sum(calls)::bigint AS calls, sum(attempts)::bigint AS attempts,
     sum(again)::bigint AS again, sum(cost_usd) AS cost_usd,
     sum(unknown_cost_calls)::bigint AS unknown_cost_calls
-FROM found GROUP BY 1, 2, 3
+FROM feature_rows GROUP BY 1, 2, 3
 """
 
 _SERVED = """
 SELECT served_tier AS tier, kind, sum(jobs)::bigint AS jobs
-FROM found WHERE served_tier <> '' GROUP BY 1, 2
+FROM feature_rows WHERE served_tier <> '' GROUP BY 1, 2
 """
 
 _LATENCIES = """
 SELECT tier, kind, bin, sum(attempts)::bigint AS attempts, sum(latency_s) AS latency_s
-FROM found GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+FROM feature_rows GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
 # Compared outcomes, each with the cost of both answers. `later_usd` is null if a call's cost is

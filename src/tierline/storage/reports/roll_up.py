@@ -125,20 +125,20 @@ _DONE = """
 done (job_id, number) AS MATERIALIZED (
     SELECT * FROM unnest(%(job_ids)s::uuid[], %(numbers)s::int[])
 )"""
-ASKED = {
-    "asked_attempts": f"{_DONE}, asked_attempts AS (SELECT * FROM done)",
-    "asked_calls": f"""{_DONE}, asked_calls AS (
+CHOSEN = {
+    "chosen_attempts": f"{_DONE}, chosen_attempts AS (SELECT * FROM done)",
+    "chosen_calls": f"""{_DONE}, chosen_calls AS (
     SELECT c.job_id, c.attempt, c.number FROM done
     JOIN @calls c ON c.job_id = done.job_id AND c.attempt = done.number
 )""",
-    "asked_jobs": "asked_jobs (job_id) AS (SELECT * FROM unnest(%(job_ids)s::uuid[]))",
+    "chosen_jobs": "chosen_jobs (job_id) AS (SELECT * FROM unnest(%(job_ids)s::uuid[]))",
 }
 COUNT_ATTEMPTS = (
-    add(USAGE, ASKED["asked_calls"]),
-    add(TIERS, ASKED["asked_attempts"]),
-    add(LATENCIES, ASKED["asked_attempts"]),
+    add(USAGE, CHOSEN["chosen_calls"]),
+    add(TIERS, CHOSEN["chosen_attempts"]),
+    add(LATENCIES, CHOSEN["chosen_attempts"]),
 )
-COUNT_JOBS = add(JOBS, ASKED["asked_jobs"])
+COUNT_JOBS = add(JOBS, CHOSEN["chosen_jobs"])
 
 KEEP_PENDING = """
 INSERT INTO sums_pending (job_id, attempt)
@@ -252,8 +252,8 @@ def roll_up(connection: Connection[Any], most: int) -> int:
 def floor(connection: Connection[Any], at: datetime) -> UUID:
     """No job that waited or ran at this time, or later, has a lower id."""
     row = connection.execute(FLOOR, (at,)).fetchone()
-    found: UUID = LOWEST if row is None else row[0]
-    return found
+    lowest: UUID = LOWEST if row is None else row[0]
+    return lowest
 
 
 def _keep_floors(connection: Connection[Any], state: _State) -> None:
@@ -365,12 +365,12 @@ def _count(
     jobs = {one.job_id for one in done if one.last}.union(ended)
     if not jobs:
         return
-    asked = {
+    parameters = {
         "ids": list(jobs),
         "rolled_to": state.rolled_to,
         "history_from": state.history_from,
     }
-    complete = [id for (id,) in connection.execute(COMPLETE, asked)]
+    complete = [id for (id,) in connection.execute(COMPLETE, parameters)]
     for statement, ids in ((DROP_PENDING, complete), (KEEP_PENDING, jobs.difference(complete))):
         connection.execute(statement, {"job_ids": list(ids), "numbers": [0] * len(ids)})
     if complete:
@@ -384,8 +384,8 @@ def _execute(
 
 
 def _span(ids: Iterable[UUID]) -> Span:
-    found = list(ids)
-    return Span(min(found), max(found))
+    listed = list(ids)
+    return Span(min(listed), max(listed))
 
 
 def _arrays(attempts: Sequence[Looked]) -> dict[str, Any]:

@@ -47,17 +47,18 @@ def snapshot(connection: Connection[Any]) -> Iterator[Counted]:
         return
     with one_snapshot(connection, read_only=True):
         look_up(connection)
-        found = counted(connection)
-        if found.history_from is not None:
+        progress = counted(connection)
+        if progress.history_from is not None:
             read_much(connection)
-        yield found
+        yield progress
 
 
-def in_sums(connection: Connection[Any], found: Counted) -> bool:
+def in_sums(connection: Connection[Any], progress: Counted) -> bool:
     """Whether everything is in the sums, but jobs that wait."""
-    if found.history_from is not None or found.pending:
+    if progress.history_from is not None or progress.pending:
         return False
-    row = connection.execute(at_homes(connection, _ANY, found.tail), (found.rolled_to,)).fetchone()
+    statement = at_homes(connection, _ANY, progress.tail)
+    row = connection.execute(statement, (progress.rolled_to,)).fetchone()
     return row == (False,)
 
 
@@ -66,7 +67,7 @@ def uncounted_rows(
     kind: type[Kind],
     statement: str,
     parameters: Mapping[str, Any],
-    found: Counted,
+    progress: Counted,
     edges: Sequence[Span] = (),
 ) -> list[Kind]:
     """The rows of a statement that reads, beside the sums, what is not counted and the jobs of
@@ -76,6 +77,6 @@ def uncounted_rows(
     def read(named: str) -> list[Kind]:
         return typed_rows(connection, kind, named, parameters)
 
-    if found.history_from is not None:
+    if progress.history_from is not None:
         return read(at_parents(statement))
-    return read_at_homes(connection, statement, [found.tail, *edges], read)
+    return read_at_homes(connection, statement, [progress.tail, *edges], read)

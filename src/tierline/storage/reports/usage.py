@@ -61,10 +61,10 @@ _SUMMED = f"""
     SELECT {USAGE.columns} FROM unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[],
         %(grain_until)s::timestamptz[]) grain (daily_ones, since, until)
     {by_key("usage_sums", "s", _OF_GRAIN)}"""
-_SUMS_ALONE = f"WITH found AS ({_SUMMED})"
+_SUMS_ALONE = f"WITH summed AS ({_SUMMED})"
 _READ = f"""
-WITH {ATTEMPTS}, asked_calls AS ({_UNCOUNTED}{{history}}
-), found AS ({_SUMMED}
+WITH {ATTEMPTS}, chosen_calls AS ({_UNCOUNTED}{{history}}
+), summed AS ({_SUMMED}
     UNION ALL
     SELECT {USAGE.columns} FROM ({{facts}}) facts
 )
@@ -128,7 +128,7 @@ def usage(
                 coalesce(sum(unknown_cost_calls), 0)::bigint AS unknown_cost_calls,
                 {tokens},
                 coalesce(sum(model_s), 0) AS model_s
-            FROM found {grouping} {ordering}
+            FROM summed {grouping} {ordering}
             """
         return uncounted_rows(
             connection,

@@ -96,7 +96,7 @@ def withdraw_artefact(
 
 
 def artefact_in_force(
-    connection: Connection[Any], table: Table, feature: str, recipe: str, known: int | None
+    connection: Connection[Any], table: Table, feature: str, recipe: str, read_before: int | None
 ) -> tuple[int, Any, bytes | None] | None:
     """The newest of this recipe that is not withdrawn: its id, document and embeddings, or the id
     alone if it is the `known` one. None: there is none.
@@ -106,7 +106,7 @@ def artefact_in_force(
         " CASE WHEN id IS DISTINCT FROM %(known)s THEN vectors END"
         f" FROM {table} WHERE feature = %(feature)s AND recipe = %(recipe)s"
         " AND withdrawn_at IS NULL ORDER BY id DESC LIMIT 1",
-        {"feature": feature, "recipe": recipe, "known": known},
+        {"feature": feature, "recipe": recipe, "known": read_before},
     ).fetchone()
     return None if row is None else (row[0], row[1], row[2])
 

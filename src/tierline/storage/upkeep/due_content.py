@@ -139,10 +139,10 @@ def next_page(connection: Connection[Any], walk: Walk, after: UUID) -> Page:
         },
     ).fetchone()
     assert row is not None, "a SELECT of three expressions gives one row"
-    last, count, found = row
+    last, count, jobs = row
     due: list[UUID] = []
     later: list[UUID] = []
-    for id, completed_at in found:
+    for id, completed_at in jobs:
         ended = None if completed_at is None else datetime.fromisoformat(completed_at)
         (due if ended is not None and ended < walk.due else later).append(UUID(id))
     return Page(due, later, last if count == READ_AT_ONCE else None)

@@ -64,18 +64,18 @@ def every(
     connection: Connection[Any], parents: Sequence[Parent] = PARENTS
 ) -> dict[str, list[Partition]]:
     """By table that is partitioned, its partitions in the order of their ids."""
-    found: dict[str, list[Partition]] = {}
+    by_table: dict[str, list[Partition]] = {}
     for table, name, bounds, detaching in connection.execute(
         _PARTITIONS, ([parent.table for parent in parents],)
     ):
-        there = found.setdefault(table, [])
+        there = by_table.setdefault(table, [])
         match = _BOUNDS.match(bounds or "")
         if match is not None:
             first, end = match.groups()
             there.append(Partition(name, UUID(first) if first else None, UUID(end), detaching))
-    for there in found.values():
+    for there in by_table.values():
         there.sort(key=lambda one: one.end)
-    return found
+    return by_table
 
 
 def last_ends(

@@ -134,17 +134,17 @@ FORGOTTEN_PROBLEM = '[{"path": "", "message": "removed"}]'
 
 
 def policies(connection: Connection[Any]) -> list[Policy]:
-    """Of every feature whose current version sets one that this release can read: what a later
-    release means to keep is left to that one's sweep.
+    """The policies that current versions of features set. A policy that this release cannot read is
+    left to the sweep of the later release that wrote it.
     """
-    found = []
+    set_policies = []
     for name, document, version_ids in connection.execute(POLICIES):
         retention = read_retention(document)
         if retention is None:
             log.error("retention_not_known", feature=name)
         else:
-            found.append(Policy(name, retention, tuple(version_ids)))
-    return found
+            set_policies.append(Policy(name, retention, tuple(version_ids)))
+    return set_policies
 
 
 def of_batch(
@@ -213,41 +213,42 @@ def remove(
     connection: Connection[Any], job_ids: Collection[UUID], what: What, *, keep_feedback: bool
 ) -> None:
     """Remove content of jobs that `lock_ended` has locked in this transaction."""
-    asked = {"ids": list(job_ids), "inputs": what.inputs, "outputs": what.outputs}
-    connection.execute(JOBS, asked)
-    connection.execute(ATTEMPTS, asked)
+    parameters = {"ids": list(job_ids), "inputs": what.inputs, "outputs": what.outputs}
+    connection.execute(JOBS, parameters)
+    connection.execute(ATTEMPTS, parameters)
     if what.inputs:
         connection.execute(
-            "UPDATE job_requests SET input = NULL WHERE job_id = ANY(%(ids)s)", asked
+            "UPDATE job_requests SET input = NULL WHERE job_id = ANY(%(ids)s)", parameters
         )
         connection.execute(
             "UPDATE outcomes SET input_digest = NULL, vector = NULL WHERE job_id = ANY(%(ids)s)",
-            asked,
+            parameters,
         )
-        _remove_examples(connection, asked)
+        _remove_examples(connection, parameters)
     if not what.outputs:
         # The requests of a draft contain the input.
         connection.execute(
             "UPDATE answers SET trace = NULL"
             " WHERE job_id = ANY(%(ids)s) AND trace IS NOT NULL AND %(inputs)s",
-            asked,
+            parameters,
         )
         return
-    connection.execute("DELETE FROM answers WHERE job_id = ANY(%(ids)s)", asked)
+    connection.execute("DELETE FROM answers WHERE job_id = ANY(%(ids)s)", parameters)
     reviews.forget_open(connection, job_ids)
-    connection.execute(SHADOWS, asked)
-    _remove_examples(connection, asked)
-    connection.execute(DELIVERIES, asked)
+    connection.execute(SHADOWS, parameters)
+    _remove_examples(connection, parameters)
+    connection.execute(DELIVERIES, parameters)
     if not keep_feedback:
         connection.execute(
-            "UPDATE feedback SET expected = NULL, comment = NULL WHERE job_id = ANY(%(ids)s)", asked
+            "UPDATE feedback SET expected = NULL, comment = NULL WHERE job_id = ANY(%(ids)s)",
+            parameters,
         )
 
 
-def _remove_examples(connection: Connection[Any], asked: Mapping[str, Any]) -> None:
+def _remove_examples(connection: Connection[Any], parameters: Mapping[str, Any]) -> None:
     """Remove the jobs' content from datasets, and from evaluations of those."""
-    connection.execute(DATASETS, asked)
-    copies = [id for (id,) in connection.execute(EVALUATED, asked)]
+    connection.execute(DATASETS, parameters)
+    copies = [id for (id,) in connection.execute(EVALUATED, parameters)]
     if copies:
         remove(connection, copies, What(inputs=True, outputs=True), keep_feedback=False)
 

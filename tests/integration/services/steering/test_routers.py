@@ -9,7 +9,7 @@ from tierline.base.errors import Conflict, InvalidInput
 from tierline.routing.learned.gain_training import train_gain
 from tierline.routing.learned.router_training import LoggedRows
 from tierline.routing.learned.trained import again, from_parts, predict, to_parts
-from tierline.services.evidence.labels.feedback import Said, give_feedback
+from tierline.services.evidence.labels.feedback import AnswerFeedback, give_feedback
 from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.steering.routers import Routers
 from tierline.services.training.artefacts import Trained, routers_of, withdraw_router
@@ -164,7 +164,7 @@ def test_what_no_later_tier_mends_is_no_reason_to_skip_the_first(bench: Bench) -
     bench.run(mended, 2)
     bench.run(wrong, 2)
     with bench.pool.connection() as connection:
-        give_feedback(connection, bench.account, wrong, Said(correct=False))
+        give_feedback(connection, bench.account, wrong, AnswerFeedback(correct=False))
         rows = training_data(connection, feature.name)
     assert {row.job_id: row.right for row in rows} == {lost: True, mended: False, wrong: True}
 

@@ -15,7 +15,7 @@ from tests.support.waiting import DEADLINE_S
 from tierline.base.errors import Conflict
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.verdicts import Verdict
-from tierline.services.evidence.labels.feedback import Said, give_feedback
+from tierline.services.evidence.labels.feedback import AnswerFeedback, give_feedback
 from tierline.services.jobs.running.recover import recover_lost
 from tierline.services.upkeep import retention
 from tierline.services.upkeep.retention import remove_content, remove_due
@@ -45,7 +45,9 @@ def test_sweeps_deletes_labels_and_deliveries_at_once_leave_nothing_and_lose_not
     def label(job: UUID) -> None:
         with kept.pool.connection() as connection:
             try:
-                give_feedback(connection, kept.account, job, Said(True, {"text": "x"}, "why"))
+                give_feedback(
+                    connection, kept.account, job, AnswerFeedback(True, {"text": "x"}, "why")
+                )
             except Conflict:
                 refused.append(job)
 

@@ -21,7 +21,7 @@ from tierline.services.evidence.labels.label_outcomes import draw_ended
 from tierline.services.evidence.watch.shadows import AT_ONCE, compare_open
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations, outcomes, reviews
-from tierline.storage.evidence.judgements import JudgedOutcome, people_said
+from tierline.storage.evidence.judgements import JudgedOutcome, judged_same
 from tierline.storage.evidence.outcomes import (
     ComparedOutcome,
     EndedJob,
@@ -185,7 +185,7 @@ def judge_confirmed_by_people(
     """
     if group is None:
         return Trusted(0, 0)
-    rows = equally_drawn(people_said(connection, recipe, group.fingerprint))
+    rows = equally_drawn(judged_same(connection, recipe, group.fingerprint))
     wrong = [_wrong(feature, row) for row in rows]
     _refuse_unlabelled(wrong)
     return Trusted(len(wrong), sum(one is True for one in wrong))

@@ -98,7 +98,7 @@ def drive(connection: Connection[Any], feature: Feature, row: LockedEvaluation) 
     plan = row["plan"]
     so_far = evaluation_jobs.progress(connection, row["id"])
     out = sum(one["asked"] - one["ended"] for one in so_far.values())
-    queued_before = evaluation_jobs.asked_numbers(connection, row["id"])
+    queued_before = evaluation_jobs.queued_pairs(connection, row["id"])
     there = {number for number, _ in datasets.test_rows(connection, row["dataset_id"], None)}
     # Example by example, not tier by tier: if the budget is spent, the answers so far are still
     # comparable.

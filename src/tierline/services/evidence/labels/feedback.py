@@ -23,8 +23,8 @@ MAX_COMMENT = 4000
 
 
 @dataclass(frozen=True)
-class Said:
-    """What was said about an answer. None means not said."""
+class AnswerFeedback:
+    """Feedback on an answer. None means not given."""
 
     correct: bool | None = None
     expected: JSON | None = None
@@ -36,15 +36,15 @@ class Stored:
     """Feedback that was stored."""
 
     row: FeedbackRow
-    closed: bool  # a label that was wanted of people is given by it
-    said_before: bool  # this key labelled the answer before, when it was asked
+    closed: bool  # it answers an open request for a label
+    labelled_before: bool  # this key labelled the answer before, on request
 
 
 def give_feedback(
     connection: Connection[Any],
     account_id: int | None,
     job_id: UUID,
-    feedback: Said,
+    feedback: AnswerFeedback,
     key_id: int | None = None,
 ) -> FeedbackRow:
     """Store the feedback. Raises NotFound; InvalidInput if it does not fit the feature; Conflict
@@ -62,7 +62,7 @@ def store(
     connection: Connection[Any],
     account_id: int | None,
     job_id: UUID,
-    feedback: Said,
+    feedback: AnswerFeedback,
     key_id: int | None,
 ) -> Stored:
     """`give_feedback` in the caller's transaction. It closes one open request for a label, if this
@@ -104,20 +104,20 @@ def store(
     if kept is None:
         raise _removed()  # removed after the read above
     if key_id is None:
-        return Stored(kept, closed=False, said_before=False)
+        return Stored(kept, closed=False, labelled_before=False)
     requests = reviews.lock_of_job(connection, job_id)
-    said_before = any(one.key_id == key_id for one in requests)
+    labelled_before = any(one.key_id == key_id for one in requests)
     open_request = next((one for one in requests if one.key_id is None), None)
-    if said_before or open_request is None:
-        return Stored(kept, closed=False, said_before=said_before)
+    if labelled_before or open_request is None:
+        return Stored(kept, closed=False, labelled_before=labelled_before)
     reviews.close(connection, open_request.id, key_id, is_right, kept["id"])
-    return Stored(kept, closed=True, said_before=False)
+    return Stored(kept, closed=True, labelled_before=False)
 
 
 def give_many(
     connection: Connection[Any],
     account_id: int | None,
-    given: Sequence[tuple[UUID, Said]],
+    given: Sequence[tuple[UUID, AnswerFeedback]],
     *,
     dry_run: bool = False,
     key_id: int | None = None,

@@ -24,12 +24,12 @@ from tierline.rules.jobs import Status
 from tierline.services.evidence.calibration.calibrate import ExtraMissing, need_libraries
 from tierline.services.evidence.calibration.calibrated_tiers import compared_tier, share_of_risk
 from tierline.services.evidence.calibration.calibration_outcomes import ask_people, choose_group
-from tierline.services.evidence.labels.feedback import Said, store
+from tierline.services.evidence.labels.feedback import AnswerFeedback, store
 from tierline.services.features.find_feature import current_feature
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations, outcomes, reviews
 from tierline.storage.evidence.labels import count_labels
-from tierline.storage.evidence.reviews import AskedLabels, OpenCount, OpenReview
+from tierline.storage.evidence.reviews import LabelRequests, OpenCount, OpenReview
 from tierline.storage.jobs import job_pages
 from tierline.storage.jobs.job_pages import Filters
 from tierline.views.reviews import LabelAgreement, LabelProgress, PromiseLabels, WantedLabel
@@ -55,7 +55,7 @@ class LabelledByAnother(Conflict):
     """Another person labelled the answer meanwhile. Nothing was stored."""
 
 
-def wanted_labels(
+def requested_labels(
     connection: Connection[Any],
     account_id: int,
     feature: str | None,
@@ -68,7 +68,7 @@ def wanted_labels(
     return reviews.open_page(connection, account_id, feature, after or 0, limit)
 
 
-def wanted_label(row: OpenReview) -> WantedLabel:
+def label_view(row: OpenReview) -> WantedLabel:
     """The row as callers see it."""
     return WantedLabel(
         job_id=row.job_id,
@@ -115,7 +115,9 @@ def take_next(
     return reviews.take(connection, reviewer.account_id, feature, reviewer.key_id, HOLD_S)
 
 
-def label(connection: Connection[Any], reviewer: Reviewer, job_id: UUID, feedback: Said) -> bool:
+def label(
+    connection: Connection[Any], reviewer: Reviewer, job_id: UUID, feedback: AnswerFeedback
+) -> bool:
     """Store the person's feedback. False: the person labelled the answer before, and nothing is
     stored again. Raises LabelledByAnother, and as `give_feedback`.
     """
@@ -124,18 +126,18 @@ def label(connection: Connection[Any], reviewer: Reviewer, job_id: UUID, feedbac
             stored = store(connection, reviewer.account_id, job_id, feedback, reviewer.key_id)
             if not stored.closed:
                 raise (
-                    _Said
-                    if stored.said_before
+                    _LabelledBefore
+                    if stored.labelled_before
                     else LabelledByAnother(
                         "another person has labelled this answer meanwhile: yours was not stored"
                     )
                 )
-    except _Said:
+    except _LabelledBefore:
         return False
     return True
 
 
-class _Said(Exception):
+class _LabelledBefore(Exception):
     """This person labelled the answer before."""
 
 
@@ -187,14 +189,14 @@ def _promise(connection: Connection[Any], name: str) -> PromiseLabels | None:
     newest = next((one for one in made if one.tier == tier.name), None)
     max_error = MAX_ERROR if newest is None else newest.max_error
     confidence = CONFIDENCE if newest is None else newest.confidence
-    there = AskedLabels(0, 0)
+    there = LabelRequests(0, 0)
     if group is not None:
-        there = reviews.asked_labels(connection, recipe, group.fingerprint)
+        there = reviews.label_requests(connection, recipe, group.fingerprint)
     attempt = 1 if group is None else group.attempts + 1
     return PromiseLabels(
         max_error=max_error,
         confidence=confidence,
-        asked=there.asked,
+        asked=there.requested,
         labelled=there.labelled,
         needed=_needed(feature, max_error, confidence, attempt),
     )

@@ -207,7 +207,7 @@ class _Standing:
     evidence: Evidence
     reference: DriftReference | None  # None: there is none yet, or it is empty
     newest: DriftCheck | None  # the newest check
-    refresh_told: bool
+    refresh_announced: bool
     versions: list[int]
     now: datetime
 
@@ -241,7 +241,7 @@ def _standing(connection: Connection[Any], feature: Feature) -> _Standing | None
     if evidence is None:
         return None
     kept = drift.reference(connection, feature.name, evidence["evidence"])
-    refresh_announced = kept is not None and kept["refresh_told_at"] is not None
+    refresh_announced = kept is not None and kept["refresh_announced_at"] is not None
     if kept is not None and not kept["inputs"]:
         kept = None
     newest = None if kept is None else next(iter(drift.looks(connection, kept["id"], 1)), None)
@@ -359,7 +359,7 @@ def _alarm(
     check: Look,
     rows: Sequence[SampledJob],
 ) -> None:
-    at = drift.tell_once(connection, kept["id"], "alarm_told_at")
+    at = drift.announce_once(connection, kept["id"], "alarm_announced_at")
     if at is None:
         return
     moved = moved_figures(check)
@@ -370,7 +370,7 @@ def _alarm(
     except TierlineError as error:  # its file cannot be applied now; the alarm is still announced
         log.warning("feature_not_demoted", feature=feature.name, reason=error.message)
     body = drift_body(at, feature.name, kept["evidence"], moved)
-    announce_feature(connection, DRIFT, _told(connection, rows), body)
+    announce_feature(connection, DRIFT, _to_notify(connection, rows), body)
     log.warning("feature_drift", feature=feature.name, moved=moved, calibrations_ended=ended)
 
 
@@ -379,22 +379,22 @@ def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> 
     the announcement.
     """
     evidence = state.evidence
-    if state.refresh_told or not feature.needs_refresh(evidence["made_at"], state.now):
+    if state.refresh_announced or not feature.needs_refresh(evidence["made_at"], state.now):
         return
     with connection.transaction():
         _add_reference(connection, feature, evidence, 0, b"", {})
         kept = drift.reference(connection, feature.name, evidence["evidence"])
         assert kept is not None, "it was just added"
-        at = drift.tell_once(connection, kept["id"], "refresh_told_at")
+        at = drift.announce_once(connection, kept["id"], "refresh_announced_at")
         if at is None:
             return
         since = state.now - timedelta(days=feature.refresh_days)
         users = drift.sample(connection, state.versions, since, state.now, MOST_A_LOOK)
         body = refresh_body(at, feature.name, evidence["evidence"], evidence["made_at"])
-        announce_feature(connection, REFRESH_DUE, _told(connection, users), body)
+        announce_feature(connection, REFRESH_DUE, _to_notify(connection, users), body)
     log.info("feature_refresh_due", feature=feature.name, evidence=evidence["evidence"])
 
 
-def _told(connection: Connection[Any], rows: Sequence[SampledJob]) -> list[int]:
+def _to_notify(connection: Connection[Any], rows: Sequence[SampledJob]) -> list[int]:
     """The accounts to notify: those of the checked jobs, and the operators'."""
     return sorted({row["account_id"] for row in rows} | drift.operators(connection))

@@ -33,7 +33,7 @@ def drift_of(connection: Connection[Any], name: str, account_id: int | None = No
     if kept is not None and not kept["inputs"]:
         kept = None
     rows = [] if kept is None else drift.looks(connection, kept["id"])
-    drifted = kept is not None and kept["alarm_told_at"] is not None
+    drifted = kept is not None and kept["alarm_announced_at"] is not None
     telling = _telling(rows, drifted=drifted)
     document = {} if telling is None else telling["document"]
     made_at = None if evidence is None else evidence["made_at"]

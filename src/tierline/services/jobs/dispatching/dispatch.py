@@ -41,7 +41,7 @@ from tierline.services.jobs.dispatching.out_jobs import OutJobs
 from tierline.services.jobs.dispatching.pace import Pace
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import hints
-from tierline.storage.jobs.hints import Due, Head, Wanted
+from tierline.storage.jobs.hints import Due, GroupRead, Head
 
 LOCKED_S = 5.0  # how long a job whose row was locked is left out of the choice
 MOST_LOCKED = 2_000  # the most jobs left out; each choice is given their ids
@@ -267,7 +267,7 @@ class Dispatch:
             GroupKey(group.account_id, Kind(group.version_id, group.tier)) for group, _ in worth
         ]
         requests = [
-            Wanted(key.account_id, key.kind.version_id, key.kind.tier, waiting.mark(key), most)
+            GroupRead(key.account_id, key.kind.version_id, key.kind.tier, waiting.mark(key), most)
             for key, (_, most) in zip(keys, worth, strict=True)
         ]
         left_out = self._left_locked()

@@ -47,7 +47,7 @@ from tierline.services.steering import micro
 from tierline.services.steering.tier_path import Ask, TierPath
 from tierline.storage.db.repeat import PASSING, GaveUp, repeat
 from tierline.storage.jobs import claims
-from tierline.storage.jobs.claim_together import Wanted, claim_together
+from tierline.storage.jobs.claim_together import ClaimRequest, claim_together
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.jobs.finish_together import Finish, finish_one, finish_together
 
@@ -89,9 +89,9 @@ class Executor:
     tier_path: TierPath = field(init=False)
     _answering: Answering = field(default_factory=Answering)
     versions: FeatureVersions = field(init=False)
-    _claims: Together[Wanted, "_FirstTry"] = field(init=False)
+    _claims: Together[ClaimRequest, "_FirstTry"] = field(init=False)
     _finishes: Together[Finish, bool] = field(init=False)
-    _backfill_claims: Together[Wanted, "_FirstTry"] = field(init=False)
+    _backfill_claims: Together[ClaimRequest, "_FirstTry"] = field(init=False)
     _backfill_finishes: Together[Finish, bool] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,7 +127,7 @@ class Executor:
             return first.claim
         return self._claim_alone(job_id, token)
 
-    def _claim_these(self, requests: Sequence[Wanted]) -> list["_FirstTry"]:
+    def _claim_these(self, requests: Sequence[ClaimRequest]) -> list["_FirstTry"]:
         """One try at the claims of several threads. Each repeats alone what failed."""
         try:
             with self.pool.connection() as connection:

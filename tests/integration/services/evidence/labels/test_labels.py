@@ -15,7 +15,7 @@ from tierline.services.evidence.calibration.calibrate import (
     count_outcomes,
 )
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
-from tierline.services.evidence.labels.feedback import Said, give_many
+from tierline.services.evidence.labels.feedback import AnswerFeedback, give_many
 from tierline.services.evidence.watch.shadows import compare_open
 from tierline.services.steering.confidence_gate import ConfidenceGate
 
@@ -36,7 +36,7 @@ def drawn(bench: Bench) -> tuple[Feature, list[UUID]]:
     return feature, [row.job_id for row in rows]
 
 
-def give(bench: Bench, jobs: list[UUID], said: Said, **options: bool) -> int:
+def give(bench: Bench, jobs: list[UUID], said: AnswerFeedback, **options: bool) -> int:
     with bench.pool.connection() as connection:
         return give_many(connection, bench.account, [(job, said) for job in jobs], **options)
 
@@ -57,7 +57,7 @@ def test_a_promise_about_what_people_say_is_wrong(
     bench: Bench, drawn: tuple[Feature, list[UUID]]
 ) -> None:
     feature, jobs = drawn
-    give(bench, jobs, Said(expected={"amount": 12.5}))
+    give(bench, jobs, AnswerFeedback(expected={"amount": 12.5}))
     with bench.pool.connection() as connection:
         made = calibrate(connection, feature.name, THIRTY)
     assert (made.state, made.reference) == ("in_force", "human")
@@ -70,7 +70,9 @@ def test_both_models_may_agree_and_be_wrong(
     bench: Bench, drawn: tuple[Feature, list[UUID]]
 ) -> None:
     feature, jobs = drawn
-    give(bench, jobs, Said(correct=False))  # of what was served, the later tier's same answer
+    give(
+        bench, jobs, AnswerFeedback(correct=False)
+    )  # of what was served, the later tier's same answer
     with bench.pool.connection() as connection:
         made = calibrate(connection, feature.name, THIRTY)
     assert made.state == "nothing_promised"
@@ -80,10 +82,10 @@ def test_while_some_that_were_drawn_have_no_label_none_is_used(
     bench: Bench, drawn: tuple[Feature, list[UUID]]
 ) -> None:
     feature, jobs = drawn
-    give(bench, jobs[:-3], Said(expected={"amount": 12.5}))
+    give(bench, jobs[:-3], AnswerFeedback(expected={"amount": 12.5}))
     with bench.pool.connection() as connection, pytest.raises(Conflict, match="3 of the 40"):
         calibrate(connection, feature.name, THIRTY)
-    give(bench, jobs[-3:], Said(expected={"amount": 12.5}))
+    give(bench, jobs[-3:], AnswerFeedback(expected={"amount": 12.5}))
     with bench.pool.connection() as connection:
         assert calibrate(connection, feature.name, THIRTY).state == "in_force"
 
@@ -93,10 +95,10 @@ def test_labels_are_given_all_or_not_at_all(
 ) -> None:
     _, jobs = drawn
     given = [
-        (jobs[0], Said(expected={"amount": 1})),
-        (new_id(), Said(correct=True)),
-        (jobs[1], Said(expected={"amount": "a lot"})),
-        (jobs[0], Said(correct=True)),
+        (jobs[0], AnswerFeedback(expected={"amount": 1})),
+        (new_id(), AnswerFeedback(correct=True)),
+        (jobs[1], AnswerFeedback(expected={"amount": "a lot"})),
+        (jobs[0], AnswerFeedback(correct=True)),
     ]
     with bench.pool.connection() as connection, pytest.raises(InvalidInput) as refused:
         give_many(connection, bench.account, given)
@@ -105,7 +107,7 @@ def test_labels_are_given_all_or_not_at_all(
         "/items/2/expected/amount",
         "/items/3/job_id",
     ]
-    assert give(bench, jobs[:5], Said(correct=True), dry_run=True) == 5
+    assert give(bench, jobs[:5], AnswerFeedback(correct=True), dry_run=True) == 5
     assert bench.all("SELECT FROM feedback WHERE job_id = ANY(%s)", jobs) == []
 
 
@@ -131,7 +133,7 @@ def test_jobs_of_any_feature_are_drawn_for_labels_until_they_have_one(
         first = draw_for_labels(connection, feature.name, 4)
     assert len(first) == 4
     assert {row.job_id for row in first} <= set(jobs)
-    give(bench, [row.job_id for row in first], Said(expected={"amount": 12.5}))
+    give(bench, [row.job_id for row in first], AnswerFeedback(expected={"amount": 12.5}))
     with bench.pool.connection() as connection:
         rest = draw_for_labels(connection, feature.name, 4)
     assert {row.job_id for row in rest} == set(jobs) - {row.job_id for row in first}
@@ -158,7 +160,7 @@ def test_labels_of_any_feature_show_what_can_be_promised(
     assert {row.job_id for row in drawn} == set(jobs)
     with bench.pool.connection() as connection, pytest.raises(Conflict, match="40 of the 40"):
         calibrate(connection, feature.name, THIRTY)
-    give(bench, jobs, Said(expected={"amount": 12.5}))
+    give(bench, jobs, AnswerFeedback(expected={"amount": 12.5}))
     with bench.pool.connection() as connection:
         made = calibrate(connection, feature.name, THIRTY)
     assert (made.state, made.samples + made.fitted) == ("not_applied", 40)
@@ -188,11 +190,11 @@ def test_what_somebody_complained_about_counts_without_being_asked_again(
     bench: Bench, plain: tuple[Feature, list[UUID]]
 ) -> None:
     feature, jobs = plain
-    give(bench, jobs[:4], Said(correct=False))
+    give(bench, jobs[:4], AnswerFeedback(correct=False))
     with bench.pool.connection() as connection:
         drawn = draw_for_labels(connection, feature.name, 40)
     assert {row.job_id for row in drawn} == set(jobs[4:])
-    give(bench, jobs[4:], Said(expected={"amount": 12.5}))
+    give(bench, jobs[4:], AnswerFeedback(expected={"amount": 12.5}))
     with bench.pool.connection() as connection:
         counted = count_outcomes(connection, feature.name, THIRTY)
     assert counted.outcomes == 40

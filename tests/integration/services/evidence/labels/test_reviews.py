@@ -14,14 +14,14 @@ from tierline.base.errors import Conflict, NotFound
 from tierline.base.ids import new_id
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.labels import label_outcomes, reviews
-from tierline.services.evidence.labels.feedback import Said, give_feedback, give_many
+from tierline.services.evidence.labels.feedback import AnswerFeedback, give_feedback, give_many
 from tierline.services.evidence.labels.reviews import LabelledByAnother, Reviewer
 from tierline.services.jobs.read_jobs import Filters
 from tierline.services.upkeep.retention import remove_content
 from tierline.storage.evidence import outcomes
 from tierline.storage.evidence.reviews import lock_of_job
 
-EXPECTED = Said(expected={"amount": 12.5})
+EXPECTED = AnswerFeedback(expected={"amount": 12.5})
 
 
 class Room:
@@ -56,13 +56,13 @@ class Room:
             found = reviews.take_next(connection, who, self.name)
         return None if found is None else found.job_id
 
-    def label(self, who: Reviewer, job: UUID, said: Said = EXPECTED) -> bool:
+    def label(self, who: Reviewer, job: UUID, said: AnswerFeedback = EXPECTED) -> bool:
         with self.bench.pool.connection() as connection:
             return reviews.label(connection, who, job, said)
 
     def queue(self) -> list[UUID]:
         with self.bench.pool.connection() as connection:
-            rows = reviews.wanted_labels(connection, self.bench.account, self.name, None, 100)
+            rows = reviews.requested_labels(connection, self.bench.account, self.name, None, 100)
         return [row.job_id for row in rows]
 
     def labels(self, job: UUID) -> int:
@@ -88,10 +88,10 @@ def test_the_queue_is_paged_by_its_rows(bench: Bench) -> None:
     found: list[UUID] = []
     after: int | None = None
     with bench.pool.connection() as connection:
-        while page := reviews.wanted_labels(connection, bench.account, room.name, after, 2):
+        while page := reviews.requested_labels(connection, bench.account, room.name, after, 2):
             found += [row.job_id for row in page]
             after = page[-1].id
-        others = reviews.wanted_labels(connection, bench.account + 1, room.name, None, 10)
+        others = reviews.requested_labels(connection, bench.account + 1, room.name, None, 10)
     assert found == room.queue()
     assert len(found) == 5
     assert others == []
@@ -146,7 +146,7 @@ def test_a_form_sent_again_and_at_once_is_stored_once(bench: Bench) -> None:
 
     with ThreadPoolExecutor(3) as tabs:
         assert sorted(tabs.map(label, range(3))) == [False, False, True]
-    assert room.label(room.ann, job, Said(correct=False)) is False
+    assert room.label(room.ann, job, AnswerFeedback(correct=False)) is False
     assert room.labels(job) == 1
 
 
@@ -185,9 +185,9 @@ def test_a_share_is_labelled_by_two_people_and_their_agreement_is_shown(bench: B
     room = Room(bench, 4, second_share=1.0)
     assert len(room.queue()) == 8
     for number, job in enumerate(room.jobs):
-        room.label(room.ann, job, Said(correct=number < 2))
+        room.label(room.ann, job, AnswerFeedback(correct=number < 2))
         assert room.label(room.ann, job) is False, "the second label is another person's"
-        room.label(room.bob, job, Said(correct=number < 3))
+        room.label(room.bob, job, AnswerFeedback(correct=number < 3))
     assert room.queue() == []
     with bench.pool.connection() as connection:
         found = reviews.progress(connection, bench.account, room.name).agreement
@@ -197,8 +197,8 @@ def test_a_share_is_labelled_by_two_people_and_their_agreement_is_shown(bench: B
 
 def test_a_corrected_answer_counts_as_right_if_it_says_the_same(bench: Bench) -> None:
     room = Room(bench, 2)
-    room.label(room.ann, room.jobs[0], Said(expected={"amount": 12.5}))
-    room.label(room.ann, room.jobs[1], Said(expected={"amount": 13}))
+    room.label(room.ann, room.jobs[0], AnswerFeedback(expected={"amount": 12.5}))
+    room.label(room.ann, room.jobs[1], AnswerFeedback(expected={"amount": 13}))
     said = dict(bench.all("SELECT job_id, is_right FROM reviews WHERE feature = %s", room.name))
     assert said == {room.jobs[0]: True, room.jobs[1]: False}
 
