@@ -176,7 +176,7 @@ def _start(state: State, caller: Caller, upload_id: UUID, form: Posted) -> tuple
         number = 0
         for part in _parts(batch_rows(rows, mapping, feature.input_schema)):
             number += 1
-            services.take_part(
+            services.accept_part(
                 connection,
                 caller.account_id,
                 batch_id,

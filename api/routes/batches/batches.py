@@ -195,12 +195,12 @@ async def put_part(
     id = read_batch_id(batch_id)
     body = await request.body()
 
-    def take() -> service.TakenPart:
+    def take() -> service.AcceptedPart:
         if not _room.acquire(timeout=PART_WAIT_S):
             raise Unavailable("other parts are being written; send this one again")
         try:
             return state.with_connection(
-                service.take_part,
+                service.accept_part,
                 caller.account_id,
                 id,
                 number,

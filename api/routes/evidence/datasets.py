@@ -13,7 +13,7 @@ from api.parameters.cursors import read_page
 from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
 from tierline.services.evidence.labels import datasets as services
-from tierline.services.evidence.labels.datasets import MOST_ROWS, Given
+from tierline.services.evidence.labels.datasets import MOST_ROWS, FileExample
 from tierline.views.datasets import Dataset, DatasetList, DatasetRowPage
 
 router = APIRouter(tags=["datasets"])
@@ -55,7 +55,7 @@ async def post_dataset(name: Name, request: Request, caller: Operator, state: Sh
     accounts' jobs where the installation lets operators read all.
     """
     given = read_model(NewDataset, await read_json(request, state.settings.max_json_depth))
-    rows = [Given(row.input, row.expected) for row in given.rows]
+    rows = [FileExample(row.input, row.expected) for row in given.rows]
 
     def work(connection: Any) -> Dataset:
         return services.build(

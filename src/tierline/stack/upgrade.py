@@ -27,7 +27,7 @@ class Upgraded:
 
     def notes(self) -> list[str]:
         """Lines for people about those keys."""
-        return accounts.said_of_operators(self.operators)
+        return accounts.operator_key_notes(self.operators)
 
 
 def upgrade(database_url: str, tell: Callable[[str], None] = lambda _: None) -> Upgraded:

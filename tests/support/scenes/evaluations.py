@@ -8,7 +8,7 @@ from psycopg import Connection
 from tests.support.samples.tickets import KINDS
 from tierline.services.evidence.evaluation.evaluation_plan import EvaluationRequest
 from tierline.services.evidence.evaluation.evaluations import start, step
-from tierline.services.evidence.labels.datasets import Given
+from tierline.services.evidence.labels.datasets import FileExample
 from tierline.views.evaluations import Evaluation
 
 TWO = ("slm", "frontier")
@@ -20,9 +20,9 @@ def account(db: Connection[Any]) -> int:
     return int(row[0])
 
 
-def given(count: int) -> list[Given]:
+def given(count: int) -> list[FileExample]:
     return [
-        Given({"text": text.format(n=number * 7919 % 10_007)}, kind)
+        FileExample({"text": text.format(n=number * 7919 % 10_007)}, kind)
         for number in range(count)
         for kind, text in KINDS.items()
     ]

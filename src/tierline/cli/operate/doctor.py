@@ -38,7 +38,7 @@ def doctor(
                 "checks": [
                     {
                         "flaw": one.flaw,
-                        "found": one.found,
+                        "found": one.count,
                         "examples": one.examples,
                         "not_checked": one.why,
                         "meaning": one.meaning,
@@ -55,7 +55,7 @@ def doctor(
                 [
                     (
                         one.flaw,
-                        "not checked" if one.found is None else one.found,
+                        "not checked" if one.count is None else one.count,
                         one.why or "\n".join(one.examples[:3]),
                         one.meaning,
                     )

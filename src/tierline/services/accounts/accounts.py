@@ -256,7 +256,7 @@ def became_operators(database_url: str, before: str | None) -> list[dict[str, An
         return accounts.operator_keys(connection)
 
 
-def said_of_operators(keys: Sequence[Mapping[str, Any]]) -> list[str]:
+def operator_key_notes(keys: Sequence[Mapping[str, Any]]) -> list[str]:
     """The lines to show to a person about keys that an upgrade made operators' keys."""
     if not keys:
         return []

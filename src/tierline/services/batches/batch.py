@@ -63,7 +63,7 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class TakenPart:
+class AcceptedPart:
     """The result of sending a part."""
 
     part: StoredPart
@@ -103,7 +103,7 @@ def read(connection: Connection[Any], account_id: int, batch_id: UUID) -> Stored
     return row
 
 
-def take_part(
+def accept_part(
     connection: Connection[Any],
     account_id: int,
     batch_id: UUID,
@@ -111,7 +111,7 @@ def take_part(
     body: bytes,
     *,
     most_queued: int | None = None,
-) -> TakenPart:
+) -> AcceptedPart:
     """Write the rows of one part in one transaction, and no row twice.
 
     A repeat with the same bytes changes nothing. Raises Conflict for a repeat with other bytes and
@@ -122,7 +122,7 @@ def take_part(
     row = read(connection, account_id, batch_id)
     there = batches.stored_part(connection, batch_id, number)
     if there is not None:
-        return TakenPart(_same(there, sha256), replayed=True)
+        return AcceptedPart(_same(there, sha256), replayed=True)
     _refuse_closed(row["status"])
     refuse_spent(hard_ones(connection, Holder(account_id)))
     version_id = row["feature_version_id"]
@@ -139,10 +139,10 @@ def take_part(
             _refuse_closed(status)
             _refuse_full(connection, account_id, len(good), most_queued)
             _add_rows(connection, account_id, row, feature, number, placed, bad)
-            return TakenPart(part, replayed=False)
+            return AcceptedPart(part, replayed=False)
     there = batches.stored_part(connection, batch_id, number)
     assert there is not None, "a part that could not be written is there"
-    return TakenPart(_same(there, sha256), replayed=True)
+    return AcceptedPart(_same(there, sha256), replayed=True)
 
 
 def write_rows(

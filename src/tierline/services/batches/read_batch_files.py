@@ -184,7 +184,7 @@ def _rows(
             parsed = bad
         requests.append((len(requests) + 1, line, parsed))
     ids = [one.custom_id for _, _, one in requests if isinstance(one, Request)]
-    used_ids = batch_files.known_custom_ids(connection, reading["batch_id"], ids)
+    used_ids = batch_files.used_custom_ids(connection, reading["batch_id"], ids)
     good, bad_rows = [], []
     for place, line, one in requests:
         if isinstance(one, BadLine):

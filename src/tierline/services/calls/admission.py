@@ -15,7 +15,7 @@ from tierline.providers.types import CallFailed, CompletionRequest
 from tierline.rules.causes import Cause
 from tierline.rules.retries import Retry
 from tierline.services.calls.circuits import Circuits, Entry
-from tierline.services.calls.rate_limits import RateLimits, Taken
+from tierline.services.calls.rate_limits import CountedCall, RateLimits
 from tierline.services.features.model_objections import sold_model
 
 BYTES_PER_TOKEN = 4  # of a prompt, about
@@ -29,7 +29,7 @@ class Ticket:
     """A call that may be sent."""
 
     entry: Entry
-    taken: Taken | None
+    counted: CountedCall | None
     cut_short: bool  # its job's deadline left it less time than its tier gives
 
 
@@ -51,12 +51,12 @@ class Admission:
         model = str(request.model)
         entry = self.circuits.enter(model, request.timeout_s)
         try:
-            taken = self._limits.take(model, _tokens(request))
+            counted = self._limits.take(model, _tokens(request))
         except CallFailed as failure:
             self.circuits.give_back(entry)
             self.circuits.pause(model, failure.retry_after_s)
             raise
-        return Ticket(entry, taken, request.timeout_s < tier_timeout_s)
+        return Ticket(entry, counted, request.timeout_s < tier_timeout_s)
 
     def _refuse_too_long(self, request: CompletionRequest) -> None:
         if request.model not in self._contexts:
@@ -70,8 +70,8 @@ class Admission:
     def answered(self, ticket: Ticket, usage: Usage | None) -> None:
         """The call was answered."""
         self.circuits.leave(ticket.entry, None)
-        if ticket.taken is not None:
-            self._limits.settle(ticket.taken, None if usage is None else _sum(usage))
+        if ticket.counted is not None:
+            self._limits.settle(ticket.counted, None if usage is None else _sum(usage))
 
     def crashed(self, ticket: Ticket) -> None:
         """An error of ours, which says nothing about the model."""
@@ -80,8 +80,8 @@ class Admission:
     def failed(self, ticket: Ticket, failure: CallFailed) -> CallFailed:
         """The call gave no answer. Returns the failure that counts for the job."""
         self.circuits.leave(ticket.entry, failure, cut_short=ticket.cut_short)
-        if ticket.taken is not None and failure.served is False:
-            self._limits.settle(ticket.taken, 0)
+        if ticket.counted is not None and failure.served is False:
+            self._limits.settle(ticket.counted, 0)
         if ticket.entry.probe is not None and failure.retry is Retry.AGAIN:
             # A probe, and surely not served: it uses up no try of its job.
             return CallFailed(Cause.CIRCUIT_OPEN, failure.reason, latency_s=failure.latency_s)

@@ -61,7 +61,7 @@ return '0'
 
 
 @dataclass(frozen=True)
-class Taken:
+class CountedCall:
     """What a call was counted as, to be corrected once its tokens are known."""
 
     names: tuple[str, ...]  # the limits that Redis counted it under
@@ -81,7 +81,7 @@ class RateLimits:
         self._processes = (0, 0.0)  # how many, and when that was counted
         self._own: dict[tuple[str, RateLimit], tuple[Bucket | None, Bucket | None]] = {}
 
-    def take(self, model: str, tokens: int) -> Taken | None:
+    def take(self, model: str, tokens: int) -> CountedCall | None:
         """Count a call of about `tokens` that goes to `model` now. None: nothing to correct later.
 
         Raises CallFailed, with the time to wait, if it would exceed a limit.
@@ -99,12 +99,12 @@ class RateLimits:
                 self._give_back(counted, tokens)
                 reason = f"not sent: it would go over the limit that is set for {name}"
                 raise CallFailed(Cause.RATE_LIMITED, reason, retry_after_s=wait_s)
-        return Taken(tuple(counted), tokens) if counted else None
+        return CountedCall(tuple(counted), tokens) if counted else None
 
-    def settle(self, taken: Taken, tokens: int | None) -> None:
+    def settle(self, counted: CountedCall, tokens: int | None) -> None:
         """The call used so many tokens; None: unknown, and the estimate stays."""
-        if tokens is not None and tokens != taken.tokens:
-            self._give_back(taken.names, taken.tokens - tokens, requests=0)
+        if tokens is not None and tokens != counted.tokens:
+            self._give_back(counted.names, counted.tokens - tokens, requests=0)
 
     def _take_shared(self, name: str, limit: RateLimit, tokens: int) -> float | None:
         """The seconds to wait; None: Redis is away."""

@@ -34,7 +34,7 @@ def objections(feature: Feature, tier: Tier, model: ModelRef, today: date) -> It
     """All known problems of this model for this tier."""
     if feature.residency:
         yield from _residency(feature, model)
-    yield from _asked_in_vain(feature, tier, model)
+    yield from _unsupported(feature, tier, model)
     sold = sold_model(model)
     if sold is None:
         return
@@ -52,7 +52,7 @@ def objections(feature: Feature, tier: Tier, model: ModelRef, today: date) -> It
 
 def sold_model(model: ModelRef) -> Sold | None:
     """The catalogue's facts about the model, or None if they do not apply."""
-    if model.provider != "local" and not _asked_at_seller(model.provider):
+    if model.provider != "local" and not _is_sellers_address(model.provider):
         return None
     entry = find(model.provider, model.model)
     return None if entry is None else entry[1]
@@ -90,7 +90,7 @@ def scores_labels(feature: Feature, tier: Tier) -> bool:
     )
 
 
-def _asked_at_seller(provider: str) -> bool:
+def _is_sellers_address(provider: str) -> bool:
     host = host_of(provider)
     return at_sellers(provider) or (host is not None and region_of(host) is not None)
 
@@ -108,7 +108,7 @@ def _residency(feature: Feature, model: ModelRef) -> Iterator[Objection]:
     )
 
 
-def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Objection]:
+def _unsupported(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Objection]:
     """Parameters and signals that the model lacks. Dropping them silently would hide the change."""
     can = capabilities(model)
     for key, requested, accepted in (

@@ -34,7 +34,7 @@ class _Use:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Installation:
     """What an entry needs besides the model."""
 
     now: datetime
@@ -50,7 +50,7 @@ def list_models(connection: Connection[Any]) -> list[Model]:
     given.
     """
     used = _used(connection)
-    state = _Known(
+    installation = _Installation(
         now=datetime.now(UTC),
         own=prices.own_prices(connection),
         keys=read_keys(connection),
@@ -61,8 +61,8 @@ def list_models(connection: Connection[Any]) -> list[Model]:
         ref = ModelRef.parse(name)
         listed = find(ref.provider, ref.model)
         family, sold = (None, None) if listed is None else listed
-        models.append(_model(ref, family, sold, used[name], state))
-    return models + list(_catalogue(used, state))
+        models.append(_model(ref, family, sold, used[name], installation))
+    return models + list(_catalogue(used, installation))
 
 
 def _used(connection: Connection[Any]) -> dict[str, _Use]:
@@ -76,24 +76,32 @@ def _used(connection: Connection[Any]) -> dict[str, _Use]:
     return uses
 
 
-def _catalogue(used: dict[str, _Use], state: _Known) -> Iterator[Model]:
+def _catalogue(used: dict[str, _Use], installation: _Installation) -> Iterator[Model]:
     for family in families():
         for sold in family.sold:
             ref = ModelRef(sold.provider, sold.id)
             if str(ref) not in used:
-                yield _model(ref, family, sold, _Use(), state)
+                yield _model(ref, family, sold, _Use(), installation)
         if not family.sold:
-            yield _model(None, family, None, _Use(), state)
+            yield _model(None, family, None, _Use(), installation)
 
 
 def _model(
-    ref: ModelRef | None, family: Family | None, sold: Sold | None, use: _Use, state: _Known
+    ref: ModelRef | None,
+    family: Family | None,
+    sold: Sold | None,
+    use: _Use,
+    installation: _Installation,
 ) -> Model:
-    missing = None if ref is None else _missing(ref.provider, state.keys)
-    price = None if ref is None else price_of(ref, Asked(state.now), use.override, state.own)
-    circuit = None if ref is None else state.circuits.get(str(ref))
+    missing = None if ref is None else _missing(ref.provider, installation.keys)
+    price = (
+        None
+        if ref is None
+        else price_of(ref, Asked(installation.now), use.override, installation.own)
+    )
+    circuit = None if ref is None else installation.circuits.get(str(ref))
     open_because = None if circuit is None else circuit.reason
-    today = state.now.date()
+    today = installation.now.date()
     return Model(
         model=None if ref is None else str(ref),
         family=None if family is None else family.name,

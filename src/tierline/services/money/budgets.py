@@ -44,7 +44,7 @@ class Purse:
     """The budgets that pay for an attempt's calls. Does nothing for an account without budgets."""
 
     pool: ConnectionPool[Any]
-    taken: Claim
+    claim: Claim
     keep_on: Callable[[], bool]
     _reserved: dict[int, Decimal] = field(default_factory=dict)  # USD, by number of the call
 
@@ -55,7 +55,7 @@ class Purse:
         price is unknown. `answered`: the attempt has answered calls, which would be repeated if the
         job were given back.
         """
-        holder = _holder(self.taken)
+        holder = _holder(self.claim)
         if price is None:
             self._refuse_unpriced(request, holder)
             return
@@ -69,13 +69,13 @@ class Purse:
                 holder,
                 self._call(number),
                 amount,
-                first_tier=self.taken.tier_index == 0,
+                first_tier=self.claim.tier_index == 0,
             ),
             keep_on=self.keep_on,
         )
         if full is None:
             self._reserved[number] = amount
-        elif full.waits and not answered and self.taken.held_s < MOST_WAIT_S:
+        elif full.waits and not answered and self.claim.held_s < MOST_WAIT_S:
             reason = refusal_of(full, amount)
             raise CallFailed(Cause.BUDGET_IN_USE, reason, retry_after_s=WAIT_S)
         else:
@@ -90,7 +90,7 @@ class Purse:
         def settled(connection: Connection[Any]) -> list[tuple[int, int]]:
             crossed = reservations.settle(connection, call, cost)
             if crossed is None:
-                holder = _holder(self.taken)
+                holder = _holder(self.claim)
                 crossed = reservations.settle_anew(connection, holder, call, amount, cost)
             return crossed
 
@@ -117,7 +117,7 @@ class Purse:
             )
 
     def _call(self, number: int) -> CallId:
-        return CallId(self.taken.job_id, self.taken.attempt, number)
+        return CallId(self.claim.job_id, self.claim.attempt, number)
 
 
 def most_usd(request: CompletionRequest, price: Price) -> Decimal:
@@ -128,11 +128,11 @@ def most_usd(request: CompletionRequest, price: Price) -> Decimal:
     return worst_case_usd(price, most_input_tokens(sent), limit, request.timeout_s)
 
 
-def blocked(pool: ConnectionPool[Any], taken: Claim, keep_on: Callable[[], bool]) -> Blocked | None:
+def blocked(pool: ConnectionPool[Any], claim: Claim, keep_on: Callable[[], bool]) -> Blocked | None:
     """The spent budget that keeps the job from a later tier, or None."""
-    if not taken.budgeted:
+    if not claim.budgeted:
         return None
-    holder = _holder(taken)
+    holder = _holder(claim)
     full = repeat(pool, lambda connection: budgets.blocking(connection, holder), keep_on=keep_on)
     return None if full is None else Blocked(Verdict.BUDGET, refusal_of(full))
 
@@ -150,8 +150,8 @@ def settle_lost(connection: Connection[Any], older_than_s: float, most: int) -> 
     return len(lost)
 
 
-def _holder(taken: Claim) -> Holder:
-    return Holder(taken.account_id, taken.user_key, taken.session_key)
+def _holder(claim: Claim) -> Holder:
+    return Holder(claim.account_id, claim.user_key, claim.session_key)
 
 
 def refusal_of(full: Full, needed_usd: Decimal | None = None) -> str:

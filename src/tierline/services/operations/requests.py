@@ -59,7 +59,9 @@ def operation_of(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str], noun: str
 ) -> OperationRow:
     """The operation's current row. Raises NotFound."""
-    return _known(operations.operation(connection, feature, id, kinds), feature, id, noun)
+    return _require_operation(
+        operations.operation(connection, feature, id, kinds), feature, id, noun
+    )
 
 
 def cancel(
@@ -68,10 +70,12 @@ def cancel(
     """Ask to cancel it. A queued operation is cancelled at once, and one in progress ends within
     seconds. An ended operation does not change. Raises NotFound.
     """
-    return _known(operations.ask_to_cancel(connection, feature, id, kinds), feature, id, noun)
+    return _require_operation(
+        operations.ask_to_cancel(connection, feature, id, kinds), feature, id, noun
+    )
 
 
-def _known(row: OperationRow | None, feature: str, id: int, noun: str) -> OperationRow:
+def _require_operation(row: OperationRow | None, feature: str, id: int, noun: str) -> OperationRow:
     if row is None:
         raise NotFound(f"the feature {feature[:80]!r} has no {noun} {id}")
     return row

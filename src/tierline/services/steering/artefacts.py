@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Kept(Generic[T]):
+class CachedArtefact(Generic[T]):
     """The artefact in force for one feature and recipe, as this process last read it."""
 
     looked_at_s: float
@@ -36,9 +36,11 @@ class Artefacts(Generic[T]):
     pool: ConnectionPool[Any]
     table: Table
     read: Callable[[Any, bytes | None], T]  # raises ImportError or ValueError
-    _cache: Recent[tuple[str, str], Kept[T]] = field(default_factory=lambda: Recent(MOST_KEPT))
+    _cache: Recent[tuple[str, str], CachedArtefact[T]] = field(
+        default_factory=lambda: Recent(MOST_KEPT)
+    )
 
-    def in_force(self, feature: str, recipe: str, keep_on: Callable[[], bool]) -> Kept[T]:
+    def in_force(self, feature: str, recipe: str, keep_on: Callable[[], bool]) -> CachedArtefact[T]:
         """The newest artefact that is not withdrawn. Raises GaveUp."""
         key = (feature, recipe)
         cached = self._cache.get(key)
@@ -53,10 +55,10 @@ class Artefacts(Generic[T]):
         )
         now_s = time.monotonic()
         if row is None:
-            return self._cache.keep(key, Kept(now_s, None, None))
+            return self._cache.keep(key, CachedArtefact(now_s, None, None))
         if cached is not None and row[0] == cached.id:
-            return self._cache.keep(key, Kept(now_s, cached.id, cached.artefact))
-        return self._cache.keep(key, Kept(now_s, row[0], self._usable(*row)))
+            return self._cache.keep(key, CachedArtefact(now_s, cached.id, cached.artefact))
+        return self._cache.keep(key, CachedArtefact(now_s, row[0], self._usable(*row)))
 
     def _usable(self, id: int, document: Any, packed: bytes | None) -> T | None:
         try:

@@ -52,13 +52,13 @@ class Checked:
     """The result of one check."""
 
     flaw: str
-    found: int | None  # how many, at most MOST_EXAMPLES; None: it was not checked
+    count: int | None  # at most MOST_EXAMPLES; None: it was not checked
     examples: list[str] = field(default_factory=list)
     why: str | None = None  # it was not checked
 
     @property
     def ok(self) -> bool:
-        return self.found == 0
+        return self.count == 0
 
     @property
     def meaning(self) -> str:

@@ -48,7 +48,7 @@ def deliver(
         leases.until(token, CLAIM_PATIENCE_S + limits.webhook_timeout_s + SLACK_S)
         give_up_s = time.monotonic() + CLAIM_PATIENCE_S
         try:
-            taken = repeat(
+            delivery = repeat(
                 pool,
                 lambda connection: claim(connection, delivery_id, token),
                 keep_on=lambda: time.monotonic() < give_up_s,
@@ -56,14 +56,14 @@ def deliver(
         except GaveUp:
             log.warning("delivery_not_claimed", delivery_id=str(delivery_id))
             return
-        if taken is None:
+        if delivery is None:
             return
-        met, decision = _try(taken, limits, resolve)
+        met, decision = _try(delivery, limits, resolve)
         give_up_s = time.monotonic() + SLACK_S
         try:
             written = repeat(
                 pool,
-                lambda connection: _finish(connection, taken, met, decision),
+                lambda connection: _finish(connection, delivery, met, decision),
                 keep_on=lambda: time.monotonic() < give_up_s,
             )
         except GaveUp:
@@ -71,10 +71,10 @@ def deliver(
     # Not the URL, which may contain a token, and nothing that was sent or answered.
     log.info(
         "webhook_tried",
-        delivery_id=str(taken.id),
-        event_type=taken.event,
-        job_id=taken.job_id and str(taken.job_id),
-        number=taken.tries,
+        delivery_id=str(delivery.id),
+        event_type=delivery.event,
+        job_id=delivery.job_id and str(delivery.job_id),
+        number=delivery.tries,
         status=met.status,
         error=met.error,
         delivery=str(decision.status),
@@ -93,26 +93,26 @@ def _warn_of_port(endpoint_id: UUID, url: str, reach: Reach) -> None:
         )
 
 
-def _finish(connection: Connection[Any], taken: Delivery, met: Met, decision: Decision) -> bool:
+def _finish(connection: Connection[Any], delivery: Delivery, met: Met, decision: Decision) -> bool:
     with connection.transaction():
-        return finish(connection, taken, met, decision)
+        return finish(connection, delivery, met, decision)
 
 
-def _try(taken: Delivery, limits: Settings, resolve: Resolve | None) -> tuple[Met, Decision]:
-    if taken.withdrawn or taken.secret is None:
+def _try(delivery: Delivery, limits: Settings, resolve: Resolve | None) -> tuple[Met, Decision]:
+    if delivery.withdrawn or delivery.secret is None:
         return WITHDRAWN, Decision(DeliveryStatus.FAILED)
-    if taken.any_port and taken.endpoint_id is not None:
-        _warn_of_port(taken.endpoint_id, taken.url, limits.webhook_reach)
+    if delivery.any_port and delivery.endpoint_id is not None:
+        _warn_of_port(delivery.endpoint_id, delivery.url, limits.webhook_reach)
     headers = signed_headers(
-        webhook_id(taken.id), taken.body, taken.at, taken.secret, taken.old_secret
+        webhook_id(delivery.id), delivery.body, delivery.at, delivery.secret, delivery.old_secret
     )
     met = post(
-        taken.url,
+        delivery.url,
         headers,
-        taken.body,
+        delivery.body,
         timeout_s=limits.webhook_timeout_s,
         reach=limits.webhook_reach,
-        any_port=taken.any_port,
+        any_port=delivery.any_port,
         resolve=resolve,
     )
-    return met, after_try(taken.tries, met)
+    return met, after_try(delivery.tries, met)

@@ -141,9 +141,7 @@ def note_deleted(connection: Connection[Any], batch_id: UUID, *, errors: bool) -
     )
 
 
-def known_custom_ids(
-    connection: Connection[Any], batch_id: UUID, custom_ids: list[str]
-) -> set[str]:
+def used_custom_ids(connection: Connection[Any], batch_id: UUID, custom_ids: list[str]) -> set[str]:
     """Those of the ids that jobs of the batch have."""
     rows = connection.execute(
         "SELECT custom_id FROM jobs WHERE batch_id = %s AND custom_id = ANY(%s)",

@@ -84,7 +84,7 @@ class NewJob:
 
 
 @dataclass(frozen=True)
-class Taken:
+class InsertResult:
     """The result of a submission. If neither field is set, the key is taken, by this job or an
     earlier one.
     """
@@ -93,29 +93,31 @@ class Taken:
     created_at: datetime | None  # None: nothing was written
 
 
-async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
+async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> InsertResult:
     """Insert the job in one round trip.
 
     Of several calls with the same key at once, one writes; the others wait for it and write
     nothing. If it is repeated after a cut connection, it finds its own key or raises
     UniqueViolation for its id. Both mean that the first try was committed.
     """
-    return await _taken(await connection.execute(*_insert(new)))
+    return await _insert_result(await connection.execute(*_insert(new)))
 
 
-async def insert_jobs(connection: AsyncConnection[Any], news: Sequence[NewJob]) -> list[Taken]:
+async def insert_jobs(
+    connection: AsyncConnection[Any], news: Sequence[NewJob]
+) -> list[InsertResult]:
     """Insert the jobs, in the caller's transaction; otherwise as `insert_job`. In the caller's
     pipeline it takes one round trip.
     """
     cursors = [await connection.execute(*_insert(new)) for new in news]
-    return [await _taken(cursor) for cursor in cursors]
+    return [await _insert_result(cursor) for cursor in cursors]
 
 
-def insert_job_now(connection: Connection[Any], new: NewJob) -> Taken:
+def insert_job_now(connection: Connection[Any], new: NewJob) -> InsertResult:
     """The same in the caller's transaction, on a connection of a worker."""
     row = connection.execute(*_insert(new)).fetchone()
     assert row is not None, "a SELECT of two expressions gives one row"
-    return Taken(stale=not row[0], created_at=row[1])
+    return InsertResult(stale=not row[0], created_at=row[1])
 
 
 def _insert(new: NewJob) -> tuple[str, dict[str, object]]:
@@ -130,10 +132,10 @@ def _insert(new: NewJob) -> tuple[str, dict[str, object]]:
     return SUBMIT_DRAFT if new.draft else statement, parameters
 
 
-async def _taken(cursor: AsyncCursor[Any]) -> Taken:
+async def _insert_result(cursor: AsyncCursor[Any]) -> InsertResult:
     row = await cursor.fetchone()
     assert row is not None, "a SELECT of two expressions gives one row"
-    return Taken(stale=not row[0], created_at=row[1])
+    return InsertResult(stale=not row[0], created_at=row[1])
 
 
 async def is_written(connection: AsyncConnection[Any], job_id: UUID) -> bool:

@@ -125,7 +125,7 @@ def test_a_flaw_is_found_by_its_name(flaw: str, sound: tuple[Past, UUID]) -> Non
     with past.connection.transaction(force_rollback=True):
         FLAWS[flaw](past, job)
         found = flaws(past)
-    assert found[flaw].found == 1
+    assert found[flaw].count == 1
     assert found[flaw].meaning
     assert flaws(past) == {}
 
@@ -166,7 +166,7 @@ def test_what_there_is_no_time_for_is_not_said_to_be_sound(past: Past) -> None:
         locking.execute("LOCK TABLE feedback IN ACCESS EXCLUSIVE MODE")
         found = {one.flaw: one for one in examine(past.connection, 7, 2.0)}
     assert found["calls_without_job"].ok
-    assert found["feedback_without_job"].found is None
+    assert found["feedback_without_job"].count is None
     assert found["sums_differ"].why == "there was no time left of 2 s"
 
 

@@ -57,7 +57,7 @@ from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import claims, finishes, hints, job_reads
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.jobs.finishes import Ended, Settlement
-from tierline.storage.jobs.submissions import NewJob, Taken, insert_job
+from tierline.storage.jobs.submissions import InsertResult, NewJob, insert_job
 from tierline.storage.reports.usage import usage
 from tierline.views.attempts import attempt_view, call_view
 
@@ -203,8 +203,8 @@ class Lives(RuleBasedStateMachine):
         assert len(written) == 1
         self.lives[written[0].job_id] = Life(JobState(Status.QUEUED, 0), hooked)
 
-    async def _insert(self, news: list[NewJob]) -> list[Taken]:
-        async def one(new: NewJob) -> Taken:
+    async def _insert(self, news: list[NewJob]) -> list[InsertResult]:
+        async def one(new: NewJob) -> InsertResult:
             async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as own:
                 return await insert_job(own, new)
 

@@ -84,7 +84,7 @@ def newest_valid_evaluation(
         rows = evaluations.list_evaluations(connection, feature.name)
     why = None
     for row in rows:
-        stale = _says_nothing(row, first, last) or stale_now(connection, feature, row)
+        stale = _why_not_compared(row, first, last) or stale_now(connection, feature, row)
         if stale is None:
             return _evidence_of(row, first, last)
         why = why or f"evaluation {row['id']}: {stale}"
@@ -109,7 +109,7 @@ def stale_now(connection: Connection[Any], feature: Feature, row: EvaluationRow)
     return None if refuted is None else f"it was refuted since: {refuted}"
 
 
-def _says_nothing(row: EvaluationRow, first: str, last: str) -> str | None:
+def _why_not_compared(row: EvaluationRow, first: str, last: str) -> str | None:
     """Why the evaluation itself does not compare the two tiers. None: it does."""
     document = row["document"]
     if document is None:

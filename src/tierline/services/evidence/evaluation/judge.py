@@ -95,7 +95,7 @@ def judge_messages(feature: Feature, input: JSON, first: JSON, second: JSON) -> 
     return [Message("system", "\n\n".join(system)), Message("user", "\n\n".join(parts))]
 
 
-def said_same(text: str) -> bool | None:
+def read_judgement(text: str) -> bool | None:
     """What the judge's answer says. None if the answer cannot be read."""
     start, end = text.find("{"), text.rfind("}")
     try:
@@ -110,7 +110,7 @@ def judge_pair(
     pool: ConnectionPool[Any],
     book: CallBook,
     version: Feature,
-    taken: Claim,
+    claim: Claim,
     keep_on: Callable[[], bool],
 ) -> Answered:
     """Run a judge's job, whose version is from `judge_of`. It asks in one order, and in the other
@@ -120,7 +120,7 @@ def judge_pair(
     the compared texts. Raises PairRemoved; CallFailed if a call got no answer; GaveUp if the
     database did not come back.
     """
-    pair = repeat(pool, lambda c: judgements.pair(c, taken.job_id), keep_on=keep_on)
+    pair = repeat(pool, lambda c: judgements.pair(c, claim.job_id), keep_on=keep_on)
     if pair is None:
         raise PairRemoved("one of the texts to compare was removed")
     for swapped in (False, True):
@@ -128,7 +128,7 @@ def judge_pair(
         completion = book.complete(
             Purpose.JUDGE, judge_messages(version, pair.input, one, other), json_schema=ANSWER
         )
-        same = None if completion.finish is not None else said_same(completion.text)
+        same = None if completion.finish is not None else read_judgement(completion.text)
         if same is None:
             return _unread(completion)
         if not same:

@@ -29,7 +29,7 @@ MOST_LEFT_OUT = 200  # how many excluded jobs are listed
 
 
 @dataclass(frozen=True)
-class Given:
+class FileExample:
     """One labelled input of a file."""
 
     input: JSON
@@ -39,7 +39,7 @@ class Given:
 def build(
     connection: Connection[Any],
     name: str,
-    given: Sequence[Given],
+    given: Sequence[FileExample],
     *,
     jobs: bool = True,
     account_id: int | None = None,
@@ -134,7 +134,7 @@ def rows_of(
 
 
 def _from_file(
-    feature: Feature, labels: LabelSet | None, given: Sequence[Given]
+    feature: Feature, labels: LabelSet | None, given: Sequence[FileExample]
 ) -> Iterator[LabelledInput]:
     fits_in = schema_check(feature.input_schema)
     fits_out = schema_check(feature.output_schema)

@@ -86,8 +86,8 @@ class _InUse:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a choice is made."""
+class _Lane:
+    """The lane that a choice is made for, and the state of its pool."""
 
     name: str  # of the pool
     queue: str
@@ -205,14 +205,14 @@ class Dispatch:
                 if most <= 0 or not self._memory.of(queue):
                     continue
                 turns = self._read_turns(connection, queue)
-                place = _Place(name, queue, threads, spare, in_use, limited_too=chooses_limited)
-                groups = self._near(connection, place, most, turns)
+                lane = _Lane(name, queue, threads, spare, in_use, limited_too=chooses_limited)
+                groups = self._near(connection, lane, most, turns)
                 due = self._due(connection, queue, worth_reading(groups, most, turns))
                 due = self._held_jobs.without_held(connection, _sorted(due, turns), self._models)
                 if not due:
                     continue
                 waiting = self._waiting(connection, groups, due)
-                waiting, free = self._share_models(connection, place, waiting)
+                waiting, free = self._share_models(connection, lane, waiting)
                 jobs, after = choose(waiting, most, turns, free)
                 if not jobs:
                     continue
@@ -229,30 +229,30 @@ class Dispatch:
         return choice
 
     def _near(
-        self, connection: Connection[Any], place: "_Place", most: int, turns: Turns
+        self, connection: Connection[Any], lane: "_Lane", most: int, turns: Turns
     ) -> list[Group]:
         """The groups whose turn is near: of each kind so many accounts that hold no job yet, and
         may have some, as the choice can take jobs. It never reaches those behind them.
         """
         near = []
-        waiting = self._memory.of(place.queue)
+        waiting = self._memory.of(lane.queue)
         for kind in waiting.kinds():
-            passed = self._passed.pop((place.queue, kind), 0)
+            passed = self._passed.pop((lane.queue, kind), 0)
             accounts = list(waiting.in_turn(kind, turns))
             accounts = accounts[passed:] + accounts[:passed]
             idle = visited = 0
             possible: list[Group] = []
             while idle < most and visited < min(len(accounts), MOST_VISITED):
                 ids = accounts[visited : visited + 2 * most + VISITED_MORE]
-                heads = self._memory.heads(connection, place.queue, kind, ids)
+                heads = self._memory.heads(connection, lane.queue, kind, ids)
                 heads = self._held_jobs.may_go(connection, heads, self._models)
-                groups = self._groups(connection, place, heads)
+                groups = self._groups(connection, lane, heads)
                 idle += sum(group.idle and group.free > 0 for group in groups)
                 possible += groups
                 visited += len(ids)
             if visited < len(accounts) and not any(group.free > 0 for group in possible):
                 # All are held or at their limits: the next choice begins behind them.
-                self._passed[place.queue, kind] = (passed + visited) % len(accounts)
+                self._passed[lane.queue, kind] = (passed + visited) % len(accounts)
             near += possible
         return near
 
@@ -329,13 +329,13 @@ class Dispatch:
         return in_use
 
     def _groups(
-        self, connection: Connection[Any], place: "_Place", heads: Iterable[Head]
+        self, connection: Connection[Any], lane: "_Lane", heads: Iterable[Head]
     ) -> list[Group]:
         """The groups of waiting jobs that this release can read. Accounts with a limit over all
         pools get no free threads, unless `limited_too`.
         """
         groups = []
-        in_use, queue = place.in_use, place.queue
+        in_use, queue = lane.in_use, lane.queue
         for head in heads:
             tier = self._models.of_tier(connection, head.version_id, head.tier)
             if tier is None:
@@ -343,14 +343,14 @@ class Dispatch:
             account_id = head.account_id
             own = head.max_jobs_in_progress or self._most_in_progress
             free = free_to_account(
-                place.threads,
+                lane.threads,
                 in_use.by_account[account_id],
                 in_use.in_lane[account_id, queue],
-                interactive=queue == POOLS[place.name][0],
+                interactive=queue == POOLS[lane.name][0],
             )
             if own is not None:
                 left = own - in_use.in_all_pools[account_id]
-                free = min(free, left) if place.limited_too else 0
+                free = min(free, left) if lane.limited_too else 0
             groups.append(
                 Group(
                     account_id,
@@ -381,22 +381,22 @@ class Dispatch:
         return waiting
 
     def _share_models(
-        self, connection: Connection[Any], place: "_Place", waiting: list[Waiting]
+        self, connection: Connection[Any], lane: "_Lane", waiting: list[Waiting]
     ) -> tuple[list[Waiting], Mapping[str, int]]:
         """The waiting jobs, and the free threads: per account and model, and per model in all."""
-        name, queue, in_use, threads = place.name, place.queue, place.in_use, place.threads
+        name, queue, in_use, threads = lane.name, lane.queue, lane.in_use, lane.threads
         demand = in_use.by_model + in_use.left
         for each in waiting:
             demand += _could_go(each)
         in_pool = self._models.of_pool(connection, name)
-        limits = model_limits(demand, in_pool, threads, place.spare)
+        limits = model_limits(demand, in_pool, threads, lane.spare)
         if not limits:
             return waiting, {}
         most = limit_of_one_model(threads)
         lanes = [queue] if queue == POOLS[name][0] else POOLS[name]
 
         def free(account_id: int, model: str) -> int:
-            return most - sum(in_use.of_model_in_lane[account_id, lane, model] for lane in lanes)
+            return most - sum(in_use.of_model_in_lane[account_id, one, model] for one in lanes)
 
         shared = [
             replace(
@@ -414,10 +414,10 @@ def _sorted(due: Iterable[Due], turns: Turns) -> Sequence[Due]:
 
 
 def _note(
-    in_use: _InUse, queue: str, waiting: Iterable[Waiting], taken: Collection[Candidate]
+    in_use: _InUse, queue: str, waiting: Iterable[Waiting], jobs: Collection[Candidate]
 ) -> None:
     """Count the chosen jobs as in use, and the others that could go as waiting in this lane."""
-    chosen = {job.job_id for job in taken}
+    chosen = {job.job_id for job in jobs}
     for each in waiting:
         went = Counter(job.model for job in each.jobs if job.job_id in chosen)
         for model, count in went.items():

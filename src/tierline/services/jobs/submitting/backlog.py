@@ -32,7 +32,7 @@ from tierline.storage.jobs.backlogs import (
     find_mark,
     lock_backlog,
 )
-from tierline.storage.jobs.submissions import NewJob, Taken
+from tierline.storage.jobs.submissions import InsertResult, NewJob
 
 EXACT_UP_TO = 1_000  # counting so many index entries takes less time than writing one job
 TRUST_S = 1.0  # how long a count is used
@@ -82,7 +82,7 @@ class Backlogs:
         # One request of an account at a time, so that the waiting ones hold no connection.
         self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def insert(self, new: NewJob, limit: int | None) -> Taken:
+    async def insert(self, new: NewJob, limit: int | None) -> InsertResult:
         """Write the job. Raises LimitReached if the account already has `limit` jobs queued."""
         if limit is not None and limit <= EXACT_UP_TO:
             return await self._insert_counted(new, limit)
@@ -90,7 +90,7 @@ class Backlogs:
             await self._take_room(new.account_id, limit)
         return await again(self._pool, lambda c: submissions.insert_job(c, new))
 
-    async def insert_all(self, news: Sequence[NewJob], limit: int | None) -> list[Taken]:
+    async def insert_all(self, news: Sequence[NewJob], limit: int | None) -> list[InsertResult]:
         """Write all jobs of one account, or none: then a job of the result is stale, or its key is
         taken. Raises LimitReached if the account would have more than `limit` jobs queued.
         """
@@ -99,20 +99,20 @@ class Backlogs:
         if limit is not None and exact is None:
             await self._take_room(account_id, limit, len(news))
         async with self._turns[account_id] if exact is not None else nullcontext():
-            taken = await again(
+            results = await again(
                 self._pool, lambda c: _insert_all_within(c, news, exact, self._marks)
             )
-        if taken is None:
+        if results is None:
             assert limit is not None, "without a limit all are written"
             raise full(limit, FULL_S)
-        return taken
+        return results
 
-    async def _insert_counted(self, new: NewJob, limit: int) -> Taken:
+    async def _insert_counted(self, new: NewJob, limit: int) -> InsertResult:
         async with self._turns[new.account_id]:
-            taken = await again(self._pool, lambda c: _insert_within(c, new, limit, self._marks))
-        if taken is None:
+            result = await again(self._pool, lambda c: _insert_within(c, new, limit, self._marks))
+        if result is None:
             raise full(limit, FULL_S)
-        return taken
+        return result
 
     async def _take_room(self, account_id: int, limit: int, jobs: int = 1) -> None:
         room = self._rooms.get(account_id)
@@ -137,7 +137,7 @@ class Backlogs:
 
 async def _insert_within(
     connection: AsyncConnection[Any], new: NewJob, limit: int, marks: _Marks
-) -> Taken | None:
+) -> InsertResult | None:
     """Write the job, unless `limit` jobs of the account are queued: then None. Concurrent calls do
     not exceed it together. Safe to repeat after a cut connection.
     """
@@ -152,11 +152,11 @@ async def _insert_within(
 
 async def _insert_all_within(
     connection: AsyncConnection[Any], news: Sequence[NewJob], limit: int | None, marks: _Marks
-) -> list[Taken] | None:
+) -> list[InsertResult] | None:
     """Write all jobs in one transaction, or none if one is stale or its key is taken. None: the
     account would have more than `limit` jobs queued. Safe to repeat as `_insert_within` is.
     """
-    taken: list[Taken] = []
+    results: list[InsertResult] = []
     async with connection.transaction():
         if limit is not None:
             await lock_backlog(connection, news[0].account_id)
@@ -167,10 +167,10 @@ async def _insert_all_within(
             ):
                 return None
         async with connection.pipeline():
-            taken = await submissions.insert_jobs(connection, news)
-        if any(one.created_at is None for one in taken):
+            results = await submissions.insert_jobs(connection, news)
+        if any(one.created_at is None for one in results):
             raise psycopg.Rollback
-    return taken
+    return results
 
 
 def full(limit: int, wait_s: float) -> LimitReached:

@@ -64,8 +64,8 @@ class RunAgain:
                 raise NotDone("invalid_input", "the input does not match the feature as it is now")
             new = self._new(submission, current, behind, signals)
             self._refuse_full(Holder(self._account_id, submission.user, submission.session))
-            taken = insert_job_now(self._connection, new)
-            if not taken.stale:
+            result = insert_job_now(self._connection, new)
+            if not result.stale:
                 if self._room is not None:
                     self._room -= 1
                 return new.job_id

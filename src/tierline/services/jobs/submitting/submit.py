@@ -161,7 +161,7 @@ class Submitter:
     async def _write(self, new: NewJob, most_queued: int | None) -> Any:
         """The time of writing; _STALE if the version is not current; None if the key is taken."""
         try:
-            taken = await self.backlogs.insert(new, most_queued)
+            result = await self.backlogs.insert(new, most_queued)
         except psycopg.errors.UniqueViolation:
             # The job's own id: an earlier try was committed, but its reply was lost.
             row = await again(
@@ -169,4 +169,4 @@ class Submitter:
             )
             assert row is not None, "an id that is taken has a row"
             return row["created_at"]
-        return _STALE if taken.stale else taken.created_at
+        return _STALE if result.stale else result.created_at

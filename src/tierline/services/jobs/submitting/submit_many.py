@@ -100,14 +100,14 @@ async def _write_all(
 ) -> list[Submitted] | None:
     """The jobs, once written. None: a version is not current, or the key is taken."""
     try:
-        taken = await submitter.backlogs.insert_all(news, most_queued)
+        results = await submitter.backlogs.insert_all(news, most_queued)
     except psycopg.errors.UniqueViolation:
         # The jobs' own ids: an earlier try was committed, but its reply was lost.
         return await _read_all(submitter, news[0].account_id, [new.job_id for new in news])
-    for new, one in zip(news, taken, strict=True):
+    for new, one in zip(news, results, strict=True):
         if one.stale:
             submitter.versions.forget(new.feature)
-    times = [one.created_at for one in taken if one.created_at is not None]
+    times = [one.created_at for one in results if one.created_at is not None]
     if len(times) < len(news):
         return None
     return [

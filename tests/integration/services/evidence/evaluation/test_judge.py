@@ -27,7 +27,7 @@ from tierline.services.evidence.calibration.calibrate import CalibrationRequest,
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.evaluation import judgements
 from tierline.services.evidence.evaluation.evaluation_judge import keep_judge
-from tierline.services.evidence.evaluation.judge import judge_of, said_same
+from tierline.services.evidence.evaluation.judge import judge_of, read_judgement
 from tierline.services.evidence.evaluation.judgements import keep_judged
 from tierline.services.evidence.watch.shadows import keep_references
 from tierline.services.jobs.running.recover import recover_lost
@@ -481,7 +481,7 @@ def test_a_judge_that_people_find_wrong_too_often_promises_nothing(
     ],
 )
 def test_only_what_it_was_asked_for_is_read(text: str, said: bool | None) -> None:
-    assert said_same(text) is said
+    assert read_judgement(text) is said
 
 
 @pytest.mark.parametrize(

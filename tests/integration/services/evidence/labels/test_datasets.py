@@ -13,7 +13,7 @@ from psycopg import Connection
 from tests.support.samples.tickets import TICKETS, answered
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.accounts.accounts import create_account
-from tierline.services.evidence.labels.datasets import Given, build, rows_of
+from tierline.services.evidence.labels.datasets import FileExample, build, rows_of
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.upkeep.retention import remove_content
 from tierline.views.datasets import Dataset
@@ -102,7 +102,7 @@ def test_what_a_build_reads_is_never_left_behind_however_they_meet(
         try:
             with psycopg.connect(fresh_database_url, autocommit=True) as connection:
                 for _ in range(6):
-                    build(connection, "tickets", [Given({"text": "a"}, "billing")])
+                    build(connection, "tickets", [FileExample({"text": "a"}, "billing")])
         except BaseException as error:
             failed.append(error)
 
@@ -127,9 +127,9 @@ def test_an_input_that_was_labelled_twice_is_kept_once_and_the_other_label_count
     db: Connection[Any],
 ) -> None:
     given = [
-        Given({"text": "again"}, "login"),
-        Given({"text": "again"}, "billing"),
-        Given({"text": "else"}, "cancel"),
+        FileExample({"text": "again"}, "login"),
+        FileExample({"text": "again"}, "billing"),
+        FileExample({"text": "else"}, "cancel"),
     ]
     first = build(db, "tickets", given, jobs=False)
     second = build(db, "tickets", given[::-1], jobs=False)

@@ -23,7 +23,7 @@ from tests.support.scenes.bench import Bench
 from tierline.drift.looks import DriftState, Look
 from tierline.features import Feature
 from tierline.services.accounts.accounts import create_key
-from tierline.services.evidence.labels.datasets import Given, build
+from tierline.services.evidence.labels.datasets import FileExample, build
 from tierline.services.evidence.watch.drift import Drift, evidence_of, moved_figures, same_models
 from tierline.services.evidence.watch.drift_shown import drift_of
 from tierline.services.steering.recipes import recipe_of
@@ -231,7 +231,7 @@ def test_too_few_known_inputs_are_said(bench: Bench, draw: random.Random) -> Non
 def dataset(bench: Bench, feature: Feature, count: int) -> int:
     """A dataset of a file's rows, which nobody asked about; its version."""
     texts = [USUAL[n % len(USUAL)].format(n=n, m=n * 7 % 5_000) for n in range(count)]
-    given = [Given({"text": text}, {"amount": 1}) for text in texts]
+    given = [FileExample({"text": text}, {"amount": 1}) for text in texts]
     with bench.pool.connection() as connection:
         return build(connection, feature.name, given, jobs=False).version
 

@@ -12,7 +12,7 @@ from tests.support.database.rows import add_calibration, add_router
 from tests.support.scenes.bench import Bench
 from tierline.drift.watching import FEWEST_LABELS
 from tierline.features import Feature
-from tierline.services.evidence.labels.datasets import Given, build
+from tierline.services.evidence.labels.datasets import FileExample, build
 from tierline.services.evidence.watch.drift import Drift
 from tierline.services.reports.report import report
 from tierline.services.reports.status import status_of
@@ -70,7 +70,9 @@ def test_shadows_watch(bench: Bench) -> None:
 
 def test_a_promise_from_a_file_is_watched_once_the_reference_is_stored(bench: Bench) -> None:
     _, feature = bench.apply(CALIBRATED)
-    given = [Given({"text": f"invoice {n} over {n * 3} euros"}, {"amount": 1}) for n in range(150)]
+    given = [
+        FileExample({"text": f"invoice {n} over {n * 3} euros"}, {"amount": 1}) for n in range(150)
+    ]
     with bench.pool.connection() as connection:
         build(connection, feature.name, given, jobs=False)
         id = add_calibration(connection, feature.name)

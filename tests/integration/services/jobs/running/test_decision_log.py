@@ -12,7 +12,7 @@ from tierline.base.errors import NotFound
 from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.routing.first_tier import by_signals
-from tierline.services.batches.batch import Opening, open_batch, take_part
+from tierline.services.batches.batch import Opening, accept_part, open_batch
 from tierline.services.jobs.running.decision_log import decisions_of, decisions_page
 from tierline.services.jobs.submitting.submission import Submission
 from tierline.services.jobs.submitting.submit import Submitter
@@ -81,7 +81,7 @@ def test_rows_of_a_batch_are_drawn_one_by_one(bench: Bench) -> None:
     )
     with bench.pool.connection() as connection:
         batch = open_batch(connection, bench.account, Opening(feature.name))[0]["id"]
-        take_part(connection, bench.account, batch, 1, lines.encode())
+        accept_part(connection, bench.account, batch, 1, lines.encode())
     rows = bench.all(
         "SELECT j.tier, j.queue, r.decision ->> 'choice' FROM jobs j"
         " JOIN job_requests r ON r.job_id = j.id WHERE j.batch_id = %s ORDER BY j.batch_row",

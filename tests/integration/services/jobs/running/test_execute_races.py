@@ -9,7 +9,7 @@ from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tests.support.waiting import DEADLINE_S
 from tierline.base.ids import new_id
-from tierline.services.batches.batch import Opening, open_batch, take_part
+from tierline.services.batches.batch import Opening, accept_part, open_batch
 from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.running import settle as settling
 from tierline.storage.batches.batches import close_as_cancelled
@@ -83,7 +83,7 @@ def test_a_job_of_a_cancelled_batch_is_ended_and_calls_no_model(bench: Bench) ->
     line = b'{"input": {"text": "it costs 12.50"}}\n'
     with bench.pool.connection() as connection:
         row, _ = open_batch(connection, bench.account, Opening(feature.name))
-        take_part(connection, bench.account, row["id"], 1, line)
+        accept_part(connection, bench.account, row["id"], 1, line)
         assert close_as_cancelled(connection, bench.account, row["id"])
     job = bench.one("SELECT id FROM jobs WHERE batch_id = %s", row["id"])
     bench.run(job)
