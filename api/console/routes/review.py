@@ -127,7 +127,7 @@ async def draw(request: Request, caller: Administrator, form: Posted, state: Sha
         return len(drawn)
 
     drawn = await state.reports.work(request, caller.account_id, work)
-    await log_action(state, caller, audit.LABELS_ASKED, {"feature": feature, "labels": drawn})
+    await log_action(state, caller, audit.LABELS_REQUESTED, {"feature": feature, "labels": drawn})
     return see_other(_page_of(feature))
 
 
@@ -144,7 +144,7 @@ async def ask_for_filter(
 
     found = await state.reports.work(request, caller.account_id, work)
     detail: Detail = {"feature": filters.feature or "any", "labels": found}
-    await log_action(state, caller, audit.LABELS_ASKED, detail)
+    await log_action(state, caller, audit.LABELS_REQUESTED, detail)
     return see_other(_page_of(filters.feature))
 
 

@@ -27,7 +27,7 @@ WORDS = {
     audit.KEY_CREATED: "created a key",
     audit.KEY_ROTATED: "rotated a key",
     audit.KEY_REVOKED: "revoked a key",
-    audit.LABELS_ASKED: "asked for labels",
+    audit.LABELS_REQUESTED: "asked for labels",
     audit.UPLOADED: "uploaded a file for a batch",
     audit.UPLOAD_REMOVED: "removed an uploaded file",
     audit.BATCH_STARTED: "started a batch",

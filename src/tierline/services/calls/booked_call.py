@@ -30,7 +30,7 @@ class BookedCall:
     def price(
         self, tier: Tier, own: OwnPrices, service_tier: str | None, answered_by: str | None = None
     ) -> Price | None:
-        """The price of its model when it was asked; None: unknown. `own`: the operator's prices."""
+        """The model's price at the time of the call; None: unknown. `own`: the operator's."""
         terms = Asked(self.asked_at, service_tier, answered_by)
         return price_of(self.model, terms, tier.prices, own)
 
@@ -38,7 +38,7 @@ class BookedCall:
         self, completion: Completion, latency_s: float, tier: Tier, own: OwnPrices
     ) -> Settlement:
         usage = completion.usage or NOT_REPORTED
-        # A provider that does not name the service tier gave the one that was asked for.
+        # A provider that does not name the service tier gave the requested one.
         service_tier = completion.service_tier or tier.service_tier
         price = self.price(tier, own, service_tier, completion.model)
         return Settlement(

@@ -47,7 +47,7 @@ LEAST_CALL_S = 0.05  # with less than this left to the deadline a call is not wo
 class CallBook:
     """Sends the calls of one attempt, and records what each cost.
 
-    A call goes to the tier's models in order of fallback: if one fails, the next is asked. The
+    A call goes to the tier's models in order of fallback: if one fails, the next is called. The
     attempt's later calls start with the model that answered.
     """
 

@@ -26,7 +26,7 @@ from tierline.storage.jobs.beats import worker_count
 log = structlog.get_logger(__name__)
 
 ANSWER_S = 0.5  # if Redis takes longer, it counts as away
-AWAY_S = 5.0  # how long it is not asked again then
+AWAY_S = 5.0  # how long Redis is not used after it did not answer
 COUNT_EVERY_S = 5.0  # how late a process without Redis sees others start and stop
 KEPT_S = 3600  # after which an unused bucket is deleted: it is full by then
 NO_LIMIT = 0

@@ -107,7 +107,7 @@ def refuse_unfit(
     for one in chosen:
         if one.model is None:
             why = "; ".join(one.why_not[:MOST_REASONS]) or "the catalogue has none"
-            refuse(one.path, f"no model of the class {one.wanted} can be used here: {why}")
+            refuse(one.path, f"no model of the class {one.model_class} can be used here: {why}")
     for number, tier in enumerate(feature.tiers):
         for place, model in enumerate(tier.models):
             if model.wanted_class is not None:
@@ -129,8 +129,8 @@ def _class_note(one: ResolvedClass) -> str:
     assert one.price is not None, "a class without a usable model is refused"
     paid, made = one.price.input_usd_per_mtok, one.price.output_usd_per_mtok
     return (
-        f"class:{one.wanted} is {one.model} in this version, at ${paid} in and ${made} out per "
-        "million tokens"
+        f"class:{one.model_class} is {one.model} in this version, at ${paid} in and ${made} out "
+        "per million tokens"
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a feature's models can do what it asks, as far as is known. Checked when it is applied.
+"""Whether a feature's models are known to lack what it needs. Checked when it is applied.
 
 The catalogue's facts apply only if the model is called at its seller. Another server behind the
 same setting may serve anything under that id. An unknown fact is no objection.

@@ -1,4 +1,4 @@
-"""Which providers can be asked, as the workers say: it is they who call models.
+"""Which providers can be called, as the workers report: they call the models.
 
 A process that has no key itself may belong to an installation whose workers have one. Workers
 publish the names of the providers that they have everything for, never a key.

@@ -24,7 +24,7 @@ class ResolvedClass:
     """The model chosen for a class, or, if `model` is None, why there is none."""
 
     path: Path
-    wanted: str
+    model_class: str
     model: ModelRef | None
     price: Price | None
     why_not: tuple[str, ...]  # the reason against each candidate, a line each
@@ -35,7 +35,7 @@ def resolve_classes(
 ) -> tuple[Feature, list[ResolvedClass]]:
     """The feature with an exact model for every class that it names, and the choices.
 
-    `keys`: the providers that can be asked; without workers, those of this process.
+    `keys`: the providers that can be called; without workers, those of this process.
     """
     chosen: list[ResolvedClass] = []
     tiers = []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tierline.services.operations.work import Work
 
 Run = Callable[["Work"], None]
-"""Does the whole operation and completes it. The caller who asked for the operation sees the
+"""Does the whole operation and completes it. The caller who requested the operation sees the
 message of a TierlineError that it raises."""
 
 KINDS: dict[str, tuple[str, str]] = {

@@ -1,6 +1,6 @@
 """Which tier of its feature answers a job: the three questions of an attempt, in one object.
 
-    before_call    is this tier asked at all?      plan, complexity router, micro model
+    before_call    is this tier called at all?      plan, complexity router, micro model
     after_answer   is its answer good enough?      confidence gate
     later_tiers    which tiers may come next?      cost, latency target, plan, budget
 
@@ -41,7 +41,7 @@ from tierline.storage.evidence.outcomes import AnswerOutcome
 
 @dataclass(frozen=True)
 class Ask:
-    """The tier is asked."""
+    """The tier is called."""
 
     micro: ReadyMicro | None = None  # the classifier that answers; None: a model is called
 
@@ -66,7 +66,7 @@ class TierPath:
         self.history = TierHistory(self.pool)
 
     def before_call(self, attempt: Attempt) -> Ask | Skip:
-        """Whether the attempt's tier is asked. The router does not apply to shadows, because a
+        """Whether the attempt's tier is called. The router does not apply to shadows, because a
         shadow's purpose is this tier's answer.
         """
         claim, feature, tier = attempt.claim, attempt.feature, attempt.tier

@@ -70,7 +70,7 @@ class LabelledInput:
 
 @dataclass(frozen=True)
 class PromiseRequest:
-    """The promise that is wanted for a micro model."""
+    """The promise to test for a micro model."""
 
     max_error: float  # largest error rate among its served answers, 0 to 1
     confidence: float  # 0 to 1

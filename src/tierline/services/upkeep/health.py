@@ -23,7 +23,7 @@ class Revisions:
 
     def __init__(self) -> None:
         self.head = revisions.head()  # the revision that this release is written for
-        self.known = revisions.known()
+        self.known = revisions.all_revisions()
 
 
 @dataclass(frozen=True)

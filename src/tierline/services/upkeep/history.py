@@ -82,7 +82,7 @@ class History:
     def _removable(
         self, connection: Connection[Any], cutoff: datetime, until_s: float
     ) -> Iterator[tuple[str, Partition]]:
-        """The partitions to detach and drop, each with its table, before the next is asked for."""
+        """The partitions to detach and drop, each with its table, one at a time."""
         for week, members in _weeks_before(connection, cutoff):
             yield from ((table, one) for table, one in members if one.detaching)
             members_left = [(table, one) for table, one in members if not one.detaching]

@@ -18,7 +18,7 @@ import migrations
 from migrations.backfill import POSITIONS
 from tierline.base.errors import Conflict
 from tierline.storage.db.engine import connect, connect_args, psycopg_url
-from tierline.storage.db.revisions import head, known
+from tierline.storage.db.revisions import all_revisions, head
 from tierline.storage.upkeep.partitions import make_ahead
 
 UPGRADE_LOCK = 0x7E21_0001
@@ -66,7 +66,7 @@ def upgrade(
             _wait_for_others(connection)
             before = MigrationContext.configure(connection).get_current_revision()
             connection.commit()
-            if before is not None and before not in known():
+            if before is not None and before not in all_revisions():
                 raise NewerDatabase(
                     f"the database is at revision {before}, of a later version of tierline; "
                     f"this one knows {head()}: run the later version"

@@ -26,14 +26,14 @@ def _chain() -> dict[str, str | None]:
     return chain
 
 
-def known() -> frozenset[str]:
+def all_revisions() -> frozenset[str]:
     """Every revision that this code knows; an unknown one is from a later version."""
     return frozenset(_chain())
 
 
 def head() -> str:
     """The newest revision, which this code needs."""
-    (last,) = known() - set(_chain().values())
+    (last,) = all_revisions() - set(_chain().values())
     return last
 
 

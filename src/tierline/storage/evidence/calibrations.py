@@ -88,7 +88,7 @@ def in_force(
     connection: Connection[Any], fingerprint: str, read_before: int | None
 ) -> CalibrationInForce | None:
     """The newest calibration's content; None if there is none, it is withdrawn, or it guarantees
-    nothing. Embeddings are not read again if it is the `known` one.
+    nothing. Embeddings are not read again if it is the one `read_before`.
     """
     return typed_row(
         connection,

@@ -21,7 +21,7 @@ MOST_ROWS = 5_000  # of a training: the newest
 # inputs as the inverse of its chance to be drawn. `step_usd` is what the later tiers cost, in this
 # job or in its shadow, less what the first tier did; null if a cost is unknown.
 LABELLED = f"""
-WITH known AS (
+WITH labelled AS (
     SELECT a.job_id, r.input,
         (NOT a.verdict IN ({FAILED}) AND NOT coalesce(o.differs, false))
             OR coalesce(j.error_code = 'checks_failed', false)
@@ -46,7 +46,7 @@ WITH known AS (
 SELECT newest.job_id, newest.input, newest.is_right, newest.stands_for,
     (coalesce(own.later_usd, shadow.usd) - own.first_usd)::float8 AS step_usd
 FROM (
-    SELECT * FROM known WHERE place = 1 ORDER BY started_at DESC, job_id LIMIT %(most)s
+    SELECT * FROM labelled WHERE place = 1 ORDER BY started_at DESC, job_id LIMIT %(most)s
 ) newest
 LEFT JOIN LATERAL (
     SELECT sum(c.cost_usd) FILTER (WHERE c.attempt = newest.number) AS first_usd,

@@ -76,7 +76,7 @@ def count_labels(connection: Connection[Any], feature: str, last_tier: str) -> i
     that it was asked.
     """
     row = connection.execute(
-        f"SELECT count(*) FROM ({LABELS}) known",
+        f"SELECT count(*) FROM ({LABELS}) labels",
         {"feature": feature, "last": last_tier, "account": None, "most": MOST_ROWS},
     ).fetchone()
     assert row is not None

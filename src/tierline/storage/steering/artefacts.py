@@ -99,14 +99,14 @@ def artefact_in_force(
     connection: Connection[Any], table: Table, feature: str, recipe: str, read_before: int | None
 ) -> tuple[int, Any, bytes | None] | None:
     """The newest of this recipe that is not withdrawn: its id, document and embeddings, or the id
-    alone if it is the `known` one. None: there is none.
+    alone if it is the one `read_before`. None: there is none.
     """
     row = connection.execute(
-        "SELECT id, CASE WHEN id IS DISTINCT FROM %(known)s THEN document END,"
-        " CASE WHEN id IS DISTINCT FROM %(known)s THEN vectors END"
+        "SELECT id, CASE WHEN id IS DISTINCT FROM %(read_before)s THEN document END,"
+        " CASE WHEN id IS DISTINCT FROM %(read_before)s THEN vectors END"
         f" FROM {table} WHERE feature = %(feature)s AND recipe = %(recipe)s"
         " AND withdrawn_at IS NULL ORDER BY id DESC LIMIT 1",
-        {"feature": feature, "recipe": recipe, "known": read_before},
+        {"feature": feature, "recipe": recipe, "read_before": read_before},
     ).fetchone()
     return None if row is None else (row[0], row[1], row[2])
 

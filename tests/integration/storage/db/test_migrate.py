@@ -31,7 +31,7 @@ def test_an_empty_database_comes_to_the_revision_of_this_code(empty_database_url
     assert migrate.upgrade(empty_database_url) == (revisions.head(), revisions.head())
 
 
-@pytest.mark.parametrize("before", sorted(revisions.known()))
+@pytest.mark.parametrize("before", sorted(revisions.all_revisions()))
 def test_a_database_with_rows_comes_from_each_earlier_revision_and_keeps_them(
     empty_database_url: str, before: str
 ) -> None:
@@ -81,7 +81,7 @@ def test_the_revisions_read_without_alembic_are_those_that_it_runs(
 ) -> None:
     scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
     assert revisions.head() == scripts.get_current_head()
-    assert revisions.known() == {script.revision for script in scripts.walk_revisions()}
+    assert revisions.all_revisions() == {script.revision for script in scripts.walk_revisions()}
     assert revisions.current(empty_database_url) is None
     assert revisions.current(fresh_database_url) == revisions.head()
 

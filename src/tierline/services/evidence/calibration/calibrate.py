@@ -45,7 +45,7 @@ UNNAMED_SIGNAL = "grounded"  # ranks the answers of a feature without a confiden
 
 @dataclass(frozen=True)
 class CalibrationRequest:
-    """The promise that is wanted."""
+    """The promise to test."""
 
     max_error: float  # largest error rate among the served answers, 0 to 1
     confidence: float  # 0 to 1

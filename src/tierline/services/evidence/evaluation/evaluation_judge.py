@@ -48,7 +48,7 @@ def keep_judge(connection: Connection[Any], feature: Feature) -> int | None:
 
 
 def to_judge(connection: Connection[Any], feature: Feature, row: EvaluationRow) -> list[Pair]:
-    """The pairs that the judge must still compare. The second order is asked only if the judge said
+    """The pairs that the judge must still compare. The second order follows only if the judge said
     "the same" in the first one.
     """
     if row["plan"].get("judge_draft_id") is None:

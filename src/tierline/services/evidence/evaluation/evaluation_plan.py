@@ -34,7 +34,7 @@ DIGEST_BYTES = 8
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """The evaluation that is wanted."""
+    """The options of an evaluation."""
 
     dataset: int | None = None  # its version; None: the newest
     tiers: Sequence[str] | None = None  # names; None: all. Each is compared with the last of them

@@ -43,7 +43,7 @@ WaitsFor = Literal["budget"]
 class Step:
     """The result of a step."""
 
-    asked: int  # how many jobs of examples or of the judge were queued
+    queued: int  # how many jobs of examples or of the judge
     ended: bool = False  # the evaluation has ended with this step
     waits_for: WaitsFor | None = None  # why nothing was queued although no job is open
     idle_s: float = 0.0  # since a job of the evaluation last ended, or since its start
@@ -68,7 +68,7 @@ def step_due(connection: Connection[Any], id: int) -> int:
             evaluations.postpone(connection, id, FAILED_PAUSE_S)
         raise
     forget_left_over(connection)
-    return step.asked
+    return step.queued
 
 
 def pause_s(step: Step, took_s: float) -> float:
@@ -77,12 +77,12 @@ def pause_s(step: Step, took_s: float) -> float:
     """
     if step.waits_for is not None:
         return BUDGET_PAUSE_S
-    idle = 0.0 if step.asked else step.idle_s / IDLE_SHARE
+    idle = 0.0 if step.queued else step.idle_s / IDLE_SHARE
     return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, PAUSE_SHARE * took_s, idle))
 
 
 def forget_left_over(connection: Connection[Any]) -> int:
-    """Remove the content of ended jobs whose examples were removed after they were asked. Returns
+    """Remove the content of ended jobs whose examples were removed after the jobs began. Returns
     how many jobs. The next round continues.
     """
     with connection.transaction():

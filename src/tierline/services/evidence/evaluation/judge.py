@@ -1,6 +1,6 @@
 """The judge: a model that decides whether two answers to one request say the same.
 
-It does not see which model gave which answer. It is asked twice, with the answers in both orders.
+It does not see which model gave which answer. It is called twice, with the answers in both orders.
 The answers count as the same only if the judge says so both times. A promise that is based on a
 judge includes the judge's own error rate: see `routing.judging`.
 
@@ -57,7 +57,7 @@ def judge_of(feature: Feature) -> Feature:
 
     The jobs use the queue of the tier that has the judge's model, or the last tier's queue if no
     tier has it. If that is not the first queue, the version has another tier before the judge, to
-    put the judge at the right place; that tier is never asked. Raises TypeError if the feature has
+    put the judge at the right place; that tier is never called. Raises TypeError if the feature has
     no judge.
     """
     model = feature.compared_by.model
@@ -66,7 +66,7 @@ def judge_of(feature: Feature) -> Feature:
     ref = ModelRef.parse(model)
     with_it = (index for index, tier in enumerate(feature.tiers) if ref in tier.models)
     place = feature.place(next(with_it, len(feature.tiers) - 1))
-    # `reask`: the judge is asked twice, and an attempt's lease must cover both calls.
+    # `reask`: the judge is called twice, and an attempt's lease must cover both calls.
     tier = Tier(TIER, (ref,), MAX_TOKENS, TIMEOUT_S, reask=True)
     before = (replace(tier, name="before"),) if place > 0 else ()
     return Feature(

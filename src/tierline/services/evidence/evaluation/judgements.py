@@ -1,6 +1,6 @@
 """Adds the jobs that ask judges, and records their results. Part of the sweep.
 
-No model is asked here. Like shadows, the jobs wait on the backfill lane and are paid from the
+No model is called here. Like shadows, the jobs wait on the backfill lane and are paid from the
 feature's daily budget, `shadow.usd_per_day`. Their cost appears in the usage of the judged job's
 account, but is not taken from the account's budgets.
 """

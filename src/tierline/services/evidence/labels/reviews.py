@@ -1,6 +1,6 @@
 """Reviews: which answers people are asked to label, one at a time, and how far that has come.
 
-What a person says is feedback like any other (`feedback`). Here it is decided who is asked about
+A person's label is feedback like any other (`feedback`). This module decides who is asked about
 which answer: nobody is asked twice about the same one, and a share of the answers is given to two
 people, whose agreement is shown.
 """
@@ -38,7 +38,7 @@ __all__ = ["OpenCount", "OpenReview", "Reviewer"]
 
 HOLD_S = 900.0  # how long an answer is kept for the person who looks at it
 SECOND_SHARE = 0.1  # of the answers that two people label
-MAX_ERROR, CONFIDENCE = 0.05, 0.95  # of a promise that nobody has asked for yet
+MAX_ERROR, CONFIDENCE = 0.05, 0.95  # of a promise that nobody has requested yet
 PAGE = 200
 MOST_EXAMINED = 2_000  # jobs of a filter, the newest
 
@@ -153,7 +153,7 @@ def ask_again(connection: Connection[Any], reviewer: Reviewer, feature: str) -> 
 
 
 def open_counts(connection: Connection[Any], reviewer: Reviewer) -> list[OpenCount]:
-    """How many labels of each feature are wanted, and how many this person may give."""
+    """How many labels of each feature are requested, and how many this person may give."""
     return reviews.open_counts(connection, reviewer.account_id, reviewer.key_id)
 
 

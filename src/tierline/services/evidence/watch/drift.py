@@ -46,7 +46,7 @@ from tierline.webhooks.events import DRIFT, REFRESH_DUE, drift_body, refresh_bod
 log = structlog.get_logger(__name__)
 
 CHECK_S = 600.0  # how often a process tests whether a check of a feature is due
-MOST_KNOWN = 1_500  # most inputs of a reference
+MOST_REFERENCE = 1_500  # most inputs of a reference
 MOST_A_LOOK = 200  # most inputs of a check
 FEWEST_A_LOOK = 20  # a check with fewer inputs is postponed
 # the period whose traffic counts as that of the evidence, if the evidence has no outcomes
@@ -132,7 +132,7 @@ class Drift:
     def _begin(self, feature: Feature, state: "_Standing", texts: "_Texts") -> None:
         evidence = state.evidence
         with self.pool.connection() as connection:
-            sample = known_inputs(connection, feature, state.versions, evidence, MOST_KNOWN)
+            sample = evidence_inputs(connection, feature, state.versions, evidence, MOST_REFERENCE)
         if len(sample.inputs) < FEWEST:
             return  # too many inputs were removed
         inputs = [input_text(one) for one in sample.inputs]
@@ -167,7 +167,7 @@ def evidence_of(connection: Connection[Any], feature: Feature) -> Evidence | Non
 
 
 @dataclass(frozen=True)
-class KnownInputs:
+class EvidenceInputs:
     """What a reference is made from."""
 
     inputs: Sequence[JSON]
@@ -176,13 +176,13 @@ class KnownInputs:
     dataset: int | None  # the version of the dataset that they are from; None: they are jobs
 
 
-def known_inputs(
+def evidence_inputs(
     connection: Connection[Any],
     feature: Feature,
     versions: Sequence[int],
     evidence: Evidence,
     most: int,
-) -> KnownInputs:
+) -> EvidenceInputs:
     """Inputs from the period of the evidence. If too few jobs ended then, the rows of the dataset
     that it was made from, as for a promise of `distil` on a file. Their labels are not used,
     because what is served may differ from what is right.
@@ -194,8 +194,8 @@ def known_inputs(
         if kept is not None:
             inputs = datasets.representative_inputs(connection, kept["id"], most)
             if len(inputs) >= FEWEST:
-                return KnownInputs(inputs, [None] * len(inputs), set(), kept["version"])
-    return KnownInputs(
+                return EvidenceInputs(inputs, [None] * len(inputs), set(), kept["version"])
+    return EvidenceInputs(
         [row["input"] for row in rows], [row["output"] for row in rows], _models(rows), None
     )
 

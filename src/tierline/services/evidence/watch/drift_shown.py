@@ -11,7 +11,7 @@ from tierline.base import embeddings
 from tierline.base.formats import when
 from tierline.drift.looks import FEWEST
 from tierline.features import Feature
-from tierline.services.evidence.watch.drift import FEWEST_A_LOOK, evidence_of, known_inputs
+from tierline.services.evidence.watch.drift import FEWEST_A_LOOK, evidence_inputs, evidence_of
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import drift
 from tierline.storage.evidence.drift import DriftCheck, DriftReference, Evidence
@@ -89,7 +89,7 @@ def _waits_for(
     if kept is not None:
         return f"{FEWEST_A_LOOK} new inputs, and a day since the reference was stored"
     versions = drift.version_ids(connection, feature.name)
-    count = len(known_inputs(connection, feature, versions, evidence, FEWEST).inputs)
+    count = len(evidence_inputs(connection, feature, versions, evidence, FEWEST).inputs)
     if count < FEWEST:
         return (
             f"newer evidence: {count} inputs are stored from the time of {evidence['evidence']}, "

@@ -190,7 +190,7 @@ def _differs(feature: Feature, row: OpenOutcome) -> bool | None:
     if not row["has_output"] or row["status"] not in (Status.COMPLETED, Status.FAILED):
         return None
     if row["blocked"]:
-        return None  # no later tier was asked, so there is no reference
+        return None  # no later tier was called, so there is no reference
     if not row["has_reference"]:
         return True
     if row["judge"] is not None:

@@ -8,7 +8,7 @@ from tierline.base import embeddings
 from tierline.drift.looks import FEWEST
 from tierline.drift.watching import FEWEST_LABELS, Watching
 from tierline.features import Feature
-from tierline.services.evidence.watch.drift import evidence_of, known_inputs
+from tierline.services.evidence.watch.drift import evidence_inputs, evidence_of
 from tierline.storage.evidence import drift, labels
 from tierline.views.watching import PromiseWatch
 
@@ -23,7 +23,7 @@ def watch_of(connection: Connection[Any], feature: Feature) -> PromiseWatch | No
     soon = False
     if not looked_at and embeddings.here():
         versions = drift.version_ids(connection, feature.name)
-        sample = known_inputs(connection, feature, versions, evidence, FEWEST)
+        sample = evidence_inputs(connection, feature, versions, evidence, FEWEST)
         soon = len(sample.inputs) >= FEWEST
     watching = Watching(
         evidence=evidence["evidence"],

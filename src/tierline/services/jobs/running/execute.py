@@ -1,6 +1,6 @@
 """One attempt at a job in a worker's thread: claim it, ask its tier, check the answer, settle it.
 
-Which tier is asked, and which may come next, is decided in `services.steering.tier_path`.
+`services.steering.tier_path` decides which tier is called and which may come next.
 """
 
 import time

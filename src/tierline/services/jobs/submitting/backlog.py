@@ -40,7 +40,7 @@ TRUST_FACTOR = 20.0  # or this many times its duration: counting uses at most 5%
 MARK_EVERY_S = 1.0  # how often a mark is moved on
 MARK_S = 60.0  # or found anew: until lately, the account may have had a limit that needs no lock
 MARK_FACTOR = 100.0  # or this many times the duration of finding it
-FULL_S = 1.0  # the wait that a caller is asked for
+FULL_S = 1.0  # Retry-After
 
 
 @dataclass
