@@ -21,7 +21,7 @@ from api.http.problems import documented
 from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Report, Shared, State
 from tierline.base.errors import Conflict, InvalidInput, Problem
-from tierline.services.training import artefacts, micro_models, routers
+from tierline.services.training import artefacts, micro_models, micro_rows, routers
 from tierline.services.training.artefacts import Trained
 from tierline.views.datasets import LabelList
 from tierline.views.steering import (
@@ -105,7 +105,7 @@ def get_labels(
     account's jobs, or from all where the installation lets operators read all.
     """
     account = readable(state, caller)
-    found = micro_models.labels_of(connection, name, account, for_micro=for_micro)
+    found = micro_rows.labels_of(connection, name, account, for_micro=for_micro)
     return answer(LabelList.of(found))
 
 

@@ -8,7 +8,7 @@ from psycopg import Connection
 from tierline.services.features.find_feature import current_feature
 from tierline.services.operations import requests
 from tierline.services.operations.requests import Request
-from tierline.services.training.micro_models import micro_tier
+from tierline.services.training.micro_rows import micro_tier
 from tierline.services.training.routers import routed_tier
 from tierline.storage.operations import operations
 from tierline.views.trainings import Training

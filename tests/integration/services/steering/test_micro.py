@@ -26,15 +26,9 @@ from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.micro import Micros
 from tierline.services.training.artefacts import Trained, micro_models_of, withdraw_micro_model
-from tierline.services.training.micro_models import (
-    LabelledInput,
-    PromiseRequest,
-    add_uploaded,
-    keep_lesson,
-    labels_of,
-    micro_tier,
-    trained_of,
-)
+from tierline.services.training.micro_models import add_uploaded, keep_lesson, trained_of
+from tierline.services.training.micro_promises import PromiseRequest
+from tierline.services.training.micro_rows import LabelledInput, labels_of, micro_tier
 from tierline.views.steering import MicroModelWithPromise
 
 KINDS = {
