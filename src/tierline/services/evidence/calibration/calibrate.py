@@ -37,7 +37,8 @@ from tierline.services.evidence.calibration.calibrations import Tested, add
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.db.engine import allow_idle
 from tierline.storage.evidence import calibrations
-from tierline.storage.evidence.outcomes import ComparedOutcome, OutcomeGroup, groups, use_labels
+from tierline.storage.evidence.outcome_labels import use_labels
+from tierline.storage.evidence.outcomes import ComparedOutcome, OutcomeGroup, groups
 from tierline.views.calibrations import Calibration, OutcomeCount
 
 UNNAMED_SIGNAL = "grounded"  # ranks the answers of a feature without a confidence

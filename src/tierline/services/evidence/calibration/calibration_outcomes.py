@@ -20,15 +20,10 @@ from tierline.services.evidence.calibration.calibrated_tiers import compared_tie
 from tierline.services.evidence.labels.label_outcomes import draw_ended
 from tierline.services.evidence.watch.shadows import AT_ONCE, compare_open
 from tierline.services.steering.recipes import recipe_of
-from tierline.storage.evidence import calibrations, outcomes, reviews
+from tierline.storage.evidence import calibrations, outcome_labels, outcomes, reviews
 from tierline.storage.evidence.judgements import JudgedOutcome, judged_same
-from tierline.storage.evidence.outcomes import (
-    ComparedOutcome,
-    EndedJob,
-    LabelledOutcome,
-    OutcomeGroup,
-    UnlabelledOutcome,
-)
+from tierline.storage.evidence.outcome_labels import EndedJob, LabelledOutcome, UnlabelledOutcome
+from tierline.storage.evidence.outcomes import ComparedOutcome, OutcomeGroup
 from tierline.views.calibrations import OutcomeToLabel
 
 ReferenceBy = Literal["model", "human"]  # decides which answers are wrong
@@ -76,9 +71,11 @@ def draw_for_labels(
         group = choose_group(outcomes.groups(connection, made_by), models)
         if group is None:
             return []
-        rows = equally_drawn(outcomes.to_label(connection, made_by, group.fingerprint, account_id))
+        rows = equally_drawn(
+            outcome_labels.to_label(connection, made_by, group.fingerprint, account_id)
+        )
         rows.sort(key=lambda row: share_of("label", str(row.job_id)))
-        outcomes.ask_for_labels(connection, rows[:count])
+        outcome_labels.ask_for_labels(connection, rows[:count])
         reviews.ask_for_earlier(connection, name)
         ask_people(connection, [row.job_id for row in rows[:count]], "sample", second_share)
     return _to_label(feature, rows[:count])
@@ -142,7 +139,7 @@ def compared_outcomes(
         return equally_drawn(
             outcomes.compared(connection, recipe, group.fingerprint, group.last_seq)
         )
-    labelled = outcomes.labelled(connection, recipe, group.fingerprint)
+    labelled = outcome_labels.labelled(connection, recipe, group.fingerprint)
     wrong = [_wrong(feature, row) for row in labelled]
     _refuse_unlabelled(wrong)
     rows = [

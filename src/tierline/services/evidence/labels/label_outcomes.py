@@ -24,8 +24,9 @@ from tierline.features import Feature, Tier
 from tierline.features.stored import UnreadableFeature
 from tierline.routing.first_tier import share_of
 from tierline.routing.thresholds.fingerprint import answerer, fingerprint, models_told, recipe
-from tierline.storage.evidence import outcomes
-from tierline.storage.evidence.outcomes import AnswerOutcome, EndedJob
+from tierline.storage.evidence import outcome_labels
+from tierline.storage.evidence.outcome_labels import EndedJob
+from tierline.storage.evidence.outcomes import AnswerOutcome
 from tierline.storage.features.features import load_version
 
 AT_ONCE = 200  # jobs whose contents are read together
@@ -50,7 +51,7 @@ def draw_ended(
     of the tier's answers among them. Those that have feedback already become outcomes too, and are
     not returned: nobody needs to label them.
     """
-    ended = outcomes.ended_to_label(
+    ended = outcome_labels.ended_to_label(
         connection, feature.name, tier.name, account_id, only_new=only_new
     )
     ended.sort(key=lambda row: share_of("label", str(row.job_id)))
@@ -64,10 +65,10 @@ def draw_ended(
     without: list[EndedJob] = []
     for start in range(0, len(drawn), AT_ONCE):  # their contents may be large
         ids = drawn[start : start + AT_ONCE]
-        rows = outcomes.ended_jobs(connection, feature.name, tier.name, ids)
+        rows = outcome_labels.ended_jobs(connection, feature.name, tier.name, ids)
         rows.sort(key=lambda row: ids.index(row.job_id))
         if not tier.is_micro:  # its promise comes from its training
-            outcomes.add_for_labels(connection, _made(connection, tier, rows))
+            outcome_labels.add_for_labels(connection, _made(connection, tier, rows))
         without += [row for row in rows if not row.has_feedback]
     return without
 
@@ -77,7 +78,7 @@ def _made(
 ) -> list[tuple[_Key, AnswerOutcome]]:
     """The outcomes of the rows whose answer counts."""
     answerers: dict[tuple[UUID, int], set[str]] = defaultdict(set)
-    for call in outcomes.answered_calls(connection, [row.job_id for row in rows], tier.name):
+    for call in outcome_labels.answered_calls(connection, [row.job_id for row in rows], tier.name):
         named = answerer(call.model, call.answered_model)
         answerers[call.job_id, call.attempt].add(named)
     versions: dict[int, Feature | None] = {}

@@ -18,7 +18,7 @@ from tierline.services.evidence.labels.feedback import AnswerFeedback, give_feed
 from tierline.services.evidence.labels.reviews import LabelledByAnother, Reviewer
 from tierline.services.jobs.read_jobs import Filters
 from tierline.services.upkeep.retention import remove_content
-from tierline.storage.evidence import outcomes
+from tierline.storage.evidence import outcome_labels
 from tierline.storage.evidence.reviews import lock_of_job
 
 EXPECTED = AnswerFeedback(expected={"amount": 12.5})
@@ -280,13 +280,13 @@ def test_only_the_content_of_drawn_jobs_is_read_and_not_all_at_once(
     bench.all("DELETE FROM outcomes WHERE job_id = ANY(%s) RETURNING job_id", room.jobs)
     monkeypatch.setattr(label_outcomes, "AT_ONCE", 2)
     read: list[int] = []
-    ended_jobs = outcomes.ended_jobs
+    ended_jobs = outcome_labels.ended_jobs
 
     def note(connection: Any, feature: str, tier: str, jobs: Sequence[UUID]) -> Any:
         read.append(len(jobs))
         return ended_jobs(connection, feature, tier, jobs)
 
-    monkeypatch.setattr(outcomes, "ended_jobs", note)
+    monkeypatch.setattr(outcome_labels, "ended_jobs", note)
     assert room.draw(3) == 3
     assert read == [2, 1]
     assert len(room.queue()) == 3
