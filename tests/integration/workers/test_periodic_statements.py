@@ -22,7 +22,7 @@ from tierline.services.reports.installation import QueueDepths, numbers
 from tierline.services.upkeep.sweep import sweep
 from tierline.storage.evidence import judgements, promotions, shadows
 from tierline.storage.jobs import hints, queue_reads, recovery
-from tierline.storage.reports import last_hour, roll_up
+from tierline.storage.reports import floors, last_hour, roll_up
 from tierline.storage.steering import tiers_seen
 from tierline.storage.upkeep import due_content, retention
 from tierline.storage.webhooks import delivery_choice
@@ -76,8 +76,8 @@ def test_the_sweep_reads_no_share_of_the_history(past: psycopg.Connection[Any]) 
     seen(
         recorded,
         roll_up.NEW,
-        roll_up.LIVE_FROM,
-        roll_up.UNCOUNTED_FROM,
+        floors.LIVE_FROM,
+        floors.UNCOUNTED_FROM,
         tiers_seen.BEGIN,
         tiers_seen.END,
         judgements.DUE,

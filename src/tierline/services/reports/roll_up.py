@@ -15,6 +15,7 @@ from tierline.storage.db import clock
 from tierline.storage.db.repeat import PASSING
 from tierline.storage.jobs.queue_reads import keep_counts
 from tierline.storage.reports import roll_up
+from tierline.storage.reports.floors import LOWEST
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ def _count_cut(connection: Connection[Any], until_s: float) -> None:
     them again, and reports would read their weeks.
     """
     before = clock.now(connection) - timedelta(seconds=CUT_AFTER_S)
-    first, end = roll_up.LOWEST, first_id_of(before, timedelta(0))
+    first, end = LOWEST, first_id_of(before, timedelta(0))
     while roll_up.roll_up_left(connection, first, end, before, AT_ONCE) == AT_ONCE:
         if time.monotonic() > until_s:
             break

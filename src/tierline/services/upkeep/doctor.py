@@ -19,7 +19,7 @@ from tierline.base.ids import first_id_of
 from tierline.rules.partitions import ALERT_DAYS, LATE, days_ahead
 from tierline.storage.db import clock
 from tierline.storage.db.homes import Span
-from tierline.storage.reports.roll_up import floor
+from tierline.storage.reports.floors import floor
 from tierline.storage.upkeep import doctor, history, partitions
 
 MOST_EXAMPLES = 100  # of one flaw; reading stops there

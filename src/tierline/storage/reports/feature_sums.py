@@ -13,8 +13,9 @@ from psycopg import Connection
 from tierline.base.ids import database_now, first_id_of
 from tierline.rules.windows import NEVER, divide
 from tierline.storage.db.homes import Span
+from tierline.storage.reports.counted import Counted
 from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, Sums, as_planned, by_key
-from tierline.storage.reports.roll_up import FINAL, Counted
+from tierline.storage.reports.roll_up import FINAL
 from tierline.storage.reports.uncounted import (
     ATTEMPTS,
     OLD_ATTEMPT,

@@ -15,7 +15,7 @@ from tierline.storage.db.clock import now
 from tierline.storage.db.homes import at_homes, up_to_now
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
-from tierline.storage.reports.roll_up import floor
+from tierline.storage.reports.floors import floor
 
 # By account, because the calls' index by time begins with the account. A first call is recorded
 # with its attempt, so the attempts that began in the hour are those whose first call is from that

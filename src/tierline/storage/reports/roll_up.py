@@ -20,28 +20,21 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 
-from tierline.base.ids import database_now, first_id_of
-from tierline.rules.partitions import LATE
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
-from tierline.storage.db.homes import Span, read_at_homes, up_to_now
+from tierline.storage.db.homes import Span, read_at_homes
 from tierline.storage.db.rows import one_row
 from tierline.storage.db.snapshot import look_up, one_snapshot
-from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, USAGE, Sums, add
+from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, USAGE, add
+from tierline.storage.reports.floors import keep_floor
 
-LOWEST = UUID(int=0)
 FINAL = sorted(str(verdict) for verdict in {Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
-"""Verdicts after which the same tier is not asked again."""
+"""Verdicts after which the same tier is not called again."""
 
 NEXT_NUMBER = "SELECT last_value + is_called::int FROM attempt_numbers"
 # An id of its own, because the xmax of a snapshot is only behind the last transaction that has
 # ended: transactions that still run may have that id and higher ones.
 NEXT_XID = "SELECT pg_current_xact_id()::text::bigint"
 
-STATE = """
-SELECT rolled_to, visible_to, history_from, since, tail_from,
-    EXISTS (SELECT FROM sums_pending) AS pending
-FROM sums_state
-"""
 HOLD = """
 SELECT rolled_to, visible_to, next_visible_to, next_xid, history_from, since, tail_from,
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
@@ -54,30 +47,6 @@ UPDATE sums_state SET rolled_to = %(rolled_to)s, visible_to = %(visible_to)s,
     history_from = %(history_from)s, tail_from = %(tail_from)s
 """
 
-# The lowest id of a job that has not ended. Processes give new jobs ids of at most a day ago, so
-# only older ones are looked for: from the last such id on, because the entries of jobs that ended
-# stay in the index beside a held snapshot.
-LIVE_FROM = " UNION ALL ".join(
-    f"(SELECT id FROM jobs WHERE {rows} AND id < %(recent)s ORDER BY id LIMIT 1)"
-    for rows in (
-        "part = 1 AND id >= %(mark)s",
-        "part = 0 AND status = 'queued' AND hint_no IS NULL",
-        "part = 0 AND status = 'queued' AND hint_no IS NOT NULL",
-        "part = 0 AND status = 'in_progress'",
-    )
-)
-LIVE_FROM = f"SELECT least(%(recent)s, (SELECT id FROM ({LIVE_FROM}) live ORDER BY id LIMIT 1))"
-# The lowest one with an attempt that is not counted.
-UNCOUNTED_FROM = """
-SELECT least((SELECT job_id FROM sums_pending ORDER BY job_id LIMIT 1),
-    (SELECT min(job_id::text COLLATE "C")::uuid FROM attempts WHERE seq >= %(rolled_to)s))
-"""
-KEEP_FLOOR = """
-INSERT INTO job_floors (at, lowest_id) SELECT clock_timestamp(), %s
-WHERE NOT EXISTS (SELECT FROM job_floors WHERE at > clock_timestamp() - interval '1 day')
-"""
-FORGET_FLOORS = "DELETE FROM job_floors WHERE at < clock_timestamp() - interval '3 years'"
-FLOOR = "SELECT lowest_id FROM job_floors WHERE at <= %s ORDER BY at DESC LIMIT 1"
 
 # {which}: the attempts a to look at.
 _LOOK = """
@@ -168,23 +137,6 @@ class Looked(NamedTuple):
     last: bool  # its job has ended, and it was the job's last attempt
 
 
-@dataclass(frozen=True)
-class Counted:
-    """How far the sums go, in the present snapshot."""
-
-    rolled_to: int
-    visible_to: int
-    history_from: UUID | None
-    since: datetime
-    tail_from: UUID | None  # no lower job has an attempt that is not counted; None: not known
-    pending: bool  # there are attempts that wait for their calls, or jobs for their attempts
-
-    @property
-    def tail(self) -> Span:
-        """The ids of all jobs with something that is not counted."""
-        return up_to_now(self.tail_from or LOWEST)
-
-
 @dataclass
 class _State:
     """The row of sums_state while a step changes it."""
@@ -213,13 +165,6 @@ class _State:
             self.visible_to = max(self.visible_to, number)
 
 
-def counted(connection: Connection[Any]) -> Counted:
-    """How far the sums go. Read it in the snapshot in which the sums are read."""
-    row = one_row(connection, STATE)
-    assert row is not None, "the migration writes the row"
-    return Counted(**row)
-
-
 def roll_up(connection: Connection[Any], most: int) -> int:
     """Count what is new since the last step, up to `most` attempts. Returns how many numbers of
     attempts it moved on; 0 also while another process does this.
@@ -242,29 +187,11 @@ def roll_up(connection: Connection[Any], most: int) -> int:
             state.rolled_to = max(low, high)
             ended = [id for (id,) in connection.execute(ENDED_WAITING)]
             _count(connection, state, looked, ended)
-            _keep_floors(connection, state)
+            state.tail_from = keep_floor(connection, state.tail_from, state.rolled_to)
             connection.execute(MOVE, vars(state))
     except psycopg.errors.SerializationFailure:
         return 0
     return state.rolled_to - low
-
-
-def floor(connection: Connection[Any], at: datetime) -> UUID:
-    """No job that waited or ran at this time, or later, has a lower id."""
-    row = connection.execute(FLOOR, (at,)).fetchone()
-    lowest: UUID = LOWEST if row is None else row[0]
-    return lowest
-
-
-def _keep_floors(connection: Connection[Any], state: _State) -> None:
-    """Find where the jobs begin that still live, and those that are not counted."""
-    recent = first_id_of(database_now(), LATE)
-    given = {"recent": recent, "mark": state.tail_from or LOWEST, "rolled_to": state.rolled_to}
-    (live,) = connection.execute(LIVE_FROM, given).fetchone() or (None,)
-    (uncounted,) = connection.execute(UNCOUNTED_FROM, given).fetchone() or (None,)
-    connection.execute(KEEP_FLOOR, (live,))
-    connection.execute(FORGET_FLOORS)
-    state.tail_from = live if uncounted is None else min(live, uncounted)
 
 
 def roll_up_history(connection: Connection[Any], most: int) -> bool:
@@ -393,6 +320,3 @@ def _arrays(attempts: Sequence[Looked]) -> dict[str, Any]:
         "job_ids": [one.job_id for one in attempts],
         "numbers": [one.number for one in attempts],
     }
-
-
-__all__ = ["Counted", "Sums", "counted", "roll_up", "roll_up_history", "roll_up_left"]

@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 from tierline.storage.db.homes import Span, at_homes, at_parents, read_at_homes
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.db.snapshot import look_up, one_snapshot, read_much
-from tierline.storage.reports.roll_up import Counted, counted
+from tierline.storage.reports.counted import Counted, counted
 
 Kind = TypeVar("Kind")
 

@@ -17,7 +17,7 @@ from tierline.rules.partitions import LATE
 from tierline.rules.windows import Parts, divide
 from tierline.storage.db.homes import Span
 from tierline.storage.reports.facts import USAGE, as_planned, by_key, jobs_column
-from tierline.storage.reports.roll_up import floor
+from tierline.storage.reports.floors import floor
 from tierline.storage.reports.uncounted import (
     ATTEMPTS,
     OLD_ATTEMPT,

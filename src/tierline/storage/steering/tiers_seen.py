@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from tierline.routing.later_tiers import TierStats
 from tierline.storage.db.engine import within
 from tierline.storage.db.homes import at_homes, up_to_now
-from tierline.storage.reports.roll_up import floor
+from tierline.storage.reports.floors import floor
 
 LATELY = 300  # attempts of each tier, within the last day
 STATEMENT_S = 8.0  # of the sweep: longer than the lock timeout, which must not cause a skip

@@ -21,7 +21,7 @@ from tierline.storage.db import migrate
 from tierline.storage.db.clock import now
 from tierline.storage.db.engine import create_pool
 from tierline.storage.jobs import claims, queue_reads
-from tierline.storage.reports import last_hour, roll_up
+from tierline.storage.reports import floors, last_hour
 from tierline.storage.reports.uncounted import snapshot
 from tierline.storage.reports.usage import usage
 
@@ -109,7 +109,7 @@ def test_the_floor_is_below_all_jobs_that_live(past: Past) -> None:
     old = add_job(past.connection, past.account, past.version, id=id_at(past.at(4)))
     past.connection.execute("DELETE FROM job_floors")
     roll_up_all(past.pool)
-    assert roll_up.floor(past.connection, now(past.connection)) <= old
+    assert floors.floor(past.connection, now(past.connection)) <= old
     run(past.connection, old)
     for _ in range(3):
         roll_up_all(past.pool)
@@ -117,9 +117,9 @@ def test_the_floor_is_below_all_jobs_that_live(past: Past) -> None:
     assert past.connection.execute("SELECT count(*) FROM job_floors").fetchone() == (1,)
     past.connection.execute("UPDATE job_floors SET at = at - interval '2 days'")
     roll_up_all(past.pool)
-    lowest = roll_up.floor(past.connection, now(past.connection))
+    lowest = floors.floor(past.connection, now(past.connection))
     assert abs(time_of(lowest) - (now(past.connection) - DAY)) < timedelta(minutes=1)
-    assert roll_up.floor(past.connection, past.at(5)) == roll_up.LOWEST, "it is not known"
+    assert floors.floor(past.connection, past.at(5)) == floors.LOWEST, "it is not known"
 
 
 def test_an_attempt_that_runs_for_weeks_is_in_reports(past: Past) -> None:

@@ -22,8 +22,9 @@ from tierline.services.jobs.running.settle import settle
 from tierline.services.upkeep.history import History
 from tierline.storage.jobs import claims
 from tierline.storage.jobs.claims import Claim
+from tierline.storage.reports.floors import LOWEST
 from tierline.storage.reports.late_costs import LateCost, may_be_counted
-from tierline.storage.reports.roll_up import LOWEST, roll_up_left
+from tierline.storage.reports.roll_up import roll_up_left
 
 COST = PAID.cost_usd
 END = AttemptEnd(Passed(), RIGHT)
