@@ -11,7 +11,8 @@ from tierline.base import embeddings
 from tierline.base.formats import when
 from tierline.drift.looks import FEWEST
 from tierline.features import Feature
-from tierline.services.evidence.watch.drift import FEWEST_A_LOOK, evidence_inputs, evidence_of
+from tierline.services.evidence.watch.drift import FEWEST_A_LOOK
+from tierline.services.evidence.watch.drift_references import evidence_inputs, evidence_of
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import drift
 from tierline.storage.evidence.drift import DriftCheck, DriftReference, Evidence

@@ -8,7 +8,7 @@ from tierline.base import embeddings
 from tierline.drift.looks import FEWEST
 from tierline.drift.watching import FEWEST_LABELS, Watching
 from tierline.features import Feature
-from tierline.services.evidence.watch.drift import evidence_inputs, evidence_of
+from tierline.services.evidence.watch.drift_references import evidence_inputs, evidence_of
 from tierline.storage.evidence import drift, labels
 from tierline.views.watching import PromiseWatch
 

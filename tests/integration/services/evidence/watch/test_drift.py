@@ -24,7 +24,9 @@ from tierline.drift.looks import DriftState, Look
 from tierline.features import Feature
 from tierline.services.accounts.accounts import create_key
 from tierline.services.evidence.labels.datasets import FileExample, build
-from tierline.services.evidence.watch.drift import Drift, evidence_of, moved_figures, same_models
+from tierline.services.evidence.watch.drift import Drift
+from tierline.services.evidence.watch.drift_announcements import moved_figures
+from tierline.services.evidence.watch.drift_references import evidence_of, same_models
 from tierline.services.evidence.watch.drift_shown import drift_of
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import drift
