@@ -3,9 +3,7 @@
 A choice is committed here. The caller publishes the hints after the commit.
 """
 
-import time
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -35,19 +33,19 @@ from tierline.rules.scheduling import (
 )
 from tierline.rules.waiting_groups import GroupKey, Kind
 from tierline.services.jobs.dispatching.held import HeldJobs
+from tierline.services.jobs.dispatching.in_use import InUse, could_go, in_use_of
+from tierline.services.jobs.dispatching.locked_jobs import LockedJobs
 from tierline.services.jobs.dispatching.memory import Memory
 from tierline.services.jobs.dispatching.models_in_use import ModelsInUse
 from tierline.services.jobs.dispatching.out_jobs import OutJobs
 from tierline.services.jobs.dispatching.pace import Pace
+from tierline.services.jobs.dispatching.stored_turns import StoredTurns
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import hints
 from tierline.storage.jobs.hints import Due, GroupRead, Head
 
-LOCKED_S = 5.0  # how long a job whose row was locked is left out of the choice
-MOST_LOCKED = 2_000  # the most jobs left out; each choice is given their ids
 MOST_VISITED = 500  # accounts of one kind that a choice considers, if few may have a job
 VISITED_MORE = 16  # accounts beyond those that a choice may reach, considered at once
-STORE_TURNS_S = 1.0  # how much of the turns is lost if the dispatcher is killed
 
 
 @dataclass
@@ -58,33 +56,6 @@ class Choice:
     full: bool = False  # all room was used, so more jobs may be waiting
 
 
-@dataclass
-class _InUse:
-    """The threads in use, by running and by hinted jobs. The counts grow during a choice."""
-
-    running: int = 0
-    hinted: int = 0
-    hinted_in_lane: Counter[str] = field(default_factory=Counter)  # by queue
-    by_account: Counter[int] = field(default_factory=Counter)
-    in_all_pools: Counter[int] = field(default_factory=Counter)  # by account
-    by_model: Counter[str] = field(default_factory=Counter)
-    in_lane: Counter[tuple[int, str]] = field(default_factory=Counter)  # by account and queue
-    of_model_in_lane: Counter[tuple[int, str, str]] = field(default_factory=Counter)
-    left: Counter[str] = field(default_factory=Counter)  # by model: still waiting in earlier lanes
-
-    def in_whole_lane(self, queue: str) -> int:
-        return sum(count for (_, lane), count in self.in_lane.items() if lane == queue)
-
-    def add(self, account_id: int, queue: str, model: str | None, count: int = 1) -> None:
-        """`model` is None if it is unknown because a later release wrote the feature version."""
-        self.by_account[account_id] += count
-        self.in_all_pools[account_id] += count
-        self.in_lane[account_id, queue] += count
-        if model is not None:
-            self.by_model[model] += count
-            self.of_model_in_lane[account_id, queue, model] += count
-
-
 @dataclass(frozen=True)
 class _Lane:
     """The lane that a choice is made for, and the state of its pool."""
@@ -93,7 +64,7 @@ class _Lane:
     queue: str
     threads: int  # of the pool's live workers
     spare: int  # hints that may wait beyond the idle threads
-    in_use: _InUse
+    in_use: InUse
     _: KW_ONLY
     limited_too: bool  # it also chooses for accounts with a limit over all pools
 
@@ -108,8 +79,8 @@ class Dispatch:
     `rate_limits`. `hold_s` is how long a job waits for a model whose circuit is open.
 
     A choice by memory costs as much as it may send, however many accounts and jobs wait: see
-    `lead`. Without the lead, each choice reads everything first. Who leads calls `search` too, and
-    reads `out_jobs` in another thread.
+    `lead`. Without the lead, each choice reads everything first. The dispatcher that leads also
+    calls `search`, and reads `out_jobs` in another thread.
     """
 
     def __init__(
@@ -124,11 +95,10 @@ class Dispatch:
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
         self._held_jobs = HeldJobs(rate_limits or {}, hold_s)
-        self._locked: dict[UUID, float] = {}  # locked jobs, and until when they are left out
+        self._locked = LockedJobs()
         self._memory = Memory()
         self._leads = False
-        self._turns: dict[str, Turns] = {}  # by queue, of the dispatcher that leads
-        self._stored_s: dict[str, float] = {}  # when they were stored, monotonic
+        self._turns = StoredTurns()
         self._passed: dict[tuple[str, Kind], int] = {}  # accounts in front that may have nothing
 
     def lead(self, connection: Connection[Any]) -> bool:
@@ -140,7 +110,7 @@ class Dispatch:
         self._leads = hints.lead(connection)
         self.out_jobs.begin()
         self._memory = Memory()
-        self._turns = {}
+        self._turns.begin(leads=self._leads)
         return self._leads
 
     def look(self, connection: Connection[Any]) -> list[str]:
@@ -153,8 +123,8 @@ class Dispatch:
         ]
 
     def search(self, pool: ConnectionPool[Any]) -> None:
-        """Find waiting jobs that no look has shown, for who leads. It is called every second or so
-        in a thread of its own, and reads everything now and then.
+        """Find waiting jobs that no look has shown, for the dispatcher that leads. It is called
+        every second or so in a thread of its own, and reads everything now and then.
         """
         if self._leads:
             with pool.connection() as connection:
@@ -190,9 +160,10 @@ class Dispatch:
             if not self._leads:
                 self._memory.rescan()
                 self._memory.look(connection)
-            in_use = self._in_use(connection, name)
+            out = self.out_jobs.read(connection, all_live=not self._leads, may_scan=False)
+            in_use = in_use_of(connection, name, out, self._models)
             spare = self._paces[name].ahead(in_use.hinted, threads)
-            # A worker takes interactive hints first, so those of backfills leave them their room.
+            # A worker takes interactive hints first, so the hints of backfills leave them room.
             hinted = 0
             for queue in POOLS[name]:  # the interactive lane first
                 hinted += in_use.hinted_in_lane[queue]
@@ -204,7 +175,7 @@ class Dispatch:
                     most = min(most, free_to_all)
                 if most <= 0 or not self._memory.of(queue):
                     continue
-                turns = self._read_turns(connection, queue)
+                turns = self._turns.read(connection, queue)
                 lane = _Lane(name, queue, threads, spare, in_use, limited_too=chooses_limited)
                 groups = self._near(connection, lane, most, turns)
                 due = self._due(connection, queue, worth_reading(groups, most, turns))
@@ -217,22 +188,22 @@ class Dispatch:
                 if not jobs:
                     continue
                 if after != turns:
-                    self._write_turns(connection, queue, after)
+                    self._turns.write(connection, queue, after)
                 marked = hints.mark(connection, [job.job_id for job in jobs])
                 choice.queue_of |= marked
-                self._leave_locked(job.job_id for job in jobs if job.job_id not in marked)
+                self._locked.add(job.job_id for job in jobs if job.job_id not in marked)
                 self._held_jobs.went(jobs)
                 hinted += len(jobs)
                 choice.full = choice.full or len(jobs) >= most
-                _note(in_use, queue, waiting, jobs)
+                in_use.note(queue, waiting, jobs)
             self._paces[name].sent(len(choice.queue_of))
         return choice
 
     def _near(
         self, connection: Connection[Any], lane: "_Lane", most: int, turns: Turns
     ) -> list[Group]:
-        """The groups whose turn is near: of each kind so many accounts that hold no job yet, and
-        may have some, as the choice can take jobs. It never reaches those behind them.
+        """The groups whose turn is near. Of each kind it visits accounts until as many of them as
+        the choice can take jobs hold no job yet and may have some.
         """
         near = []
         waiting = self._memory.of(lane.queue)
@@ -270,7 +241,7 @@ class Dispatch:
             GroupRead(key.account_id, key.kind.version_id, key.kind.tier, waiting.mark(key), most)
             for key, (_, most) in zip(keys, worth, strict=True)
         ]
-        left_out = self._left_locked()
+        left_out = self._locked.ids()
         due = hints.due(connection, queue, requests, left_out)
         if left_out:
             return due  # a group whose jobs were left out may have more
@@ -285,48 +256,6 @@ class Dispatch:
             else:
                 waiting.is_empty(key)
         return due
-
-    def _read_turns(self, connection: Connection[Any], queue: str) -> Turns:
-        turns = self._turns.get(queue) if self._leads else None
-        return turns or hints.read_turns(connection, queue)
-
-    def _write_turns(self, connection: Connection[Any], queue: str, turns: Turns) -> None:
-        """Who leads remembers them, and stores them now and then for the next one: beside a held
-        snapshot, each version of their row would stay.
-        """
-        now_s = time.monotonic()
-        if not self._leads or now_s - self._stored_s.get(queue, 0.0) >= STORE_TURNS_S:
-            hints.write_turns(connection, queue, turns)
-            self._stored_s[queue] = now_s
-        self._turns[queue] = turns
-
-    def _left_locked(self) -> list[UUID]:
-        now_s = time.monotonic()
-        self._locked = {job: until_s for job, until_s in self._locked.items() if until_s > now_s}
-        return list(self._locked)
-
-    def _leave_locked(self, job_ids: Iterable[UUID]) -> None:
-        """Leave out chosen jobs that could not be marked, so that other jobs get their turn."""
-        until_s = time.monotonic() + LOCKED_S
-        self._locked |= dict.fromkeys(job_ids, until_s)
-        if len(self._locked) > MOST_LOCKED:
-            self._locked = {}
-
-    def _in_use(self, connection: Connection[Any], name: str) -> _InUse:
-        in_use = _InUse()
-        for out in self.out_jobs.read(connection, all_live=not self._leads, may_scan=False):
-            if out.queue not in POOLS[name]:
-                in_use.in_all_pools[out.account_id] += 1
-                continue
-            if out.hinted:
-                in_use.hinted += 1
-                in_use.hinted_in_lane[out.queue] += 1
-            else:
-                in_use.running += 1
-            tier = self._models.of_tier(connection, out.version_id, out.tier)
-            model = None if tier is None else tier.models[0]
-            in_use.add(out.account_id, out.queue, model)
-        return in_use
 
     def _groups(
         self, connection: Connection[Any], lane: "_Lane", heads: Iterable[Head]
@@ -387,7 +316,7 @@ class Dispatch:
         name, queue, in_use, threads = lane.name, lane.queue, lane.in_use, lane.threads
         demand = in_use.by_model + in_use.left
         for each in waiting:
-            demand += _could_go(each)
+            demand += could_go(each)
         in_pool = self._models.of_pool(connection, name)
         limits = model_limits(demand, in_pool, threads, lane.spare)
         if not limits:
@@ -411,21 +340,3 @@ class Dispatch:
 def _sorted(due: Iterable[Due], turns: Turns) -> Sequence[Due]:
     """By account, the one whose turn is next first; within an account in its own order."""
     return sorted(due, key=lambda job: (in_turn(job.account_id, turns), job.run_after, job.job_id))
-
-
-def _note(
-    in_use: _InUse, queue: str, waiting: Iterable[Waiting], jobs: Collection[Candidate]
-) -> None:
-    """Count the chosen jobs as in use, and the others that could go as waiting in this lane."""
-    chosen = {job.job_id for job in jobs}
-    for each in waiting:
-        went = Counter(job.model for job in each.jobs if job.job_id in chosen)
-        for model, count in went.items():
-            in_use.add(each.account_id, queue, model, count)
-        in_use.left += _could_go(each) - went
-
-
-def _could_go(waiting: Waiting) -> Counter[str]:
-    """How many jobs of each model the account could have started within its free threads."""
-    jobs = Counter(job.model for job in waiting.jobs)
-    return Counter({model: min(count, waiting.free) for model, count in jobs.items()})

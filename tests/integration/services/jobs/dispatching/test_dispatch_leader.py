@@ -26,8 +26,7 @@ from tests.support.scenes.dispatching import (
     versions,
 )
 from tests.support.waiting import DEADLINE_S, wait_until
-from tierline.services.jobs.dispatching import dispatch as dispatching
-from tierline.services.jobs.dispatching import memory, out_jobs
+from tierline.services.jobs.dispatching import memory, out_jobs, stored_turns
 from tierline.services.jobs.dispatching.dispatch import Dispatch
 from tierline.storage.db.engine import PLANNED_ONCE, create_pool
 from tierline.storage.jobs import hints
@@ -158,7 +157,7 @@ def test_a_choice_by_memory_is_the_choice_of_who_reads_everything(
     pool: ConnectionPool[Any], two_models: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside some that hold jobs, many accounts wait with one job or more, of two models."""
-    monkeypatch.setattr(dispatching, "STORE_TURNS_S", 0.0)
+    monkeypatch.setattr(stored_turns, "STORE_S", 0.0)
     with pool.connection() as connection:
         owners = [add_account(connection, f"acme-{n}", weight=1 + n % 3) for n in range(60)]
         for number, owner in enumerate(owners):
