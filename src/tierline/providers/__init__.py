@@ -35,7 +35,7 @@ PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "vllm": vllm,
 }
 
-_made: dict[str, Provider] = {}
+_instances: dict[str, Provider] = {}
 _lock = threading.Lock()
 
 
@@ -47,21 +47,21 @@ def known_providers() -> tuple[str, ...]:
 def provider(name: str) -> Provider:
     """The provider of that name, shared by all threads. Raises UsageError for an unknown one."""
     with _lock:
-        found = _made.get(name)
-        if found is None:
+        instance = _instances.get(name)
+        if instance is None:
             makers = _all()
             if name not in makers:
-                known = ", ".join(makers)
-                raise UsageError(f"there is no provider {name!r}: choose from {known}")
-            found = _made[name] = makers[name](settings())
-        return found
+                names = ", ".join(makers)
+                raise UsageError(f"there is no provider {name!r}: choose from {names}")
+            instance = _instances[name] = makers[name](settings())
+        return instance
 
 
 def _all() -> Mapping[str, Callable[[Settings], Provider]]:
     own = named(settings())
-    taken = ", ".join(own.keys() & PROVIDERS.keys())
-    if taken:
-        raise UsageError(f"settings: TIERLINE_OPENAI_COMPATIBLE: the name {taken} is reserved")
+    reserved = ", ".join(own.keys() & PROVIDERS.keys())
+    if reserved:
+        raise UsageError(f"settings: TIERLINE_OPENAI_COMPATIBLE: the name {reserved} is reserved")
     return {**PROVIDERS, **own}
 
 
@@ -78,9 +78,9 @@ def configured(name: str) -> str | None:
 def close() -> None:
     """Close every connection; a later call opens new ones."""
     with _lock:
-        for made in _made.values():
-            made.close()
-        _made.clear()
+        for instance in _instances.values():
+            instance.close()
+        _instances.clear()
 
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import Any
 from tierline.base.settings import Settings
 from tierline.base.usage import Usage
 from tierline.features.prompts import Message
-from tierline.providers.capabilities import known, output_limit
+from tierline.providers.capabilities import output_limit, with_catalogue
 from tierline.providers.http import failures, reading
 from tierline.providers.http.transport import Reply, Transport
 from tierline.providers.schemas import for_anthropic
@@ -41,8 +41,8 @@ _LINE = re.compile(
     r"claude-(?P<line>[a-z]+)-(?P<major>[0-9]{1,2})(?:-(?P<minor>[0-9]{1,2}))?(?:-|$)"
 )
 _OLD = re.compile(r"claude-(?:[23]|instant)\b")
-HELD = (4, 5)  # first version that supports a schema
-THINKING = (5, 0)  # first version that thinks by default
+SCHEMA_SINCE = (4, 5)  # first version that supports a schema
+THINKS_SINCE = (5, 0)  # first version that thinks by default
 EFFORTS_SINCE = {  # version → the efforts that it supports
     (4, 5): ("low", "medium", "high"),
     (4, 6): ("low", "medium", "high", "max"),
@@ -50,7 +50,7 @@ EFFORTS_SINCE = {  # version → the efforts that it supports
 }
 SERVICE_TIERS = {"standard": "standard_only", "auto": "auto"}
 UNNUMBERED = (5, 0)  # a name without a version counts as a new model
-USUAL = frozenset({None, "standard", "global", "not_available"})  # at the standard price
+STANDARD = frozenset({None, "standard", "global", "not_available"})  # at the standard price
 
 
 class Anthropic:
@@ -70,7 +70,7 @@ class Anthropic:
         return "ANTHROPIC_API_KEY is not set" if self._key is None else None
 
     def capabilities(self, model: str) -> Capabilities:
-        return known("anthropic", model, by_name(model))
+        return with_catalogue("anthropic", model, by_name(model))
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())
@@ -93,10 +93,10 @@ def by_name(model: str) -> Capabilities:
     """
     version = _version(model)
     return Capabilities(
-        structured_output=version >= HELD,
+        structured_output=version >= SCHEMA_SINCE,
         temperature=False,
         seed=False,
-        reasoning=version >= THINKING,
+        reasoning=version >= THINKS_SINCE,
         efforts=_efforts(model, version),
         service_tiers=tuple(SERVICE_TIERS),
     )
@@ -104,22 +104,26 @@ def by_name(model: str) -> Capabilities:
 
 def _efforts(model: str, version: tuple[int, int]) -> tuple[str, ...]:
     """The efforts of a model. Before Claude 5, only Opus and Sonnet 4.6 take the parameter."""
-    if version < THINKING and "opus" not in model and not ("sonnet" in model and version >= (4, 6)):
+    if (
+        version < THINKS_SINCE
+        and "opus" not in model
+        and not ("sonnet" in model and version >= (4, 6))
+    ):
         return ()
-    found: tuple[str, ...] = ()
+    supported: tuple[str, ...] = ()
     for since, efforts in EFFORTS_SINCE.items():
         if version >= since:
-            found = efforts
-    return found
+            supported = efforts
+    return supported
 
 
 def _version(model: str) -> tuple[int, int]:
     if _OLD.match(model):
         return (3, 0)
-    found = _LINE.match(model)
-    if found is None:
+    match = _LINE.match(model)
+    if match is None:
         return UNNUMBERED
-    return int(found["major"]), int(found["minor"] or 0)
+    return int(match["major"]), int(match["minor"] or 0)
 
 
 def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
@@ -157,15 +161,15 @@ def _mark_for_cache(body: dict[str, Any], messages: Sequence[Message]) -> None:
         return
     mark = {"cache_control": {"type": "ephemeral"}}
     turns = [one for one in messages if one.role != "system"]
-    shown = sum(one.fixed for one in turns)  # the examples come first
-    if shown:
-        turn = body["messages"][shown - 1]
+    examples = sum(one.fixed for one in turns)  # the examples come first
+    if examples:
+        turn = body["messages"][examples - 1]
         turn["content"] = [{"type": "text", "text": turn["content"], **mark}]
     else:
         body["system"] = [{"type": "text", "text": body["system"], **mark}]
 
 
-def read_completion(reply: Reply, asked_model: str) -> Completion:
+def read_completion(reply: Reply, requested_model: str) -> Completion:
     """A server's answer as a Completion. Raises CallFailed if it is not one."""
     if reply.status != 200:
         code, message = _error(reply)
@@ -185,7 +189,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         text=text,
         usage=usage_of(usage),
         finish=FINISHED[finish],
-        model=reading.model_id(data.get("model"), asked_model),
+        model=reading.model_id(data.get("model"), requested_model),
         latency_s=reply.latency_s,
         provider_request_id=reading.request_id(reply.headers.get("request-id")),
         service_tier=service_tier_of(reading.mapping(usage)),
@@ -199,18 +203,18 @@ def usage_of(data: Any) -> Usage | None:
     details = reading.mapping(data.get("output_tokens_details"))
     thinking = reading.tokens(details.get("thinking_tokens"))
     visible = reading.rest(reading.tokens(data.get("output_tokens")), thinking)
-    brief, long = _written(data)
+    written_5m, written_1h = _cache_writes(data)
     return Usage(
         input_tokens=reading.tokens(data.get("input_tokens")),
         output_tokens=visible,
         cached_input_tokens=reading.tokens(data.get("cache_read_input_tokens")),
-        cache_write_5m_tokens=brief,
-        cache_write_1h_tokens=long,
+        cache_write_5m_tokens=written_5m,
+        cache_write_1h_tokens=written_1h,
         reasoning_tokens=None if visible is None else thinking,
     )
 
 
-def _written(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
+def _cache_writes(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Tokens written to the cache for five minutes and for an hour. Without the details, all count
     as five minutes, which is what was requested."""
     apart = data.get("cache_creation")
@@ -230,7 +234,7 @@ def service_tier_of(usage: Mapping[str, Any]) -> str | None:
     """
     for name in ("speed", "inference_geo"):
         value = reading.code(usage.get(name))
-        if value not in USUAL:
+        if value not in STANDARD:
             return value
     return reading.code(usage.get("service_tier"))
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tierline.base.settings import Settings
 from tierline.catalogue import find
-from tierline.providers.capabilities import known
+from tierline.providers.capabilities import with_catalogue
 from tierline.providers.chat_completions import Dialect, ask
 from tierline.providers.credentials.entra import Entra
 from tierline.providers.credentials.tokens import Tokens
@@ -67,9 +67,9 @@ class Azure:
         return None
 
     def capabilities(self, model: str) -> Capabilities:
-        sold_at = "azure" if find("azure", model) is not None else "openai"
+        listed_by = "azure" if find("azure", model) is not None else "openai"
         can = replace(by_name(model), service_tiers=())  # a deployment sets its service tier itself
-        return known(sold_at, model, can)
+        return with_catalogue(listed_by, model, can)
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())

@@ -12,20 +12,20 @@ the answer. Our choice, enough for narrow tasks; only used tokens are paid for."
 
 
 @lru_cache(maxsize=4096)
-def known(provider: str, model: str, otherwise: Capabilities) -> Capabilities:
-    """`otherwise`, updated with the catalogue's facts about exactly this model."""
-    found = find(provider, model)
-    sold = None if found is None else found[1]
-    if sold is None:
-        return otherwise
-    facts: dict[str, bool | int | None] = {"most_output_tokens": sold.output_tokens}
+def with_catalogue(provider: str, model: str, assumed: Capabilities) -> Capabilities:
+    """`assumed`, updated with the catalogue's facts about exactly this model."""
+    entry = find(provider, model)
+    listed = None if entry is None else entry[1]
+    if listed is None:
+        return assumed
+    facts: dict[str, bool | int | None] = {"most_output_tokens": listed.output_tokens}
     for name in ("structured_output", "temperature"):
-        fact = getattr(sold, name)
+        fact = getattr(listed, name)
         if fact is not None:
             facts[name] = fact
-    if sold.logprobs is False:
+    if listed.logprobs is False:
         facts["most_logprobs"] = 0
-    return replace(otherwise, **facts)  # type: ignore[arg-type]
+    return replace(assumed, **facts)  # type: ignore[arg-type]
 
 
 def output_limit(max_tokens: int, can: Capabilities, effort: str | None = None) -> int:

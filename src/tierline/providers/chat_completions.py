@@ -13,7 +13,7 @@ from tierline.base.usage import Usage
 from tierline.providers.capabilities import output_limit
 from tierline.providers.http import failures, reading
 from tierline.providers.http.transport import Reply
-from tierline.providers.schemas import Said, Schema, for_openai
+from tierline.providers.schemas import Schema, SentSchema, for_openai
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
@@ -42,7 +42,7 @@ class Dialect:
     limit: str = "max_tokens"  # the field that limits the output
     seed: str = "seed"
     # the schema as its structured output accepts it
-    schema: Callable[[Schema], Said | None] = _for_openai
+    schema: Callable[[Schema], SentSchema | None] = _for_openai
     extra: Mapping[str, Any] = field(default_factory=dict)  # sent with each request
     finished: Mapping[str, Verdict | None] = field(default_factory=lambda: FINISHED)
     request_id: str = "x-request-id"  # the header with the request id, for the provider's support
@@ -93,18 +93,18 @@ def body_of(request: CompletionRequest, dialect: Dialect, can: Capabilities) -> 
 
 
 def _response_format(schema: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
-    said = dialect.schema(schema)
-    if said is None:
+    converted = dialect.schema(schema)
+    if converted is None:
         return {}
-    spoken, strict = said
-    form = {"name": "answer", "schema": spoken, "strict": strict}
+    sent_schema, strict = converted
+    form = {"name": "answer", "schema": sent_schema, "strict": strict}
     return {"response_format": {"type": "json_schema", "json_schema": form}}
 
 
-def read_completion(reply: Reply, asked_model: str, dialect: Dialect) -> Completion:
+def read_completion(reply: Reply, requested_model: str, dialect: Dialect) -> Completion:
     """A server's answer as a Completion. Raises CallFailed if it is not one."""
     if reply.status != 200:
-        return _read_refusal(reply, asked_model, dialect)
+        return _read_refusal(reply, requested_model, dialect)
     data = reply.json()
     try:
         choice = data["choices"][0]
@@ -125,7 +125,7 @@ def read_completion(reply: Reply, asked_model: str, dialect: Dialect) -> Complet
         text=text,
         usage=usage_of(data.get("usage")),
         finish=verdict,
-        model=reading.model_id(data.get("model"), asked_model),
+        model=reading.model_id(data.get("model"), requested_model),
         latency_s=reply.latency_s,
         provider_request_id=_request_id(reply, dialect),
         service_tier=reading.code(data.get("service_tier")),
@@ -175,14 +175,14 @@ def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:
     return [[reading.candidate(one) for one in token["top_logprobs"]] for token in data["content"]]
 
 
-def _read_refusal(reply: Reply, asked_model: str, dialect: Dialect) -> Completion:
+def _read_refusal(reply: Reply, requested_model: str, dialect: Dialect) -> Completion:
     code, message = error_of(reply)
     if reply.status == 400 and code in BLOCKED:
         return Completion(
             text="",
             usage=None,  # moderation of the prompt may be billed, but no usage is reported
             finish=Verdict.REFUSED,
-            model=asked_model,
+            model=requested_model,
             latency_s=reply.latency_s,
             provider_request_id=_request_id(reply, dialect),
         )

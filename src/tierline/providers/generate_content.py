@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tierline.base.usage import Usage
-from tierline.providers.capabilities import known, output_limit
+from tierline.providers.capabilities import output_limit, with_catalogue
 from tierline.providers.http import failures, reading
 from tierline.providers.http.transport import MOST_RETRY_AFTER_S, Reply
 from tierline.providers.schemas import for_gemini
@@ -47,32 +47,32 @@ TRAFFIC = {  # Vertex's name → AI Studio's service tier
 
 _VERSION = re.compile(r"gemini-(?P<major>[0-9]{1,2})(?:\.(?P<minor>[0-9]{1,2}))?(?:-|$)")
 _WAIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")  # protobuf's Duration as JSON
-THINKING = (2, 5)  # first version that thinks by default
+THINKS_SINCE = (2, 5)  # first version that thinks by default
 LEVELS = ("low", "medium", "high")  # values of the thinking level
 # first version with levels; older ones take a number of tokens, which is not used here
-WITH_LEVELS = (3, 0)
+LEVELS_SINCE = (3, 0)
 SERVICE_TIERS = ("flex", "priority", "standard")
-WITHOUT_LOGPROBS = (3, 5)  # first version
+NO_LOGPROBS_SINCE = (3, 5)  # first version
 
 
 def _version(model: str) -> tuple[int, int] | None:
-    found = _VERSION.match(model)
-    return (int(found["major"]), int(found["minor"] or 0)) if found else None
+    match = _VERSION.match(model)
+    return (int(match["major"]), int(match["minor"] or 0)) if match else None
 
 
-def tells_logprobs(model: str) -> bool:
+def gives_logprobs(model: str) -> bool:
     """Whether Vertex gives a model's logprobs. It refuses them for Gemini 3.5 Flash
     (github.com/GoogleCloudPlatform/generative-ai/issues/2947, read 2026-11-26), so no newer model
     is assumed to have them."""
     version = _version(model)
-    return version is None or version < WITHOUT_LOGPROBS
+    return version is None or version < NO_LOGPROBS_SINCE
 
 
 def capabilities(provider: str, model: str, *, most_logprobs: int) -> Capabilities:
     """What Gemini models can do, by the version in their name. Gemma models have none of it."""
     version = _version(model)
-    thinks = model.startswith("gemini") and (version is None or version >= THINKING)
-    return known(
+    thinks = model.startswith("gemini") and (version is None or version >= THINKS_SINCE)
+    return with_catalogue(
         provider,
         model,
         Capabilities(
@@ -90,9 +90,9 @@ def _levels(model: str, version: tuple[int, int] | None) -> tuple[str, ...]:
     (Gemini 3); docs.rs/adk-model, ThinkingLevel (3.1 Pro takes no minimal). For later models,
     minimal is not known.
     """
-    if version is None or version < WITH_LEVELS:
+    if version is None or version < LEVELS_SINCE:
         return ()
-    if version == WITH_LEVELS:
+    if version == LEVELS_SINCE:
         return ("minimal", *LEVELS) if "flash" in model else ("low", "high")
     return LEVELS
 
@@ -134,7 +134,7 @@ def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
     return body
 
 
-def read_completion(reply: Reply, asked_model: str) -> Completion:
+def read_completion(reply: Reply, requested_model: str) -> Completion:
     """A server's answer as a Completion. Raises CallFailed if it is not one."""
     if reply.status != 200:
         raise _failed(reply)
@@ -153,14 +153,14 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             raise failures.unreadable(reply, "the candidate cannot be read") from None
     else:
-        _be_blocked(reply, data)
+        _require_blocked(reply, data)
         verdict = Verdict.REFUSED
     usage = data.get("usageMetadata")
     return Completion(
         text=text,
         usage=usage_of(usage),
         finish=verdict,
-        model=reading.model_id(data.get("modelVersion"), asked_model),
+        model=reading.model_id(data.get("modelVersion"), requested_model),
         latency_s=reply.latency_s,
         provider_request_id=reading.request_id(data.get("responseId")),
         service_tier=_service_tier(reply, reading.mapping(usage)),
@@ -168,7 +168,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
     )
 
 
-def _be_blocked(reply: Reply, data: Mapping[str, Any]) -> None:
+def _require_blocked(reply: Reply, data: Mapping[str, Any]) -> None:
     """Raises CallFailed unless the prompt was blocked, in which case there is no candidate."""
     reason = reading.mapping(data.get("promptFeedback")).get("blockReason")
     if reason in BLOCKED:
@@ -239,7 +239,7 @@ def _failed(reply: Reply) -> CallFailed:
     error = reading.mapping(reading.mapping(data).get("error"))
     message = error.get("message")
     details = error.get("details")
-    cause, wait_s = _told(reply.status, details if isinstance(details, list) else [])
+    cause, wait_s = _error_details(reply.status, details if isinstance(details, list) else [])
     return failures.failed(
         reply,
         reading.code(error.get("status")),
@@ -249,22 +249,22 @@ def _failed(reply: Reply) -> CallFailed:
     )
 
 
-def _told(status: int, details: list[Any]) -> tuple[Cause | None, float | None]:
+def _error_details(status: int, details: list[Any]) -> tuple[Cause | None, float | None]:
     """The cause and the wait in google.rpc's error details, where they say more than the status."""
     cause, wait_s = None, None
     for detail in map(reading.mapping, details):
         kind = str(detail.get("@type", "")).rpartition(".")[2]
         if kind == "RetryInfo":
-            found = _WAIT.fullmatch(str(detail.get("retryDelay", "")))
-            wait_s = min(float(found[1]), MOST_RETRY_AFTER_S) if found else wait_s
-        elif kind == "QuotaFailure" and status == 429 and _of_the_day(detail):
+            delay = _WAIT.fullmatch(str(detail.get("retryDelay", "")))
+            wait_s = min(float(delay[1]), MOST_RETRY_AFTER_S) if delay else wait_s
+        elif kind == "QuotaFailure" and status == 429 and _is_daily_quota(detail):
             cause = Cause.QUOTA
         elif kind == "ErrorInfo" and detail.get("reason") == "API_KEY_INVALID":
             cause = Cause.KEY  # with HTTP 400
     return cause, wait_s
 
 
-def _of_the_day(quota: Mapping[str, Any]) -> bool:
+def _is_daily_quota(quota: Mapping[str, Any]) -> bool:
     violations = quota.get("violations")
     if not isinstance(violations, list):
         return False

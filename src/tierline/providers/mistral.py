@@ -5,7 +5,7 @@ may also end with `model_length` (the context is full) or `error`.
 """
 
 from tierline.base.settings import Settings
-from tierline.providers.capabilities import known
+from tierline.providers.capabilities import with_catalogue
 from tierline.providers.chat_completions import FINISHED, Dialect, ask
 from tierline.providers.http.transport import Transport
 from tierline.providers.types import (
@@ -53,7 +53,7 @@ class Mistral:
             reasoning=model.startswith(THINKS),
             efforts=("none", "high") if model in ADJUSTABLE else (),
         )
-        return known("mistral", model, can)
+        return with_catalogue("mistral", model, can)
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())

@@ -11,7 +11,7 @@ from typing import Any
 
 from tierline.base.settings import Settings
 from tierline.base.usage import Usage
-from tierline.providers.capabilities import known, output_limit
+from tierline.providers.capabilities import output_limit, with_catalogue
 from tierline.providers.http import failures, reading
 from tierline.providers.http.transport import Reply, Transport
 from tierline.providers.types import (
@@ -43,7 +43,7 @@ class Ollama:
         return None if self._url else "OLLAMA_HOST is not set"
 
     def capabilities(self, model: str) -> Capabilities:
-        return known("ollama", model, CAN)
+        return with_catalogue("ollama", model, CAN)
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())
@@ -80,7 +80,7 @@ def _body(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
     return body
 
 
-def read_completion(reply: Reply, asked_model: str) -> Completion:
+def read_completion(reply: Reply, requested_model: str) -> Completion:
     """A response of /api/chat as a Completion. Raises CallFailed."""
     if reply.status != 200:
         raise _failed(reply)
@@ -105,7 +105,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
             output_tokens=reading.tokens(data.get("eval_count")),
         ),
         finish=FINISHED[finish],
-        model=reading.model_id(data.get("model"), asked_model),
+        model=reading.model_id(data.get("model"), requested_model),
         latency_s=reply.latency_s,
         top_logprobs=logprobs,
     )

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from tierline.base.settings import Settings
 from tierline.features.model import SERVICE_TIERS
-from tierline.providers.capabilities import known
+from tierline.providers.capabilities import with_catalogue
 from tierline.providers.chat_completions import Dialect, ask
 from tierline.providers.http.transport import Transport
 from tierline.providers.types import (
@@ -52,7 +52,7 @@ class OpenAI:
         return None
 
     def capabilities(self, model: str) -> Capabilities:
-        return known("openai", model, by_name(model))
+        return with_catalogue("openai", model, by_name(model))
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())
@@ -83,10 +83,10 @@ def efforts_of(model: str) -> tuple[str, ...]:
     for Codex); github.com/anomalyco/opencode/issues/36141 (max since 5.6). Later lines are treated
     like 5.6.
     """
-    found = _LINE.match(model)
-    if found is None:
+    match = _LINE.match(model)
+    if match is None:
         return _USUAL  # the o-series
-    version = (int(found["major"]), int(found["minor"] or 0))
+    version = (int(match["major"]), int(match["minor"] or 0))
     if version < (5, 1):
         return ("high",) if "-pro" in model else ("minimal", *_USUAL)
     more = tuple(

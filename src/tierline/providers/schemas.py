@@ -12,7 +12,7 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 
-class _Unsayable(Exception):
+class _Inexpressible(Exception):
     """The dialect cannot express this schema."""
 
 
@@ -76,33 +76,33 @@ _GEMINI = _Dialect(
 )
 
 
-Said = tuple[Schema, bool]
+SentSchema = tuple[Schema, bool]
 """A schema, and whether it is sent as strict. If not strict, the model sees it but is not bound by
 it.
 """
 
 
-def for_openai(schema: Schema) -> Said | None:
+def for_openai(schema: Schema) -> SentSchema | None:
     """The schema for OpenAI; None if the answer is not a JSON object."""
     return _strictly(schema, _OPENAI)
 
 
-def for_azure(schema: Schema) -> Said | None:
+def for_azure(schema: Schema) -> SentSchema | None:
     """The schema for Azure; None if the answer is not a JSON object."""
     return _strictly(schema, _AZURE)
 
 
-def as_it_is(schema: Schema) -> Said:
+def as_it_is(schema: Schema) -> SentSchema:
     """For a server that accepts any schema."""
     return dict(schema), True
 
 
-def _strictly(schema: Schema, dialect: _Dialect) -> Said | None:
+def _strictly(schema: Schema, dialect: _Dialect) -> SentSchema | None:
     if schema.get("type") != "object":
         return None
     try:
-        return _said(schema, dialect), True
-    except _Unsayable:
+        return _converted(schema, dialect), True
+    except _Inexpressible:
         return dict(schema), False
 
 
@@ -116,46 +116,46 @@ def for_gemini(schema: Schema) -> Schema | None:
 
 def _or_none(schema: Schema, dialect: _Dialect) -> Schema | None:
     try:
-        return _said(schema, dialect)
-    except _Unsayable:
+        return _converted(schema, dialect)
+    except _Inexpressible:
         return None
 
 
-def _said(schema: Schema, dialect: _Dialect) -> Schema:
+def _converted(schema: Schema, dialect: _Dialect) -> Schema:
     if not dialect.recursive and _refers_to_itself(schema):
-        raise _Unsayable
-    return _one(schema, dialect)
+        raise _Inexpressible
+    return _convert(schema, dialect)
 
 
-def _one(schema: Any, dialect: _Dialect) -> dict[str, Any]:
+def _convert(schema: Any, dialect: _Dialect) -> dict[str, Any]:
     if not isinstance(schema, Mapping):
-        raise _Unsayable  # true and false
-    said: dict[str, Any] = {}
+        raise _Inexpressible  # true and false
+    converted: dict[str, Any] = {}
     definitions = schema.get("$defs")
     if isinstance(definitions, Mapping):
-        said["$defs"] = {name: _one(one, dialect) for name, one in definitions.items()}
+        converted["$defs"] = {name: _convert(one, dialect) for name, one in definitions.items()}
     reference = schema.get("$ref")
     if reference is not None:
         if not str(reference).startswith("#"):
-            raise _Unsayable
-        return {"$ref": reference, **said}
-    said |= {name: schema[name] for name in schema if name in dialect.kept}
-    _literals(schema, dialect, said)
-    _alternatives(schema, dialect, said)
-    if "properties" in schema or said.get("type") == "object":
-        _object(schema, dialect, said)
+            raise _Inexpressible
+        return {"$ref": reference, **converted}
+    converted |= {name: schema[name] for name in schema if name in dialect.kept}
+    _literals(schema, dialect, converted)
+    _alternatives(schema, dialect, converted)
+    if "properties" in schema or converted.get("type") == "object":
+        _object(schema, dialect, converted)
     if "items" in schema:
-        said["items"] = _one(schema["items"], dialect)
-    elif said.get("type") == "array" and dialect.typed:
-        raise _Unsayable
+        converted["items"] = _convert(schema["items"], dialect)
+    elif converted.get("type") == "array" and dialect.typed:
+        raise _Inexpressible
     if schema.get("format") is not None and _has_format(schema, dialect):
-        said["format"] = schema["format"]
+        converted["format"] = schema["format"]
     least = schema.get("minItems")
     if dialect.most_min_items is not None and least is not None and least <= dialect.most_min_items:
-        said["minItems"] = least
-    if dialect.typed and not said.keys() & {"type", "enum", "const", "anyOf", "allOf"}:
-        raise _Unsayable
-    return said
+        converted["minItems"] = least
+    if dialect.typed and not converted.keys() & {"type", "enum", "const", "anyOf", "allOf"}:
+        raise _Inexpressible
+    return converted
 
 
 def _has_format(schema: Schema, dialect: _Dialect) -> bool:
@@ -170,36 +170,36 @@ def _literals(schema: Schema, dialect: _Dialect, converted: dict[str, Any]) -> N
             converted["enum"] = [schema["const"]]
     for value in (*converted.get("enum", ()), converted.get("const")):
         if isinstance(value, dict | list):
-            raise _Unsayable
+            raise _Inexpressible
 
 
 def _alternatives(schema: Schema, dialect: _Dialect, converted: dict[str, Any]) -> None:
     for name in ("anyOf", "oneOf"):  # the dialect means at least one, the schema exactly one
         if name in schema:
-            converted["anyOf"] = [_one(each, dialect) for each in schema[name]]
+            converted["anyOf"] = [_convert(each, dialect) for each in schema[name]]
     if "allOf" in schema:
         if not dialect.all_of:
-            raise _Unsayable
-        converted["allOf"] = [_one(each, dialect) for each in schema["allOf"]]
+            raise _Inexpressible
+        converted["allOf"] = [_convert(each, dialect) for each in schema["allOf"]]
 
 
 def _object(schema: Schema, dialect: _Dialect, converted: dict[str, Any]) -> None:
     properties = schema.get("properties") or {}
     required = list(schema.get("required", ()))
     more = schema.get("additionalProperties")
-    converted["properties"] = {name: _one(each, dialect) for name, each in properties.items()}
+    converted["properties"] = {name: _convert(each, dialect) for name, each in properties.items()}
     if not set(required) <= set(properties):
-        raise _Unsayable
+        raise _Inexpressible
     if dialect.closed:
         if isinstance(more, Mapping) or not properties:
-            raise _Unsayable  # closing it would change what it accepts
+            raise _Inexpressible  # closing it would change what it accepts
         converted["additionalProperties"] = False
     elif isinstance(more, Mapping):
-        converted["additionalProperties"] = _one(more, dialect)
+        converted["additionalProperties"] = _convert(more, dialect)
     elif more is not None:
         converted["additionalProperties"] = more
     if dialect.all_required and set(required) != set(properties):
-        raise _Unsayable  # the model would have to invent optional values
+        raise _Inexpressible  # the model would have to invent optional values
     if required:
         converted["required"] = required
 
@@ -207,23 +207,24 @@ def _object(schema: Schema, dialect: _Dialect, converted: dict[str, Any]) -> Non
 def _refers_to_itself(schema: Schema) -> bool:
     """Whether a definition refers to itself, directly or not, or to the root."""
     definitions = schema.get("$defs")
-    known = definitions if isinstance(definitions, Mapping) else {}
-    leads = {f"#/$defs/{name}": set(_references(one)) for name, one in known.items()}
-    leads["#"] = set(_references(schema))
+    if not isinstance(definitions, Mapping):
+        definitions = {}
+    targets = {f"#/$defs/{name}": set(_references(one)) for name, one in definitions.items()}
+    targets["#"] = set(_references(schema))
 
     def reaches(start: str) -> bool:
         seen: set[str] = set()
-        left = list(leads.get(start, ()))
+        left = list(targets.get(start, ()))
         while left:
             one = left.pop()
             if one == start:
                 return True
             if one not in seen:
                 seen.add(one)
-                left.extend(leads.get(one, ()))
+                left.extend(targets.get(one, ()))
         return False
 
-    return any(reaches(start) for start in leads)
+    return any(reaches(start) for start in targets)
 
 
 def _references(schema: Any) -> list[str]:

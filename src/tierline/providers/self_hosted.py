@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from tierline.base.settings import Settings
 from tierline.features.model import EFFORTS, SERVICE_TIERS
-from tierline.providers.capabilities import known
+from tierline.providers.capabilities import with_catalogue
 from tierline.providers.chat_completions import Dialect, ask
 from tierline.providers.http.transport import Transport
 from tierline.providers.schemas import as_it_is
@@ -61,7 +61,7 @@ class SelfHosted:
         return None if self._base_url else f"{self._setting} is not set"
 
     def capabilities(self, model: str) -> Capabilities:
-        return known(self._name, model, self._can)
+        return with_catalogue(self._name, model, self._can)
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())

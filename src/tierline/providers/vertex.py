@@ -6,13 +6,13 @@ an hour and is not renewed. Vertex stores no requests unless its operator enable
 """
 
 from tierline.base.settings import Settings
-from tierline.providers.credentials.google_tokens import GoogleTokens, found
+from tierline.providers.credentials.google_tokens import GoogleTokens, has_credentials
 from tierline.providers.credentials.tokens import Tokens
 from tierline.providers.generate_content import (
     body_of,
     capabilities,
+    gives_logprobs,
     read_completion,
-    tells_logprobs,
 )
 from tierline.providers.http.segments import segment
 from tierline.providers.http.transport import Transport
@@ -48,14 +48,14 @@ class Vertex:
     def missing(self) -> str | None:
         if self._project is None:
             return "GOOGLE_CLOUD_PROJECT is not set"
-        if self._token is not None or found(self._credentials):
+        if self._token is not None or has_credentials(self._credentials):
             return None
         if self._credentials is not None:
             return "GOOGLE_APPLICATION_CREDENTIALS does not name an existing file"
         return "neither GOOGLE_APPLICATION_CREDENTIALS nor GOOGLE_OAUTH_ACCESS_TOKEN is set"
 
     def capabilities(self, model: str) -> Capabilities:
-        return capabilities("vertex", model, most_logprobs=20 if tells_logprobs(model) else 0)
+        return capabilities("vertex", model, most_logprobs=20 if gives_logprobs(model) else 0)
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())

@@ -50,11 +50,11 @@ class Entra:
             reason = f"Entra ID gave no token (HTTP {reply.status})"
             raise CallFailed(Cause.OVERLOADED, reason, latency_s=reply.latency_s)
         data = reading.mapping(reply.json())
-        value, holds_s = data.get("access_token"), data.get("expires_in")
-        if not isinstance(value, str) or not isinstance(holds_s, int | float):
+        value, lifetime_s = data.get("access_token"), data.get("expires_in")
+        if not isinstance(value, str) or not isinstance(lifetime_s, int | float):
             reason = "Entra ID's answer has no token"
             raise CallFailed(Cause.OVERLOADED, reason, latency_s=reply.latency_s)
-        return Token(value, float(holds_s))
+        return Token(value, float(lifetime_s))
 
     def close(self) -> None:
         self._transport.close()

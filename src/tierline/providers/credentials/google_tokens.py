@@ -31,7 +31,7 @@ PRODUCT = Path("/sys/class/dmi/id/product_name")  # "Google Compute Engine" on G
 OF_CLOUD_RUN = "K_SERVICE"  # set in its containers
 
 
-def found(path: str | None) -> bool:
+def has_credentials(path: str | None) -> bool:
     """Whether there are credentials, without any network request."""
     if path is not None:
         return Path(path).is_file()
@@ -81,12 +81,12 @@ class GoogleTokens:
         import google.auth
 
         if self._path is None:
-            found, _ = google.auth.default(scopes=[SCOPE], request=request)
+            credentials, _ = google.auth.default(scopes=[SCOPE], request=request)
         else:
-            found, _ = google.auth.load_credentials_from_file(
+            credentials, _ = google.auth.load_credentials_from_file(
                 self._path, scopes=[SCOPE], request=request
             )
-        return found
+        return credentials
 
     def close(self) -> None:
         self._transport.close()
@@ -96,8 +96,8 @@ def _token_of(credentials: "Credentials") -> Token:
     ends = credentials.expiry  # naive, but in UTC
     if not credentials.token or ends is None:
         raise CallFailed(Cause.OVERLOADED, "Google gave no token")
-    holds_s = (ends.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
-    return Token(str(credentials.token), holds_s)
+    lifetime_s = (ends.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+    return Token(str(credentials.token), lifetime_s)
 
 
 class _Answer:

@@ -28,7 +28,7 @@ class Token:
     """A token and its lifetime."""
 
     value: str
-    holds_s: float  # from now
+    lifetime_s: float  # from now
 
 
 class Tokens:
@@ -44,19 +44,19 @@ class Tokens:
 
     def get(self, timeout_s: float) -> str:
         """A valid token. Raises CallFailed if there is none within `timeout_s`."""
-        asked_s = time.monotonic()
-        value, left_s = self._value, self._ends_s - asked_s
+        started_s = time.monotonic()
+        value, left_s = self._value, self._ends_s - started_s
         if value is not None and left_s > EARLY_S:
             return value
-        holds = value is not None and left_s > LEAST_S
-        if not self._fetching.acquire(timeout=0 if holds else timeout_s):
-            if holds and value is not None:
+        usable = value is not None and left_s > LEAST_S
+        if not self._fetching.acquire(timeout=0 if usable else timeout_s):
+            if usable and value is not None:
                 return value
             raise CallFailed(Cause.UNREACHABLE, "no access token in time")
         try:
             if self._value is not None and self._value != value:
                 return self._value  # another thread renewed it
-            return self._renewed(asked_s, timeout_s, value if holds else None)
+            return self._renewed(started_s, timeout_s, value if usable else None)
         finally:
             self._fetching.release()
 
@@ -66,14 +66,14 @@ class Tokens:
             if self._value == value:
                 self._value = None
 
-    def _renewed(self, asked_s: float, timeout_s: float, current: str | None) -> str:
+    def _renewed(self, started_s: float, timeout_s: float, current: str | None) -> str:
         now_s = time.monotonic()
         if self._failure is not None and now_s - self._failed_s < REFUSED_S:
             if current is not None:
                 return current
             raise self._failure
         try:
-            token = self._fetch(max(0.1, min(LONGEST_S, timeout_s - (now_s - asked_s))))
+            token = self._fetch(max(0.1, min(LONGEST_S, timeout_s - (now_s - started_s))))
         except CallFailed as failure:
             self._failure, self._failed_s = failure, time.monotonic()
             log.warning("token_not_renewed", cause=failure.cause.name.lower())
@@ -81,5 +81,5 @@ class Tokens:
                 return current
             raise
         self._value, self._failure = token.value, None
-        self._ends_s = time.monotonic() + token.holds_s
+        self._ends_s = time.monotonic() + token.lifetime_s
         return token.value

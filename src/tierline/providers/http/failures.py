@@ -6,11 +6,11 @@ searched but never repeated, because it may quote the input or the key.
 
 import re
 
-from tierline.providers.http.transport import Reply, asked_wait_s
+from tierline.providers.http.transport import Reply, requested_wait_s
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
 
-ASKS_AGAIN = frozenset({409, 425, 503, 529})  # the server did nothing for the request
+NOT_PROCESSED = frozenset({409, 425, 503, 529})  # the server did nothing for the request
 QUOTA_CODES = frozenset(
     {
         *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"),  # OpenAI
@@ -46,14 +46,13 @@ def failed(
 
     `message` is searched only. `cause` and `retry_after_s` come from the provider's error body.
     """
-    found, words = cause_of(reply.status, code, message)
-    if cause is not None and cause is not found:
-        found, words = cause, WORDS[cause]
-    wait_s = asked_wait_s(reply.headers)
+    if cause is None:
+        cause, _ = cause_of(reply.status, code, message)
+    wait_s = requested_wait_s(reply.headers)
     status = f"HTTP {reply.status}" + (f", {code}" if code else "")
     return CallFailed(
-        found,
-        f"{words} ({status})",
+        cause,
+        f"{WORDS[cause]} ({status})",
         retry_after_s=retry_after_s if wait_s is None else wait_s,
         should_retry=SHOULD_RETRY.get(reply.headers.get("x-should-retry", "")),
         latency_s=reply.latency_s,
@@ -84,7 +83,7 @@ def _cause(status: int, code: str | None, message: str) -> Cause:
         return Cause.QUOTA
     if status == 429:
         return Cause.RATE_LIMITED
-    if status in ASKS_AGAIN:
+    if status in NOT_PROCESSED:
         return Cause.OVERLOADED
     if status == 408 or status >= 500:
         return Cause.SERVER

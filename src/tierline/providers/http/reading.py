@@ -33,9 +33,11 @@ def rest(whole: int | None, *parts: int | None) -> int | None:
     return left if left >= 0 else None
 
 
-def model_id(reported: Any, asked_model: str) -> str:
+def model_id(reported: Any, requested_model: str) -> str:
     """The exact model id that answered, or the requested one if none is reported."""
-    return reported if isinstance(reported, str) and MODEL_ID.fullmatch(reported) else asked_model
+    return (
+        reported if isinstance(reported, str) and MODEL_ID.fullmatch(reported) else requested_model
+    )
 
 
 def request_id(reported: Any) -> str | None:
@@ -51,9 +53,9 @@ def code(value: Any) -> str | None:
     return value if isinstance(value, str) and SAFE_CODE.fullmatch(value) else None
 
 
-def mapping(found: Any) -> dict[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
     """The JSON object, or an empty one for any other value."""
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def candidate(data: Mapping[str, Any]) -> TokenLogprob:

@@ -39,7 +39,7 @@ class Reply:
     headers: Mapping[str, str]  # by their names in lower case
     body: bytes
     latency_s: float
-    setting: str | None = None  # the one that names the server
+    setting: str | None = None  # the name of the setting with the server's address
 
     def json(self) -> Any:
         """The body as JSON. Raises CallFailed if it is not JSON."""
@@ -158,25 +158,25 @@ class Transport:
         return httpx.Request("POST", url, headers=self._headers, content=content)
 
     def _message(self, path: str, content: bytes) -> tuple[Origin, bytes]:
-        """Where to, and the whole request. Only the content and its length differ from the last."""
-        known = self._heads.get(path)
-        if known is None:
+        """The server and the whole request. The head of each path is made once and reused."""
+        target = self._heads.get(path)
+        if target is None:
             request = self._request(path, b"")
             del request.headers["content-length"]
             head = head_of(request).removesuffix(b"\r\n")
-            known = self._heads[path] = origin_of(request.url), head
-        origin, head = known
+            target = self._heads[path] = origin_of(request.url), head
+        origin, head = target
         return origin, b"%bcontent-length: %d\r\n\r\n%b" % (head, len(content), content)
 
     def _connection(self) -> HttpConnection:
-        found: HttpConnection | None = getattr(self._here, "connection", None)
-        if found is None:
+        connection: HttpConnection | None = getattr(self._here, "connection", None)
+        if connection is None:
             with self._opening:
                 # No proxies or other environment variables: the address of a server is a setting.
                 self._tls = self._tls or tls_context()
-                found = self._here.connection = HttpConnection(self._tls, IDLE_S)
-                self._opened.append(found)
-        return found
+                connection = self._here.connection = HttpConnection(self._tls, IDLE_S)
+                self._opened.append(connection)
+        return connection
 
     def _read(self, headers: Mapping[str, str], body: Iterable[bytes], started: float) -> bytes:
         """The decompressed body. A few bytes may decompress to a thousand times as many, so the
@@ -212,14 +212,14 @@ class Transport:
 
 def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """The values by their names in lower case; several of one name as one list (RFC 9110, 5.3)."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+        values[name] = f"{values[name]}, {value}" if name in values else value
+    return values
 
 
-def asked_wait_s(headers: Mapping[str, str]) -> float | None:
+def requested_wait_s(headers: Mapping[str, str]) -> float | None:
     """The wait that a provider asks for; OpenAI's retry-after-ms comes first; None: no wait."""
     try:
         wait_s: float | None = number(headers["retry-after-ms"]) / 1000
