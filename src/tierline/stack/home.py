@@ -61,11 +61,11 @@ class Home:
     def secret(self, name: str) -> str:
         """A password that is made once and kept in the home, with mode 0600."""
         path = self.path / "secrets.json"
-        kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-        if name not in kept:
-            kept[name] = secrets.token_urlsafe(24)
-            write_private(path, json.dumps(kept))
-        return kept[name]
+        stored: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if name not in stored:
+            stored[name] = secrets.token_urlsafe(24)
+            write_private(path, json.dumps(stored))
+        return stored[name]
 
 
 def default_home() -> Path:
@@ -159,11 +159,11 @@ def tag_of(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
-def _check_own(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISDIR(found.st_mode):
+def _check_own(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISDIR(status.st_mode):
         raise UsageError(f"{path} is not a folder")
-    if found.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid():
         raise UsageError(
-            f"{path} belongs to user {found.st_uid} and this is user {os.geteuid()}: "
+            f"{path} belongs to user {status.st_uid} and this is user {os.geteuid()}: "
             "run as its owner, or choose another --home"
         )

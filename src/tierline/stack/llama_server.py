@@ -40,9 +40,9 @@ def main(argv: list[str]) -> int:
     if not key:
         print(f"{KEY_VARIABLE} is not set: this server does not run without a key", file=sys.stderr)
         return 2
-    known = MODELS.get(options.alias, SMOLLM2)
-    slots = options.slots or known.slots
-    context = options.context or known.context
+    defaults = MODELS.get(options.alias, SMOLLM2)
+    slots = options.slots or defaults.slots
+    context = options.context or defaults.context
     try:
         path = options.model or str(find(MODELS[options.alias]))
     except KeyError:

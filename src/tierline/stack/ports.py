@@ -14,16 +14,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def choose(wanted: int, option: str) -> int:
+def choose(port: int, option: str) -> int:
     """`wanted`, or a free port for 0. Raises UsageError, naming the option, if it is in use."""
-    if wanted == 0:
+    if port == 0:
         return free_port()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, wanted))
+            probe.bind((HOST, port))
         except OSError as error:
             raise UsageError(
-                f"{option} {wanted}: {error.strerror}; name another port, or 0 for a free one"
+                f"{option} {port}: {error.strerror}; name another port, or 0 for a free one"
             ) from None
-    return wanted
+    return port

@@ -53,12 +53,14 @@ class Workers:
         self._shown: frozenset[str] = frozenset()
         self._before = {worker for worker, _ in self._beats()}
 
-    def came(self, name: str) -> bool:
+    def started(self, name: str) -> bool:
         now = time.monotonic()
         if now - self._looked > BEATS_S:
             self._looked = now
             self._shown = frozenset(
-                shown.split("@")[0] for worker, shown in self._beats() if worker not in self._before
+                full_name.split("@")[0]
+                for worker, full_name in self._beats()
+                if worker not in self._before
             )
         return name in self._shown
 

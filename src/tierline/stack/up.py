@@ -230,33 +230,33 @@ class Up:
         checks: dict[str, ready.Check] = {}
         for server in self._models:
             if server.name in self._model_children:
-                checks[server.name] = _asking(server.port, "/health")
+                checks[server.name] = _http_check(server.port, "/health")
         if self._has("api"):
-            checks["api"] = _asking(port, "/readyz")
+            checks["api"] = _http_check(port, "/readyz")
         if self._has("flower"):
             password = home.secret("flower")
             checks["flower"] = lambda: ready.flower_answers(flower_port, FLOWER_USER, password)
         for entry in self._entries:
             beat_name = ready.worker_name(entry)
             if beat_name is not None:
-                checks[entry.name] = _beating(workers, beat_name)
+                checks[entry.name] = _worker_check(workers, beat_name)
         ready.wait_for(checks, READY_S, self._between)
 
     def _between(self) -> None:
         self._supervisor.check()
         self._supervisor.tend()
-        for kept in self._supervisor.kept.values():
-            if kept.starts >= FAILED_STARTS and kept.due_at is not None:
-                raise kept.child.failed("keeps ending while it starts")
+        for entry in self._supervisor.supervised.values():
+            if entry.starts >= FAILED_STARTS and entry.due_at is not None:
+                raise entry.child.failed("keeps ending while it starts")
         self._supervisor.pause(0.05)
 
     def _has(self, name: str) -> bool:
         return any(entry.name == name for entry in self._entries)
 
 
-def _asking(port: int, path: str) -> ready.Check:
+def _http_check(port: int, path: str) -> ready.Check:
     return lambda: ready.http_answers(port, path)
 
 
-def _beating(workers: ready.Workers, name: str) -> ready.Check:
-    return lambda: workers.came(name)
+def _worker_check(workers: ready.Workers, name: str) -> ready.Check:
+    return lambda: workers.started(name)

@@ -57,13 +57,13 @@ class Tuning:
     def upload(self, path: Path) -> str:
         """Upload a file for training or validation; returns its id. Raises a TierlineError."""
         with path.open("rb") as source:
-            made = self._ask(
+            file = self._ask(
                 "POST",
                 "files",
                 data={"purpose": "fine-tune"},
                 files={"file": (path.name, source, "application/octet-stream")},
             )
-        return _text(made, "id")
+        return _text(file, "id")
 
     def start(
         self, model: str, training: str, validation: str | None, epochs: int, suffix: str | None
@@ -95,19 +95,19 @@ class Tuning:
         except httpx.TransportError as error:
             raise Unavailable(f"OpenAI cannot be reached: {type(error).__name__}") from None
         try:
-            told = answer.json()
+            data = answer.json()
         except ValueError:
-            told = None
-        if answer.is_success and isinstance(told, dict):
-            return told
-        why = f"HTTP {answer.status_code}"
-        if isinstance(told, dict) and isinstance(told.get("error"), dict):
-            why = f"{told['error'].get('message') or why}"
+            data = None
+        if answer.is_success and isinstance(data, dict):
+            return data
+        reason = f"HTTP {answer.status_code}"
+        if isinstance(data, dict) and isinstance(data.get("error"), dict):
+            reason = f"{data['error'].get('message') or reason}"
         if answer.status_code in (401, 403):
-            raise Forbidden(f"OpenAI refused the key: {why}")
+            raise Forbidden(f"OpenAI refused the key: {reason}")
         if answer.status_code >= 500 or answer.status_code == 429:
-            raise Unavailable(f"OpenAI: {why}")
-        raise TierlineError(f"OpenAI refused the request: {why}")
+            raise Unavailable(f"OpenAI: {reason}")
+        raise TierlineError(f"OpenAI refused the request: {reason}")
 
 
 def _job(body: dict[str, Any]) -> Job:

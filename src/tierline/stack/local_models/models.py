@@ -109,21 +109,23 @@ def matches(model: LocalModel, path: Path) -> bool:
     Hashing takes half a second per 500 MB. So a match is recorded in the cache folder with the
     file's size and time, and reused while both stay the same.
     """
-    found = path.stat()
-    if found.st_size != model.size:
+    status = path.stat()
+    if status.st_size != model.size:
         return False
-    seen = {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": model.sha256}
-    note = cache_folder() / "checked" / hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    record = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": model.sha256}
+    record_file = (
+        cache_folder() / "checked" / hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    )
     try:
-        if json.loads(note.read_text()) == seen:
+        if json.loads(record_file.read_text()) == record:
             return True
     except (OSError, ValueError):
         pass  # not recorded yet
     if sha256_of(path) != model.sha256:
         return False
     try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(seen))
+        record_file.parent.mkdir(parents=True, exist_ok=True)
+        record_file.write_text(json.dumps(record))
     except OSError:
         pass  # the cache is not writable: the file is hashed again next time
     return True

@@ -69,7 +69,7 @@ class Child:
         self._pump = pump
         self._popen: subprocess.Popen[bytes] | None = None
         self._lifeline: int | None = None
-        self._noted = False
+        self._recorded = False
 
     @property
     def name(self) -> str:
@@ -110,17 +110,17 @@ class Child:
         self._pump.add(reading, self.log)
         self.started_at = time.monotonic()
         self.process = ProcessId.of(self._popen.pid)
-        self._noted = False
-        self._note()
+        self._recorded = False
+        self._record()
 
-    def _note(self) -> None:
-        """Record the child in the home. A full disk must not end the supervisor: the record is then
-        written later, and until then the child is found by the mark in its environment."""
-        if self.process is None or self._noted:
+    def _record(self) -> None:
+        """Record the child in the home. A full disk must not end the supervisor. The record is then
+        written later. Until then the mark in the child's environment identifies it."""
+        if self.process is None or self._recorded:
             return
         with contextlib.suppress(OSError):
             identity.write_record(self._home.run, self.name, self.process)
-            self._noted = True
+            self._recorded = True
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
@@ -128,7 +128,7 @@ class Child:
             return None
         code = self._popen.poll()
         if code is None:
-            self._note()
+            self._record()
         else:
             identity.remove_record(self._home.run, self.name)
             if self._lifeline is not None:
@@ -171,8 +171,8 @@ class Child:
         if self.process is not None:
             self.process.signal_group(signal.SIGKILL)
 
-    def failed(self, what: str) -> StartFailed:
+    def failed(self, reason: str) -> StartFailed:
         """The error to raise when this program did not become ready."""
         lines = "\n  ".join(self.log.tail)
         shown = f":\n  {lines}" if lines else ""
-        return StartFailed(f"{self.name} {what}; see {self.log.path}{shown}")
+        return StartFailed(f"{self.name} {reason}; see {self.log.path}{shown}")

@@ -47,11 +47,11 @@ class Needs:
     broker: bool = True
 
 
-API = Needs(providers=True)  # it lists the models that can be asked, but asks none
+API = Needs(providers=True)  # it lists the models that can be called, but calls none
 DISPATCHER = Needs()
 WORKER = Needs(providers=True, keys=True)
 DELIVERING = Needs()  # sends webhooks and calls no model
-SWEEPING = Needs(providers=True)  # reckons what judges may cost, and calls no model either
+SWEEPING = Needs(providers=True)  # estimates the cost of judges, and calls no model either
 TRAINER = Needs(broker=False)  # works on rows of Postgres only
 FLOWER_ONLY = Needs(settings=False, flower=True)
 DELIVERY_QUEUES = frozenset({"webhooks"})
@@ -80,10 +80,10 @@ def needs_of(argv: Sequence[str]) -> Needs | None:
 
 def base(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """What every program gets: paths, language, and the interpreter's own options."""
-    found = os.environ if environ is None else environ
+    environ = os.environ if environ is None else environ
     return {
         name: value
-        for name, value in found.items()
+        for name, value in environ.items()
         if name in BASE or name.startswith(BASE_PREFIXES)
     }
 
@@ -94,20 +94,20 @@ def of_process(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str
     if needs is None:
         return dict(environ)
     names = variables(needs, environ)
-    kept = base(environ) | {name: environ[name] for name in sorted(names) if name in environ}
+    chosen = base(environ) | {name: environ[name] for name in sorted(names) if name in environ}
     if needs.settings:
-        kept |= _starting(environ, LIBPQ)
+        chosen |= _starting(environ, LIBPQ)
     if needs.keys:
-        kept |= _starting(environ, GOOGLE_PREFIXES)
+        chosen |= _starting(environ, GOOGLE_PREFIXES)
     if needs.providers and not needs.keys:
-        kept |= {name: PRESENT for name in secret_variables(environ) if environ.get(name)}
-    return kept
+        chosen |= {name: PRESENT for name in secret_variables(environ) if environ.get(name)}
+    return chosen
 
 
 def variables(needs: Needs, environ: Mapping[str, str]) -> frozenset[str]:
     """The names of the variables that a process reads, beyond the base.
 
-    `environ` tells the servers in TIERLINE_OPENAI_COMPATIBLE, whose key variables are named after
+    `environ` contains TIERLINE_OPENAI_COMPATIBLE. The key variables of its servers are named after
     them.
     """
     names = {BROKER, LOGS}

@@ -113,8 +113,8 @@ def _become(uid: int, gid: int) -> None:
     bit = 1 << CAP_DAC_OVERRIDE
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     # two records of effective, permitted, inheritable; the second is for capabilities above 31
-    wanted = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
-    _checked(_libc().capset(header, wanted), "capset")
+    capabilities = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
+    _checked(_libc().capset(header, capabilities), "capset")
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE)
 
 

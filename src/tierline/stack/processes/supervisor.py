@@ -24,7 +24,7 @@ class Stopping(Exception):
 
 
 @dataclass
-class Kept:
+class Supervised:
     """A child that is kept running, and the time of its next start after it died."""
 
     child: Child
@@ -34,12 +34,12 @@ class Kept:
 
 
 class Supervisor:
-    """The children of one `up`. `report` is called for every end that nobody asked for."""
+    """The children of one `up`. `report` is called for every unexpected end."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
-        self.kept: dict[str, Kept] = {}
+        self.supervised: dict[str, Supervised] = {}
         self._report = report
-        self._asked = 0
+        self._stop_signals = 0
         self._wake_out, self._wake_in = os.pipe()
         os.set_blocking(self._wake_in, False)
         os.set_blocking(self._wake_out, False)
@@ -57,11 +57,11 @@ class Supervisor:
 
     @property
     def stopping(self) -> bool:
-        return self._asked > 0
+        return self._stop_signals > 0
 
     @property
     def at_once(self) -> bool:
-        return self._asked > 1
+        return self._stop_signals > 1
 
     def check(self) -> None:
         """Raises Stopping if a stop was requested. Code that waits during the start calls it."""
@@ -70,34 +70,34 @@ class Supervisor:
 
     def keep(self, child: Child, *, started: bool = False) -> None:
         """Start a child, unless it is started already, and restart it whenever it ends."""
-        kept = Kept(child)
-        self.kept[child.name] = kept
+        entry = Supervised(child)
+        self.supervised[child.name] = entry
         if not started:
             child.start()
-        kept.starts = 1
+        entry.starts = 1
 
     def tend(self) -> None:
         """Restart every child that has ended and is due."""
         now = time.monotonic()
-        for kept in self.kept.values():
-            child = kept.child
-            if kept.due_at is None:
+        for entry in self.supervised.values():
+            child = entry.child
+            if entry.due_at is None:
                 code = child.poll()
                 if code is None:
                     continue
                 child.kill()  # also what it started itself
-                kept.wait_s = next_wait_s(kept.wait_s, now - child.started_at)
-                kept.due_at = now + kept.wait_s
-                self._report(f"{child.name} {ended(code)}; it starts again in {kept.wait_s:g} s")
-            elif now >= kept.due_at:
-                kept.due_at = None
+                entry.wait_s = next_wait_s(entry.wait_s, now - child.started_at)
+                entry.due_at = now + entry.wait_s
+                self._report(f"{child.name} {ended(code)}; it starts again in {entry.wait_s:g} s")
+            elif now >= entry.due_at:
+                entry.due_at = None
                 child.start()
-                kept.starts += 1
+                entry.starts += 1
 
     def pause(self, longest_s: float = LOOK_S) -> None:
         """Wait until a signal arrives, a start is due, or the time is over."""
         now = time.monotonic()
-        due = [kept.due_at - now for kept in self.kept.values() if kept.due_at is not None]
+        due = [entry.due_at - now for entry in self.supervised.values() if entry.due_at is not None]
         wait_s = max(0.0, min([longest_s, *due]))
         for _ in self._selector.select(wait_s):
             try:
@@ -123,10 +123,10 @@ class Supervisor:
                 self.pause(0.05)
             for child in group:
                 child.kill()
-                self.kept.pop(child.name, None)
+                self.supervised.pop(child.name, None)
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked += 1
+        self._stop_signals += 1
 
 
 def ended(code: int) -> str:
