@@ -104,11 +104,8 @@ def by_name(model: str) -> Capabilities:
 
 def _efforts(model: str, version: tuple[int, int]) -> tuple[str, ...]:
     """The efforts of a model. Before Claude 5, only Opus and Sonnet 4.6 take the parameter."""
-    if (
-        version < THINKS_SINCE
-        and "opus" not in model
-        and not ("sonnet" in model and version >= (4, 6))
-    ):
+    takes_effort = "opus" in model or ("sonnet" in model and version >= (4, 6))
+    if version < THINKS_SINCE and not takes_effort:
         return ()
     supported: tuple[str, ...] = ()
     for since, efforts in EFFORTS_SINCE.items():

@@ -35,9 +35,7 @@ def rest(whole: int | None, *parts: int | None) -> int | None:
 
 def model_id(reported: Any, requested_model: str) -> str:
     """The exact model id that answered, or the requested one if none is reported."""
-    return (
-        reported if isinstance(reported, str) and MODEL_ID.fullmatch(reported) else requested_model
-    )
+    return request_id(reported) or requested_model
 
 
 def request_id(reported: Any) -> str | None:
