@@ -8,7 +8,7 @@ from tierline.base.formats import usd as exact
 from tierline.base.json_text import JSON
 from tierline.base.yaml_lines import read_yaml
 from tierline.checks.cases import case_fault
-from tierline.cli.features.draft_jobs import ask_all
+from tierline.cli.features.draft_jobs import run_all
 from tierline.cli.features.drafts import keep_draft
 from tierline.cli.shared.client import Client
 from tierline.cli.shared.output import Col, brief, line, note, one_line, print_table, seconds, usd
@@ -97,16 +97,16 @@ def run_cases(
 
     inputs = [case.input for case in feature.cases]
     runs = []
-    for index, asked in enumerate(ask_all(api, draft, inputs, within_s, str(path), wrong)):
+    for index, run in enumerate(run_all(api, draft, inputs, within_s, str(path), wrong)):
         late = f"it did not end within {within_s:g} s"
         runs.append(
             CaseRun(
                 index + 1,
                 places.line(("cases", index)),
                 feature.cases[index],
-                asked.job,
-                faults[index] if asked.ended else late,
-                asked.took_s,
+                run.job,
+                faults[index] if run.ended else late,
+                run.took_s,
             )
         )
     return FileRun(path, feature, draft, tuple(runs))
@@ -117,16 +117,16 @@ def report(run: FileRun) -> None:
     print_table(
         [
             *(Col("CASE"), Col("RESULT", wrap=False), Col("TIER", wrap=False)),
-            *(Col("TIME", "right"), Col("COST", "right"), Col("WHY, OR WHAT CAME")),
+            *(Col("TIME", "right"), Col("COST", "right"), Col("REASON OR OUTPUT")),
         ],
         [
             (
-                _named(one),
+                _title(one),
                 "passed" if one.fault is None else "failed",
                 one.job["tier"],
                 seconds(one.took_s),
                 usd(one.job["cost_usd"]) + (" + ?" if one.job["unknown_cost_calls"] else ""),
-                one_line(one.fault, 300) if one.fault else _came(one),
+                one_line(one.fault, 300) if one.fault else _served(one),
             )
             for one in run.cases
         ],
@@ -139,12 +139,12 @@ def report(run: FileRun) -> None:
     )
 
 
-def _named(one: CaseRun) -> str:
+def _title(one: CaseRun) -> str:
     name = one.case.name or brief(one.case.input, 40)
     return f"{one.line or one.number}: {name}"
 
 
-def _came(one: CaseRun) -> str:
+def _served(one: CaseRun) -> str:
     if one.case.kind == "unserved":
         return "nothing was served"
     return brief(one.job["output"])

@@ -26,7 +26,7 @@ class DraftJob:
     ended: bool  # False: it took too long and was cancelled
 
 
-def ask_all(
+def run_all(
     api: Client,
     draft: JSON,
     inputs: Sequence[JSON],
@@ -34,35 +34,36 @@ def ask_all(
     title: str,
     wrong: Callable[[int, JSON], bool],
 ) -> list[DraftJob]:
-    """Ask each input, in order, with a progress bar. Jobs that have not ended after `within_s` are
-    cancelled. `wrong` is called for each ended job, with the index of its input, and counts.
+    """Run a job for each input, in order, with a progress bar. Jobs that have not ended after
+    `within_s` are cancelled. `wrong` is called for each ended job, with the index of its input; the
+    bar shows how often it was true.
     """
     waiting = list(enumerate(inputs))
     running: dict[int, tuple[JSON, float]] = {}
     ended: dict[int, DraftJob] = {}
-    give_up = time.monotonic() + within_s
+    ends_at = time.monotonic() + within_s
     bad = 0
     try:
         with Bar(len(waiting), title) as bar:
             while waiting or running:
                 _submit_some(api, draft, waiting, running)
-                for place, (job, since) in list(running.items()):
-                    now = api.get(f"/v1/jobs/{job['id']}")
-                    if now["status"] in TERMINAL:
-                        del running[place]
-                        ended[place] = DraftJob(now, time.monotonic() - since, ended=True)
-                        bad += wrong(place, now)
+                for index, (job, since) in list(running.items()):
+                    current = api.get(f"/v1/jobs/{job['id']}")
+                    if current["status"] in TERMINAL:
+                        del running[index]
+                        ended[index] = DraftJob(current, time.monotonic() - since, ended=True)
+                        bad += wrong(index, current)
                         bar.show(len(ended), bad)
-                if time.monotonic() > give_up:
+                if time.monotonic() > ends_at:
                     break
                 if running:
                     time.sleep(POLL_S)
     finally:
         _cancel(api, [job for job, _ in running.values()])
-    for place, (job, since) in running.items():
-        now = api.get(f"/v1/jobs/{job['id']}")
-        ended[place] = DraftJob(now, time.monotonic() - since, ended=False)
-    return [ended[place] for place in sorted(ended)]
+    for index, (job, since) in running.items():
+        current = api.get(f"/v1/jobs/{job['id']}")
+        ended[index] = DraftJob(current, time.monotonic() - since, ended=False)
+    return [ended[index] for index in sorted(ended)]
 
 
 def _submit_some(
@@ -73,9 +74,9 @@ def _submit_some(
 ) -> None:
     """Submit jobs up to AT_ONCE, as far as the account's backlog has room."""
     while waiting and len(running) < AT_ONCE:
-        place, input = waiting[0]
+        index, input = waiting[0]
         try:
-            running[place] = (submit(api, draft, input), time.monotonic())
+            running[index] = (submit(api, draft, input), time.monotonic())
         except LimitReached as full:
             if not running:
                 time.sleep(full.retry_after_s or FULL_S)

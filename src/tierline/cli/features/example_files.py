@@ -34,11 +34,11 @@ def examples(
 
     files = {path.stem: path for path in sorted(examples_folder().glob("*.yaml"))}
     if name is None:
-        found = [(each, read_feature(path).description) for each, path in files.items()]
+        rows = [(each, read_feature(path).description) for each, path in files.items()]
         if as_json:
-            print_json({"data": [{"name": each, "description": words} for each, words in found]})
+            print_json({"data": [{"name": each, "description": words} for each, words in rows]})
         else:
-            print_table([Col("NAME", wrap=False), Col("DESCRIPTION")], found, empty="no examples")
+            print_table([Col("NAME", wrap=False), Col("DESCRIPTION")], rows, empty="no examples")
         return
     if name not in files:
         raise UsageError(f"there is no example {name!r}: choose from {', '.join(files)}")

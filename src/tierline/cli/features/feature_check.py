@@ -37,24 +37,24 @@ def check(
     from tierline.cli.shared.output import line, print_json
 
     feature = read_feature(file)
-    asked = read_json_option(input_, "--input")
-    faults = input_faults(feature, asked)
+    job_input = read_json_option(input_, "--input")
+    faults = input_faults(feature, job_input)
     if faults:
         raise InvalidInput([Problem(f"--input does not fit the feature: {one}") for one in faults])
     broken: str | None = None
-    found: list[tuple[str, str | None]] = []
+    results: list[tuple[str, str | None]] = []
     try:
-        found = marks(feature, asked, output, CheckContext(datetime.now(UTC)))
+        results = marks(feature, job_input, output, CheckContext(datetime.now(UTC)))
     except RuleBroken as error:
         broken = error.message
     shown: list[JSON] = [
-        {"check": name, "passed": fault is None, "reason": fault} for name, fault in found
+        {"check": name, "passed": fault is None, "reason": fault} for name, fault in results
     ]
-    passed = broken is None and all(fault is None for _, fault in found)
+    passed = broken is None and all(fault is None for _, fault in results)
     if as_json:
         print_json({"passed": passed, "checks": shown, "error": broken})
     else:
-        for name, fault in found:
+        for name, fault in results:
             line(f"{name}: {fault or 'passed'}")
         if broken is not None:
             line(broken)

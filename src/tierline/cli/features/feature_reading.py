@@ -40,7 +40,7 @@ def read_with_warnings(path: Path) -> tuple["Feature", list[str]]:
     from tierline.providers import known_providers
 
     text = read_text(path)
-    feature, warnings = parse_with_warnings(text, str(path), known_providers())
-    found = [(one.line or 1, one.message) for one in warnings]
-    found += unlisted_models(feature, read_yaml(text, str(path)))
-    return feature, [f"line {line}: {message}" for line, message in sorted(found)]
+    feature, parse_warnings = parse_with_warnings(text, str(path), known_providers())
+    warnings = [(one.line or 1, one.message) for one in parse_warnings]
+    warnings += unlisted_models(feature, read_yaml(text, str(path)))
+    return feature, [f"line {line}: {message}" for line, message in sorted(warnings)]

@@ -83,17 +83,17 @@ def show(
     from tierline.cli.shared.output import line, print_json
 
     text, feature = _read_tier(file, tier)
-    asked = read_json_option(input_, "--input")
+    job_input = read_json_option(input_, "--input")
     with connect(home) as api:
         draft = keep_draft(api, file, text, tier)
         warn(draft, file)
-        job = follow(api, submit(api, draft, asked), wait, as_json)
+        job = follow(api, submit(api, draft, job_input), wait, as_json)
         attempts = api.get(f"/v1/jobs/{job['id']}/attempts")["data"]
     if as_json:
         print_json(job | {"attempts": attempts})
     else:
         created_at = datetime.fromisoformat(job["created_at"])
-        show_attempts(feature, asked, attempts, CheckContext(created_at))
+        show_attempts(feature, job_input, attempts, CheckContext(created_at))
         show_job(job, as_json=False)
         if job["status"] not in ("completed", "failed", "cancelled", "expired"):
             line(f"the job continues: tierline jobs get {job['id']} --wait 60 --attempts")
@@ -108,9 +108,9 @@ def run_files(
     from tierline.cli.features.case_runs import report, run_cases, warn
 
     read = [(path, *_read_tier(path, tier)) for path in files]
-    bare = [Problem("has no cases", source=str(path)) for path, _, one in read if not one.cases]
-    if bare:
-        raise FeatureError(bare)
+    without_cases = [path for path, _, feature in read if not feature.cases]
+    if without_cases:
+        raise FeatureError([Problem("has no cases", source=str(path)) for path in without_cases])
     runs = []
     for path, text, feature in read:
         run = run_cases(api, path, text, feature, tier, within_s)

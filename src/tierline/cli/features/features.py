@@ -36,20 +36,21 @@ app.command()(examples)
 def validate(files: Files, home: Home = None, as_json: Json = False) -> None:
     """Check feature files, and show every problem with its line. No server is needed.
 
-    Exit code 2 if a file has a problem. A server that runs is asked too: it knows its workers'
-    keys, prices and own checks. What it misses outside the file, such as a key, is a warning.
+    Exit code 2 if a file has a problem. A running server checks the files too: it knows its
+    workers' keys, prices and own checks. What it misses outside the file, such as a key, is a
+    warning.
     """
     from tierline.cli.shared.output import line, note, print_json
 
-    found: list[JSON] = []
+    items: list[JSON] = []
     failed: list[Problem] = []
     left_out = 0
     for path in files:
         item: dict[str, JSON] = {"file": str(path), "feature": None}
         item |= {"problems": [], "problems_left_out": 0, "warnings": []}
         try:
-            feature, doubtful = read_with_warnings(path)
-            told = _told_by_server(path, home)
+            feature, file_warnings = read_with_warnings(path)
+            server_warnings = _server_warnings(path, home)
         except FeatureError as error:
             failed.extend(error.problems)
             left_out += error.left_out
@@ -60,15 +61,15 @@ def validate(files: Files, home: Home = None, as_json: Json = False) -> None:
             ]
         else:
             item["feature"] = feature.name
-            more = missing_here(feature) if told is None else told
-            item["warnings"] = list(dict.fromkeys((*doubtful, *more)))
+            other_warnings = missing_here(feature) if server_warnings is None else server_warnings
+            item["warnings"] = list(dict.fromkeys((*file_warnings, *other_warnings)))
             if not as_json:
                 for warning in item["warnings"]:
                     note(f"{path}: warning: {warning}")
                 line(f"{path}: {feature.name} is right")
-        found.append(item)
+        items.append(item)
     if as_json:
-        print_json({"data": found})
+        print_json({"data": items})
         raise typer.Exit(2 if failed else 0)
     if failed:
         raise FeatureError(failed, left_out)
@@ -192,8 +193,8 @@ def _apply(api: "Client", path: Path, params: "JSON" = None) -> "JSON":
         raise FeatureError(problems, error.left_out) from None
 
 
-def _told_by_server(path: Path, home: Path | None) -> list[str] | None:
-    """The server's warnings about the file; None if no server can be asked with this key.
+def _server_warnings(path: Path, home: Path | None) -> list[str] | None:
+    """The server's warnings about the file; None if no server checks it with this key.
 
     Raises FeatureError with the problems that only the server sees.
     """
@@ -212,7 +213,7 @@ def _told_by_server(path: Path, home: Path | None) -> list[str] | None:
 def missing_here(feature: "Feature") -> list[str]:
     """The local models that this machine does not have, one line each.
 
-    Whether a provider's key is set is not looked at: it is the workers that need it.
+    It does not check whether a provider's key is set, because only workers need it.
     """
     lines = []
     for tier in feature.allowed_tiers():
@@ -230,11 +231,11 @@ def _missing(model: "ModelRef") -> str | None:
     if model.provider != "local" or settings().local_url:
         return None
     # 'tierline up' runs the local models whose files it has.
-    known = models.MODELS.get(model.model)
-    if known is None:
+    local_model = models.MODELS.get(model.model)
+    if local_model is None:
         return f"there is no local model of that name; use one of {', '.join(models.MODELS)}"
     try:
-        models.find(known)
+        models.find(local_model)
     except models.ModelMissing as error:
         return error.message
     return None

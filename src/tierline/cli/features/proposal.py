@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tierline.base.errors import UsageError
 from tierline.base.json_text import JSON
 
-MOST_ROWS = 5_000  # that are looked at
+MOST_ROWS = 5_000  # that are read
 MOST_LABELS = 50
 REPEATED = 2.0  # rows for each distinct value, from which a column is taken for labels
 MOST_EXAMPLES = 2
@@ -48,54 +48,60 @@ def proposed(text: str, source: str, name: str, file: str, schema: str) -> str:
         for side, fields in (("input", inputs), ("output", outputs))
         for field, index in fields.items()
     }
-    given = [columns[field] for field in inputs]
-    wanted = [columns[field] for field in outputs]
-    pairs = [
-        ({one.name: one.values[at] for one in given}, {one.name: one.values[at] for one in wanted})
-        for at in range(len(rows))
-    ]
-    chosen = _chosen(pairs, wanted)
+    input_columns = [columns[field] for field in inputs]
+    output_columns = [columns[field] for field in outputs]
+    pairs = [(_cells(input_columns, at), _cells(output_columns, at)) for at in range(len(rows))]
+    chosen = _chosen(pairs, output_columns)
     examples, cases = chosen[:MOST_EXAMPLES], chosen[MOST_EXAMPLES:]
-    labels = next((one for one in wanted if one.is_label), None)
-    fields = ", ".join(one.name for one in wanted)
-    told = (
-        f"Say which {labels.name} fits: {', '.join(map(str, labels.schema['enum']))}."
-        if labels is not None and len(wanted) == 1
-        else f"Find {fields}. Copy each as it is written."
-    )
-    grounded = [one.name for one in wanted if not one.is_label and _stand_in(one, given)]
-    only_label = labels is not None and len(wanted) == 1
-    parts = [
+    labels = next((one for one in output_columns if one.is_label), None)
+    only_label = labels is not None and len(output_columns) == 1
+    fields = ", ".join(one.name for one in output_columns)
+    grounded = [
+        one.name for one in output_columns if not one.is_label and _is_grounded(one, input_columns)
+    ]
+    lines = [
         f"# yaml-language-server: $schema={schema}",
         f"# Proposed from {len(rows):,} rows of {source}: read it before you use it.",
         f"# Check it: tierline features validate {file}",
         f"# Run its cases: tierline features test {file}",
         f"feature: {name}",
-        f"description: {_json(f'{fields} of each {given[0].name}')}",
+        f"description: {_json(f'{fields} of each {input_columns[0].name}')}",
         "instructions: |",
-        f"  {' '.join(told.split())}",
-        f"input: {_json(_object(given))}",
-        f"output: {_json(_object(wanted))}",
+        f"  {' '.join(_instruction(labels if only_label else None, fields).split())}",
+        f"input: {_json(_object(input_columns))}",
+        f"output: {_json(_object(output_columns))}",
         "examples:",
         *(f"  - {{input: {_json(row)}, output: {_json(answer)}}}" for row, answer in examples),
     ]
     if grounded:
-        parts += ["checks:", f"  - grounded: {_json(grounded)}"]
+        lines += ["checks:", f"  - grounded: {_json(grounded)}"]
     if only_label:
-        parts += ["confidence: {signal: label_logprob, threshold: 0.6}"]
+        lines += ["confidence: {signal: label_logprob, threshold: 0.6}"]
     if cases:
-        parts += ["cases:"]
-        parts += [
+        lines += ["cases:"]
+        lines += [
             f"  - {{input: {_json(row)}, expected: {_json(answer)}}}" for row, answer in cases
         ]
-    parts += [
+    lines += [
         "tiers:",
         "  - name: slm",
         "    models: [local:smollm2-135m]",
-        f"    max_tokens: {20 if only_label else 60 + 60 * len(wanted)}",
+        f"    max_tokens: {20 if only_label else 60 + 60 * len(output_columns)}",
         "    timeout_s: 60",
     ]
-    return "\n".join((*parts, ""))
+    return "\n".join((*lines, ""))
+
+
+def _cells(columns: Sequence[_Column], at: int) -> dict[str, JSON]:
+    """The values of one row, by column."""
+    return {one.name: one.values[at] for one in columns}
+
+
+def _instruction(labels: _Column | None, fields: str) -> str:
+    """The instruction to the models. `labels`: the column of labels, if it is the only output."""
+    if labels is None:
+        return f"Find {fields}. Copy each as it is written."
+    return f"Say which {labels.name} fits: {', '.join(map(str, labels.schema['enum']))}."
 
 
 def _read(text: str, source: str) -> tuple[list[str], list[list[str]]]:
@@ -136,46 +142,45 @@ def _column(name: str, texts: Sequence[str], side: str) -> _Column:
             return _Column(name, {"type": "string", "enum": distinct}, stripped)
     longest = max(map(len, texts))
     least = 1 if all(stripped) else 0
-    most = max(100, -(-2 * longest // 100) * 100)  # twice what was seen, in hundreds
+    most = max(100, -(-2 * longest // 100) * 100)  # twice the longest text, in hundreds
     schema: dict[str, JSON] = {"type": "string", "minLength": least, "maxLength": most}
     return _Column(name, schema, list(texts) if side == "input" else stripped)
 
 
 def _number(text: str) -> int | float | None:
-    """The number that JSON would write so; a code such as 0417 is none."""
+    """The number, if the text is written as JSON writes numbers; a code such as 0417 is not one."""
     try:
-        found = json.loads(text)
+        number = json.loads(text)
     except ValueError:
         return None
-    plain = isinstance(found, int | float) and not isinstance(found, bool)
-    return found if plain and abs(found) < 10**15 else None
+    plain = isinstance(number, int | float) and not isinstance(number, bool)
+    return number if plain and abs(number) < 10**15 else None
 
 
-def _chosen(pairs: Sequence[_Pair], wanted: Sequence[_Column]) -> list[_Pair]:
+def _chosen(pairs: Sequence[_Pair], outputs: Sequence[_Column]) -> list[_Pair]:
     """Rows for examples and cases: one of each label first, and no input twice."""
-    labels = [one.name for one in wanted if one.is_label]
+    labels = [one.name for one in outputs if one.is_label]
     seen: set[str] = set()
     inputs: set[str] = set()
     first: list[_Pair] = []
     rest: list[_Pair] = []
-    for given, answer in pairs:
-        text = _json(given)
+    for row, answer in pairs:
+        text = _json(row)
         if text in inputs or len(text) > LONGEST_EXAMPLE:
             continue
         inputs.add(text)
         key = _json([answer[name] for name in labels])
-        (rest if key in seen else first).append((given, answer))
+        (rest if key in seen else first).append((row, answer))
         seen.add(key)
     return [*first, *rest][: MOST_EXAMPLES + MOST_CASES]
 
 
-def _stand_in(column: _Column, given: Sequence[_Column]) -> bool:
-    """Whether every value of the column is in its row's input."""
+def _is_grounded(column: _Column, inputs: Sequence[_Column]) -> bool:
+    """Whether every value of the column is in the input of its row."""
     from tierline.checks.grounding import Ground
 
     return all(
-        Ground({one.name: one.values[at] for one in given}).holds(value)
-        for at, value in enumerate(column.values[:200])
+        Ground(_cells(inputs, at)).holds(value) for at, value in enumerate(column.values[:200])
     )
 
 
@@ -189,6 +194,6 @@ def _object(columns: Sequence[_Column]) -> Mapping[str, JSON]:
 
 
 def _json(value: JSON) -> str:
-    """JSON, which is YAML too, once what YAML takes for line breaks or cannot print is escaped."""
+    """JSON that is also YAML: what YAML reads as a line break or cannot print is escaped."""
     written = json.dumps(value, ensure_ascii=False)
     return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", written)

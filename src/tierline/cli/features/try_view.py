@@ -17,8 +17,8 @@ def show_attempts(
     """`feature`: the job's feature, for its checks; `attempts`: from the API."""
     for attempt in attempts:
         verdict = attempt["verdict"] or "running"
-        sure = attempt["confidence"]
-        confidence = "" if sure is None else f" (confidence {sure:.3f})"
+        score = attempt["confidence"]
+        confidence = "" if score is None else f" (confidence {score:.3f})"
         line(f"attempt {attempt['number']} on {attempt['tier']}: {verdict}{confidence}")
         if attempt["reason"]:
             line(f"{INDENT}because: {attempt['reason']}")
@@ -31,7 +31,7 @@ def show_attempts(
             trace = next(traces, None)
             task = next(tasks, None)
             if trace is not None:
-                _show_said(trace, task, input, context)
+                _show_trace(trace, task, input, context)
         by_label = any(call["purpose"] == "label_score" for call in attempt["calls"])
         if by_label and attempt["answer"] is not None:
             line()
@@ -53,19 +53,19 @@ def _show_call(call: JSON) -> None:
         line(f"{INDENT}failed: {call['error']}")
 
 
-def _show_said(spoken: JSON, task: Task | None, input: JSON, context: CheckContext) -> None:
-    for message in spoken["messages"]:
+def _show_trace(trace: JSON, task: Task | None, input: JSON, context: CheckContext) -> None:
+    for message in trace["messages"]:
         _block(message["role"], message["content"])
     if task is not None:  # else a label's score: the answer comes from the tokens' probabilities
-        _show_answer(spoken["text"], task, input, context)
+        _show_answer(trace["text"], task, input, context)
 
 
 def _show_answer(text: str, task: Task, input: JSON, context: CheckContext) -> None:
     _block("answer", text)
     line(f"{INDENT}[checks]")
     try:
-        for what, fault in marks(task, input, text, context):
-            line(f"{INDENT}{what}: {fault or 'passed'}")
+        for check, fault in marks(task, input, text, context):
+            line(f"{INDENT}{check}: {fault or 'passed'}")
     except RuleBroken as broken:
         line(f"{INDENT}{broken.message}")
 
