@@ -209,12 +209,12 @@ class _Lazy(TyperGroup):
         entry = ENTRIES.get(cmd_name)
         if entry is None:
             return None
-        found = getattr(importlib.import_module(entry.module), entry.attribute)
-        if not isinstance(found, typer.Typer):
+        target = getattr(importlib.import_module(entry.module), entry.attribute)
+        if not isinstance(target, typer.Typer):
             single = command_group(entry.summary)
-            single.command(cmd_name)(found)
-            found = single
-        command = typer.main.get_command(found)
+            single.command(cmd_name)(target)
+            target = single
+        command = typer.main.get_command(target)
         read_values(command)
         command.name = cmd_name
         return command
@@ -225,8 +225,8 @@ class _Lazy(TyperGroup):
             from difflib import get_close_matches
 
             near = get_close_matches(name, ENTRIES)
-            meant = f" Did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
-            ctx.fail(f"No such command {name!r}.{meant}")
+            suggestion = f" Did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+            ctx.fail(f"No such command {name!r}.{suggestion}")
         return super().resolve_command(ctx, args)
 
     def get_help_option(self, ctx: Any) -> Any:
@@ -254,8 +254,8 @@ app = command_group(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(show: bool) -> None:
+    if show:
         from importlib.metadata import version
 
         typer.echo(f"tierline {version('tierline')}")

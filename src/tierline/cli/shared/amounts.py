@@ -16,17 +16,17 @@ def above_zero(option: str, text: str) -> Decimal:
 
 def share(option: str, text: str) -> Decimal:
     """Raises UsageError unless it is from 0 to 1."""
-    found = _number(option, text, "a share, such as 0.1")
-    if not 0 <= found <= 1:
+    value = _number(option, text, "a share, such as 0.1")
+    if not 0 <= value <= 1:
         raise UsageError(f"{option} is {text}: it lies between 0 and 1")
-    return found
+    return value
 
 
 def _number(option: str, text: str, what: str) -> Decimal:
     try:
-        found = decimal(text)
+        number = decimal(text)
     except ValueError:
-        found = Decimal("nan")
-    if not found.is_finite():
+        number = Decimal("nan")
+    if not number.is_finite():
         raise UsageError(f"{option} is {text!r}: give {what}")
-    return found
+    return number

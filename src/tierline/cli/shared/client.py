@@ -106,7 +106,7 @@ def find(home: Path | None = None) -> Place:
 
 
 def _named() -> Place | None:
-    """The server that an option, the environment or the config file names; None: none does."""
+    """The server that an option, the environment or the config file names; None if none does."""
     from tierline.cli.shared.profiles import chosen, default_profile, profile_named
 
     name = chosen.get()
@@ -119,8 +119,8 @@ def _named() -> Place | None:
     elif os.environ.get("TIERLINE_HOME"):
         return None
     else:
-        found = default_profile()
-        if found is None:
+        default = default_profile()
+        if default is None:
             return None
-        profile = found
+        profile = default
     return Place(profile.url.rstrip("/"), profile.api_key)

@@ -16,23 +16,22 @@ SAY_AFTER_S = 15.0  # in the queue, before a note says that it waits for a train
 AWAY_S = 60.0  # the API may be unavailable for this long
 
 
-def followed(api: "Client", place: str, operation: JSON, noun: str, goes_on: str) -> JSON:
-    """Wait for the operation to end, with a bar on a terminal; return it. `place` is its path in
-    the API. After Ctrl-C the operation continues on the server, and a note shows `goes_on`: how to
-    follow or cancel it. Raises KeyboardInterrupt then, and Unavailable if the API does not answer
-    for AWAY_S.
+def followed(api: "Client", path: str, operation: JSON, noun: str, how_to_follow: str) -> JSON:
+    """Wait for the operation to end, with a bar on a terminal; return it. `path` is its path in
+    the API. After Ctrl-C the operation continues on the server, and a note shows `how_to_follow`
+    it. Raises KeyboardInterrupt then, and Unavailable if the API does not answer for AWAY_S.
     """
     from tierline.cli.shared.bar import Bar
     from tierline.cli.shared.output import note
 
     name = f"{noun} {operation['id']}"
-    began_s = heard_s = time.monotonic()
+    started_s = answered_s = time.monotonic()
     pause_s, warned = FIRST_POLL_S, False
     try:
         with Bar(0, name) as bar:
             while operation["status"] in OPEN:
-                waits = operation["status"] == "queued"
-                if waits and not warned and time.monotonic() - began_s > SAY_AFTER_S:
+                is_waiting = operation["status"] == "queued"
+                if is_waiting and not warned and time.monotonic() - started_s > SAY_AFTER_S:
                     note(f"{name} waits for a process 'trainer': check that one is running")
                     warned = True
                 step = operation["progress"]
@@ -41,13 +40,13 @@ def followed(api: "Client", place: str, operation: JSON, noun: str, goes_on: str
                 time.sleep(pause_s)
                 pause_s = min(LONGEST_POLL_S, pause_s * 1.5)
                 try:
-                    operation = api.get(place)
-                    heard_s = time.monotonic()
+                    operation = api.get(path)
+                    answered_s = time.monotonic()
                 except Unavailable as away:
-                    if time.monotonic() - heard_s > AWAY_S:
+                    if time.monotonic() - answered_s > AWAY_S:
                         raise
                     pause_s = away.retry_after_s or LONGEST_POLL_S
     except (KeyboardInterrupt, Unavailable):
-        note(f"{name} continues on the server: {goes_on}")
+        note(f"{name} continues on the server: {how_to_follow}")
         raise
     return operation

@@ -55,11 +55,11 @@ class Col:
 
 def plain(text: str) -> str:
     """`text` with control characters escaped."""
-    return _CONTROL.sub(_written_out, text.replace("\r\n", "\n"))
+    return _CONTROL.sub(_escape, text.replace("\r\n", "\n"))
 
 
-def _written_out(found: re.Match[str]) -> str:
-    number = ord(found.group())
+def _escape(match: re.Match[str]) -> str:
+    number = ord(match.group())
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
@@ -77,7 +77,7 @@ def print_json(value: JSON) -> None:
     """
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     text = json.dumps(value, indent=2, ensure_ascii=not encoding.startswith("utf"), default=str)
-    sys.stdout.write(_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n")
+    sys.stdout.write(_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n")
 
 
 def line(text: str = "") -> None:
@@ -115,12 +115,12 @@ def console() -> "Console":
     """The terminal; without colour if there is none, or NO_COLOR is set."""
     from rich.console import Console
 
-    found = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
-    if not found.is_terminal:
-        found = Console(
+    terminal = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not terminal.is_terminal:
+        terminal = Console(
             highlight=False, markup=False, emoji=False, width=UNBOUNDED, color_system=None
         )
-    return found
+    return terminal
 
 
 def table(columns: Sequence[Col], rows: Sequence[Sequence[object]]) -> "Table":
@@ -128,9 +128,9 @@ def table(columns: Sequence[Col], rows: Sequence[Sequence[object]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    rich_table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        made.add_column(
+        rich_table.add_column(
             column.title,
             justify=column.justify,
             style=column.style or None,
@@ -139,8 +139,8 @@ def table(columns: Sequence[Col], rows: Sequence[Sequence[object]]) -> "Table":
         )
     for row in rows:
         cells = [show(value) for value in row]
-        made.add_row(*(Text(plain(cell), style=STYLES.get(cell, "")) for cell in cells))
-    return made
+        rich_table.add_row(*(Text(plain(cell), style=STYLES.get(cell, "")) for cell in cells))
+    return rich_table
 
 
 def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty: str) -> None:
@@ -152,8 +152,8 @@ def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty:
         line(empty)
         return
     out = console()
-    made = table(columns, rows)
-    if out.is_terminal and out.width < NARROW and _width(made) > out.width:
+    rich_table = table(columns, rows)
+    if out.is_terminal and out.width < NARROW and _width(rich_table) > out.width:
         width = max(len(column.title) for column in columns)
         for row in rows:
             for column, value in zip(columns, row, strict=True):
@@ -161,7 +161,7 @@ def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty:
                     line(f"{column.title.ljust(width)}  {show(value)}")
             line()
         return
-    out.print(made)
+    out.print(rich_table)
 
 
 def print_lines(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty: str) -> None:
@@ -190,29 +190,29 @@ def print_lines(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty:
             [columns[at] for at in shown], [[row[at] for at in shown] for row in texts], empty
         )
         return
-    made = table(
+    rich_table = table(
         [
             replace(columns[at], title=cut(columns[at].title, widths[at] or 0), wrap=False)
             for at in shown
         ],
         [[cut(row[at], widths[at] or 0) for at in shown] for row in texts],
     )
-    out.print(made)
+    out.print(rich_table)
 
 
-def _width(made: "Table") -> int:
+def _width(rich_table: "Table") -> int:
     """The width of a table without any limit."""
     from rich.measure import Measurement
 
     out = console()
-    return Measurement.get(out, out.options.update(width=UNBOUNDED), made).maximum
+    return Measurement.get(out, out.options.update(width=UNBOUNDED), rich_table).maximum
 
 
 def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
     """Named values, one per line, with aligned names; None values are left out."""
-    kept = [(name, show(value)) for name, value in pairs if value is not None]
-    width = max((len(name) for name, _ in kept), default=0)
-    for name, value in kept:
+    shown = [(name, show(value)) for name, value in pairs if value is not None]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
         indent = "\n" + " " * (width + 2)
         line(f"{name.ljust(width)}  {value.replace(chr(10), indent)}")
 

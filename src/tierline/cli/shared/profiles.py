@@ -80,9 +80,9 @@ def profile_named(name: str) -> Profile:
     config = read_config()
     profiles = {} if config is None else config.profiles
     if name not in profiles:
-        known = ", ".join(profiles) or "none"
+        names = ", ".join(profiles) or "none"
         raise UsageError(
-            f"there is no profile {name!r} in {config_path()} (there: {known}): make it with "
+            f"there is no profile {name!r} in {config_path()} (there: {names}): make it with "
             f"'tierline login --profile {name}'"
         )
     return profiles[name]
@@ -97,8 +97,8 @@ def default_profile() -> Profile | None:
 
 
 def store_profile(name: str, profile: Profile, *, default: bool) -> Path:
-    """Add or change a profile, and make it the default if asked, or if there is none. Returns the
-    file. Raises UsageError if it cannot be written.
+    """Add or change a profile. It becomes the default if `default` is true or if there is none.
+    Returns the file. Raises UsageError if it cannot be written.
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"--profile {name!r}: use letters, digits, - and _")
@@ -106,9 +106,9 @@ def store_profile(name: str, profile: Profile, *, default: bool) -> Path:
     profiles = {**config.profiles, name: profile}
     first = name if default or config.profile is None else config.profile
     lines = [f"profile = {json.dumps(first)}"]
-    for each, known in profiles.items():
-        lines += ["", f"[profiles.{each}]", f"url = {json.dumps(known.url)}"]
-        lines += [f"api_key = {json.dumps(known.api_key)}"]
+    for each, stored in profiles.items():
+        lines += ["", f"[profiles.{each}]", f"url = {json.dumps(stored.url)}"]
+        lines += [f"api_key = {json.dumps(stored.api_key)}"]
     from tierline.cli.shared.private_files import new_private
 
     path = config_path()
@@ -123,21 +123,21 @@ def store_profile(name: str, profile: Profile, *, default: bool) -> Path:
     return path
 
 
-def _config(found: Mapping[str, Any]) -> Config:
-    for name in found:
+def _config(document: Mapping[str, Any]) -> Config:
+    for name in document:
         if name not in ("profile", "profiles"):
             raise UsageError(f"{name} is not a known key: use profile and profiles.NAME")
-    profiles = found.get("profiles", {})
+    profiles = document.get("profiles", {})
     if not isinstance(profiles, dict):
         raise UsageError("profiles must be tables: [profiles.NAME]")
-    default = found.get("profile")
+    default = document.get("profile")
     if default is not None and not isinstance(default, str):
         raise UsageError("profile must be the name of a profile")
     return Config(default, {name: _profile(name, given) for name, given in profiles.items()})
 
 
-def _profile(name: str, given: object) -> Profile:
-    fields = given if isinstance(given, dict) else {}
+def _profile(name: str, entry: object) -> Profile:
+    fields = entry if isinstance(entry, dict) else {}
     for key in FIELDS:
         if not isinstance(fields.get(key), str) or not fields[key]:
             raise UsageError(f"profiles.{name} needs {key}, as a text")

@@ -32,9 +32,9 @@ def read_values(command: Any) -> None:
 
 def read_plainly(parameter: Any) -> Any:
     """Let a parameter read plain values without pydantic. Returns the parameter."""
-    typers = getattr(parameter, "get_runtime_param", None)
-    if typers is not None and "get_runtime_param" not in vars(parameter):
-        plain = _Plain(typers)
+    fallback = getattr(parameter, "get_runtime_param", None)
+    if fallback is not None and "get_runtime_param" not in vars(parameter):
+        plain = _Plain(fallback)
         parameter.get_runtime_param = lambda: plain
     return parameter
 
@@ -43,13 +43,13 @@ def _in_ascii(read: Callable[[Any, Any], Any], parameter: Any) -> Callable[[Any,
     """Accept only ASCII digits in numbers. Typer alone accepts `1_000` too."""
 
     def process_value(ctx: Any, value: Any) -> Any:
-        found = read(ctx, value)
-        if isinstance(value, str) and isinstance(found, int | float) and type(found) is not bool:
+        parsed = read(ctx, value)
+        if isinstance(value, str) and isinstance(parsed, int | float) and type(parsed) is not bool:
             try:
-                _ = whole(value) if isinstance(found, int) else number(value)
+                _ = whole(value) if isinstance(parsed, int) else number(value)
             except ValueError as error:
                 raise typer.BadParameter(str(error), ctx=ctx, param=parameter) from None
-        return found
+        return parsed
 
     return process_value
 
@@ -58,7 +58,7 @@ def _in_ascii(read: Callable[[Any, Any], Any], parameter: Any) -> Callable[[Any,
 class _Plain:
     """Returns a plain value of the right type, and leaves all others to typer."""
 
-    typers: Callable[[], Any]
+    fallback: Callable[[], Any]
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """In the place of typer's own; `value` is a text, a default or None."""
@@ -69,7 +69,7 @@ class _Plain:
             plain = _plain(value, about.annotation)
             if plain is not None and _is_within(plain, about.parameter_info):
                 return plain
-        return self.typers().coerce(value, param=param, ctx=ctx)
+        return self.fallback().coerce(value, param=param, ctx=ctx)
 
 
 def _plain(value: object, kind: object) -> str | int | float | None:
