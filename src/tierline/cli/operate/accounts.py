@@ -57,7 +57,7 @@ def create(
     """
     from tierline.cli.shared.client import connect
 
-    body = _asked(
+    body = _request_body(
         weight=weight,
         max_queued_jobs=max_queued_jobs,
         max_jobs_in_progress=max_jobs_in_progress,
@@ -85,7 +85,7 @@ def set_(
 
     from tierline.cli.shared.client import connect
 
-    body = _asked(
+    body = _request_body(
         weight=weight,
         max_queued_jobs=max_queued_jobs,
         max_jobs_in_progress=max_jobs_in_progress,
@@ -129,7 +129,7 @@ def list_(home: Home = None, as_json: Json = False) -> None:
     )
 
 
-def _asked(weight: int | None, **limits: str | None) -> dict[str, int | None]:
+def _request_body(weight: int | None, **limits: str | None) -> dict[str, int | None]:
     """The options in the API's form. Raises UsageError for an invalid limit."""
     body: dict[str, int | None] = {} if weight is None else {"weight": weight}
     for name, value in limits.items():

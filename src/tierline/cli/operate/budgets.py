@@ -27,9 +27,9 @@ def list_(
     from tierline.cli.shared.output import Col, print_json, print_lines, usd, when
 
     with connect(home) as api:
-        found = api.get("/v1/budgets", params={} if account is None else {"account": account})
+        answer = api.get("/v1/budgets", params={} if account is None else {"account": account})
     if as_json:
-        print_json(found)
+        print_json(answer)
         return
     print_lines(
         [
@@ -46,7 +46,7 @@ def list_(
                 "refuses" if one["hard"] else "first tier only",
                 when(one["resets_at"]),
             )
-            for one in found["data"]
+            for one in answer["data"]
         ],
         empty="no budgets: accounts have no spending limit",
     )
@@ -81,28 +81,28 @@ def set_(
     if period not in ("day", "month"):
         raise UsageError(f"--per must be day or month, not {period!r}")
     scope = "user" if user is not None else "session" if session is not None else "account"
-    named = user or session or ""
+    key = user or session or ""
     body = {
         "account": account,
         "scope": scope,
-        "key": "" if named == "each" else named,
+        "key": "" if key == "each" else key,
         "period": period,
         "limit_usd": amount(limit),
         "hard": hard,
     }
     with connect(home) as api:
-        made = api.post("/v1/budgets", json=body)
+        budget = api.post("/v1/budgets", json=body)
     if as_json:
-        print_json(made)
+        print_json(budget)
         return
-    whose = {"account": account, "user": f"{account}, user {named}"}.get(
-        scope, f"{account}, session {named}"
+    whose = {"account": account, "user": f"{account}, user {key}"}.get(
+        scope, f"{account}, session {key}"
     )
     line(
-        f"budget {made['id']} of {whose}: {usd(made['limit_usd'])} a {period}, "
-        f"{usd(made['spent_usd'])} of it spent, resets {when(made['resets_at'])}"
+        f"budget {budget['id']} of {whose}: {usd(budget['limit_usd'])} a {period}, "
+        f"{usd(budget['spent_usd'])} of it spent, resets {when(budget['resets_at'])}"
     )
-    for warning in made.get("warnings") or ():
+    for warning in budget.get("warnings") or ():
         note(f"warning: {warning}")
 
 
@@ -127,9 +127,9 @@ def remove(
 def amount(value: str) -> str:
     """USD as a decimal. Raises UsageError if it is not an amount."""
     try:
-        found = decimal(value)
+        number = decimal(value)
     except ValueError:
-        found = Decimal("NaN")
-    if not found.is_finite() or found < 0:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
         raise UsageError(f"{value!r} is not an amount in USD, such as 2.50")
-    return format(found, "f")
+    return format(number, "f")

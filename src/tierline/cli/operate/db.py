@@ -73,7 +73,7 @@ def partitions(as_json: Json = False) -> None:
     from tierline.cli.shared.output import Col, print_json, print_table, when
     from tierline.stack.upgrade import list_partitions
 
-    found = list_partitions(settings().database)
+    rows = list_partitions(settings().database)
     if as_json:
         print_json(
             [
@@ -82,7 +82,7 @@ def partitions(as_json: Json = False) -> None:
                     "begins_at": one.begins_at and one.begins_at.isoformat(),
                     "ends_at": one.ends_at.isoformat(),
                 }
-                for one in found
+                for one in rows
             ]
         )
         return
@@ -100,7 +100,7 @@ def partitions(as_json: Json = False) -> None:
                 f"{one.bytes / 1e6:,.1f}",
                 "not over" if one.kept_by is None else ", ".join(one.kept_by),
             )
-            for one in found
+            for one in rows
         ],
         "no table is partitioned: run 'tierline db upgrade'",
     )

@@ -49,15 +49,14 @@ def login(
         line(f"profile {profile} for {address} is stored in {path}")
 
 
-def _address(given: str | None) -> str:
-    text = given
-    if text is None:
+def _address(url: str | None) -> str:
+    if url is None:
         if not sys.stdin.isatty():
             raise UsageError("give the server's address: tierline login URL")
-        text = _asked("Address of the server, such as https://tierline.example.com: ")
-    address = text.strip().rstrip("/")
+        url = _read_line("Address of the server, such as https://tierline.example.com: ")
+    address = url.strip().rstrip("/")
     if not address.startswith(("http://", "https://")):
-        raise UsageError(f"{text!r} is not an address: it begins with http:// or https://")
+        raise UsageError(f"{url!r} is not an address: it begins with http:// or https://")
     return address
 
 
@@ -73,7 +72,7 @@ def _key() -> str:
     return key
 
 
-def _asked(words: str) -> str:
-    sys.stderr.write(words)
+def _read_line(prompt: str) -> str:
+    sys.stderr.write(prompt)
     sys.stderr.flush()
     return sys.stdin.readline()

@@ -40,7 +40,7 @@ def list_(
         raise UsageError(f"there is no class {class_!r}; use one of {', '.join(CLASSES)}")
     with connect(home) as api:
         answer = api.get("/v1/models")
-    found = [
+    models = [
         item
         for item in answer["data"]
         if (name is None or _has(item, name.lower()))
@@ -49,10 +49,10 @@ def list_(
         and (item["features"] or not used)
     ]
     if as_json:
-        print_json({"data": found})
+        print_json({"data": models})
         return
-    _show(found)
-    if found:
+    _show(models)
+    if models:
         bands = ", ".join(f"{one} {MARKET[one]}" for one in reversed(CLASSES))
         note("USD per million tokens, at the standard rate; unpriced: the price is not known.")
         note(f"Usual: {bands}. Real prices may be outside these bands.")
@@ -72,12 +72,12 @@ def fetch(
     from tierline.cli.shared.output import line, print_json
     from tierline.stack.local_models.models import LARGER, MODELS
 
-    wanted = LARGER.name if name is None else name.removeprefix("local:")
-    if wanted not in MODELS:
-        raise UsageError(f"there is no local model {wanted!r}; use one of {', '.join(MODELS)}")
+    model_name = LARGER.name if name is None else name.removeprefix("local:")
+    if model_name not in MODELS:
+        raise UsageError(f"there is no local model {model_name!r}; use one of {', '.join(MODELS)}")
     from tierline.stack.local_models.fetch import fetch as fetch_model
 
-    model = MODELS[wanted]
+    model = MODELS[model_name]
     path = fetch_model(model)
     if as_json:
         print_json({"model": f"local:{model.name}", "path": str(path), "sha256": model.sha256})
@@ -86,13 +86,13 @@ def fetch(
     line(f"sha256 {model.sha256}, the publisher's; licence {model.licence}")
 
 
-def _show(found: list[dict[str, Any]]) -> None:
+def _show(models: list[dict[str, Any]]) -> None:
     from tierline.cli.shared.output import Col, console, print_lines, print_table
 
     wide = console().width >= WIDE
     order = {one: number for number, one in enumerate(CLASSES)}
     rows = sorted(
-        found,
+        models,
         key=lambda item: (not item["features"], order.get(item["class"], -1), _title(item)),
     )
     columns = [
@@ -103,9 +103,9 @@ def _show(found: list[dict[str, Any]]) -> None:
         Col("KEY", rank=1),
     ]
     if wide:
-        columns += [Col("CONTEXT", "right"), Col("USED BY, OR WHAT TO KNOW")]
-    shown = print_table if wide else print_lines  # a wide one wraps what is to be known
-    shown(
+        columns += [Col("CONTEXT", "right"), Col("USED BY, OR NOTES")]
+    print_models = print_table if wide else print_lines  # a wide one wraps the notes
+    print_models(
         columns,
         [
             (
@@ -114,7 +114,7 @@ def _show(found: list[dict[str, Any]]) -> None:
                 *_price(item),
                 _end(item),
                 _key(item),
-                *((_context(item), _known(item)) if wide else ()),
+                *((_context(item), _notes(item)) if wide else ()),
             )
             for item in rows
         ],
@@ -162,19 +162,19 @@ def _context(item: dict[str, Any]) -> str:
     return "" if tokens is None else f"{tokens:,}"
 
 
-def _known(item: dict[str, Any]) -> str:
+def _notes(item: dict[str, Any]) -> str:
     if item["features"]:
-        said = [", ".join(item["features"])]
+        notes = [", ".join(item["features"])]
     else:
-        said = [item["note"]] if item["note"] else []
+        notes = [item["note"]] if item["note"] else []
     if item["retires"] and item["successor"]:
-        said.append(f"then {item['successor']}")
+        notes.append(f"then {item['successor']}")
     if item["nearest"]:
-        said.append(f"nearest: {item['nearest']}")
+        notes.append(f"nearest: {item['nearest']}")
     if item["self_hosted"] and item["configured"] is None:
-        said += [f"{server}:{one}" for server, one in item["self_hosted"].items()]
+        notes += [f"{server}:{one}" for server, one in item["self_hosted"].items()]
     if item["features"] and item["missing"]:
-        said.append(item["missing"])
+        notes.append(item["missing"])
     if item.get("circuit_open"):
-        said.insert(0, f"its circuit is open: {item['circuit_open']}")
-    return "; ".join(said)
+        notes.insert(0, f"its circuit is open: {item['circuit_open']}")
+    return "; ".join(notes)

@@ -21,9 +21,9 @@ def list_(home: Home = None, as_json: Json = False) -> None:
     from tierline.cli.shared.output import Col, print_json, print_table
 
     with connect(home) as api:
-        found = api.get("/v1/plans")
+        answer = api.get("/v1/plans")
     if as_json:
-        print_json(found)
+        print_json(answer)
         return
     print_table(
         [Col("PLAN"), Col("TIERS"), Col("BUDGETS"), Col("ACCOUNTS", "right")],
@@ -31,10 +31,10 @@ def list_(home: Home = None, as_json: Json = False) -> None:
             (
                 one["name"],
                 "the first only" if one["first_tier_only"] else "all",
-                ", ".join(_told(budget) for budget in one["budgets"]) or "none",
+                ", ".join(_in_words(budget) for budget in one["budgets"]) or "none",
                 one["accounts"],
             )
-            for one in found["data"]
+            for one in answer["data"]
         ],
         empty="no plan yet",
     )
@@ -71,7 +71,7 @@ def set_(
         print_json(made)
         return
     tiers = "the first tier only" if made["first_tier_only"] else "all tiers"
-    budgets = ", ".join(_told(one) for one in made["budgets"]) or "no budget"
+    budgets = ", ".join(_in_words(one) for one in made["budgets"]) or "no budget"
     line(f"plan {name}: {tiers}, {budgets}")
 
 
@@ -117,7 +117,7 @@ def _budget(text: str) -> JSON:
     }
 
 
-def _told(one: JSON) -> str:
+def _in_words(one: JSON) -> str:
     from tierline.cli.shared.output import usd
 
     whose = "" if one["scope"] == "account" else f" each {one['scope']}"

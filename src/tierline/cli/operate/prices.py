@@ -139,8 +139,8 @@ def set_(
     if as_json:
         print_json(made)
         return
-    told = made["price"]
-    what = "its public price, if it has one" if told is None else _in_words(told)
+    applied = made["price"]
+    what = "its public price, if it has one" if applied is None else _in_words(applied)
     tier = f" ({made['service_tier']})" if made["service_tier"] else ""
     line(f"{model}{tier} costs {what} from {when(made['since'])} UTC on")
 
@@ -152,7 +152,7 @@ def _cells(price: JSON) -> tuple[str, ...]:
     writes = (price.get(f"cache_write_{span}_usd_per_mtok") for span in ("5m", "1h"))
     return (
         paid,
-        _said(price.get("cached_input_usd_per_mtok", paid)),
+        _rate_in_words(price.get("cached_input_usd_per_mtok", paid)),
         " ".join(one for one in writes if one),
         price["output_usd_per_mtok"],
         price.get("usd_per_hour", ""),
@@ -166,7 +166,7 @@ def _in_words(price: dict[str, str]) -> str:
     return f"${paid} in and ${made} out per million tokens"
 
 
-def _said(rate: str | None) -> str:
+def _rate_in_words(rate: str | None) -> str:
     return "unknown" if rate is None else rate
 
 

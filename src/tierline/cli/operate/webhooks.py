@@ -61,7 +61,7 @@ def deliveries(
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import Col, print_page, when
 
-    asked = {
+    filters = {
         "status": status,
         "job_id": job,
         "endpoint_id": endpoint,
@@ -70,7 +70,7 @@ def deliveries(
     }
     with connect(home) as api:
         page = api.get(
-            "/v1/webhook-deliveries", params={k: v for k, v in asked.items() if v is not None}
+            "/v1/webhook-deliveries", params={k: v for k, v in filters.items() if v is not None}
         )
     print_page(
         page,
@@ -94,11 +94,11 @@ def resend(delivery_id: Id, home: Home = None, as_json: Json = False) -> None:
     from tierline.cli.shared.output import line, print_json
 
     with connect(home) as api:
-        found = api.post(f"/v1/webhook-deliveries/{quote(delivery_id, safe='')}/resend")
+        delivery = api.post(f"/v1/webhook-deliveries/{quote(delivery_id, safe='')}/resend")
     if as_json:
-        print_json(found)
+        print_json(delivery)
     else:
-        line(f"{found['id']} to {found['url']} is {found['status']}: due at once")
+        line(f"{delivery['id']} to {delivery['url']} is {delivery['status']}: due at once")
 
 
 def _last(delivery: JSON) -> str:
@@ -107,10 +107,3 @@ def _last(delivery: JSON) -> str:
         return str(delivery["last_error"])
     status = delivery["last_status"]
     return "" if status is None else f"HTTP {status}"
-
-
-def _tell_next(page: JSON) -> None:
-    from tierline.cli.shared.output import note
-
-    if page.get("next_cursor"):
-        note(f"more: --cursor {page['next_cursor']}")
