@@ -108,7 +108,7 @@ def backfill(
 
     OUT has for every row: id (its own, else its line), line, job_id, status, output, unverified,
     tier, verdict, cost (USD), unknown_cost_calls, error, blocked_reason (why no later tier was
-    asked). It is written as a whole at the end, readable by its owner only.
+    called). It is written as a whole at the end, readable by its owner only.
 
     Exit code 1 if a row failed or was invalid, or the cost limit was reached.
     """
@@ -121,7 +121,7 @@ def backfill(
     from tierline.cli.run.backfill.state import RunRequest
     from tierline.cli.run.backfill.steady import Steady
 
-    wanted = RunOptions(limit, _cap(max_cost_usd), retry_failed, raw_csv)
+    options = RunOptions(limit, _cap(max_cost_usd), retry_failed, raw_csv)
     fields = _mapping(mapping or [])
     codec = None if encoding is None else encoding_named(encoding)
     with ExitStack() as stack:
@@ -133,9 +133,9 @@ def backfill(
         if file.name in ("", ".."):
             file = file.resolve()
         target = Path(out) if out is not None else file.with_name(file.name + ".out.jsonl")
-        read = source if piped is None or dry_run else piped.file
-        asked = RunRequest(
-            str(read.absolute()),
+        read_from = source if piped is None or dry_run else piped.file
+        request = RunRequest(
+            str(read_from.absolute()),
             feature,
             str(target.absolute()),
             fields,
@@ -145,87 +145,93 @@ def backfill(
         progress = stack.enter_context(Progress())
         api = stack.enter_context(Steady(home, progress.say))
         if dry_run:
-            counted = count(feature_named(api, feature), asked, limit, progress)
+            counted = count(feature_named(api, feature), request, limit, progress)
         else:
-            summary = _held_run(api, asked, wanted, progress, restart, piped, on_interrupt)
+            summary = _held_run(api, request, options, progress, restart, piped, on_interrupt)
     if dry_run:
         report(counted, as_json)
         raise typer.Exit(1 if counted.bad else 0)
-    _tell(summary, as_json)
+    _print_summary(summary, as_json)
     unanswered = summary["rows"] - summary["statuses"].get("completed", 0)
     raise typer.Exit(1 if unanswered or summary["stopped"] else 0)
 
 
 def _held_run(
     api: "Steady",
-    asked: "RunRequest",
-    wanted: "RunOptions",
+    request: "RunRequest",
+    options: "RunOptions",
     progress: "Progress",
     restart: bool,
     piped: "Piped | None",
     on_interrupt: OnInterrupt,
 ) -> JSON:
-    """Run while holding OUT's lock, and return the summary."""
+    """Run with OUT locked, and return the summary."""
     from tierline.cli.run.backfill.interrupt import interrupted
     from tierline.cli.run.backfill.state import StateFile
 
-    _refuse_out(Path(asked.out), Path(asked.file))
+    _refuse_out(Path(request.out), Path(request.file))
     without = " without --restart" if restart else ""
-    go_on = f"stopped: the same command{without} continues from here"
-    with StateFile(Path(asked.out)) as kept, piped.in_place() if piped else nullcontext():
+    how_to_continue = f"stopped: the same command{without} continues from here"
+    with StateFile(Path(request.out)) as state_file, piped.in_place() if piped else nullcontext():
         try:
-            return _run(api, kept, asked, wanted, progress, restart)
+            return _run(api, state_file, request, options, progress, restart)
         except KeyboardInterrupt:
-            interrupted(api, kept, progress, on_interrupt, go_on)
+            interrupted(api, state_file, progress, on_interrupt, how_to_continue)
             raise typer.Exit(130) from None
         except Unavailable:
-            if kept.read() is not None:
-                progress.say(go_on)
+            if state_file.read() is not None:
+                progress.say(how_to_continue)
             raise
 
 
 def _run(
     api: "Steady",
-    kept: "StateFile",
-    asked: "RunRequest",
-    wanted: "RunOptions",
+    state_file: "StateFile",
+    request: "RunRequest",
+    options: "RunOptions",
     progress: "Progress",
     restart: bool,
 ) -> JSON:
-    from tierline.cli.run.backfill.begin import anew, found_or_new, known_run, refuse_other
+    from tierline.cli.run.backfill.begin import (
+        new_run,
+        recovered_or_new,
+        recovered_run,
+        refuse_other_run,
+    )
     from tierline.cli.run.backfill.results import is_csv
     from tierline.cli.run.backfill.run import Run
 
-    state = kept.read()
+    state = state_file.read()
     if restart:
-        new = anew(api, asked)
-        return Run(api, kept, new, wanted, progress).go(state or known_run(api, new))
+        new = new_run(api, request)
+        return Run(api, state_file, new, options, progress).go(state or recovered_run(api, new))
     if state is None:
-        return Run(api, kept, found_or_new(api, asked, progress), wanted, progress).go()
-    refuse_other(state, asked)
+        new = recovered_or_new(api, request, progress)
+        return Run(api, state_file, new, options, progress).go()
+    refuse_other_run(state, request)
     done = state.done
-    if done and done["limit"] == wanted.limit and not wanted.retry_failed:
-        out = Path(asked.out)
-        if is_csv(out) and done.get("raw_csv", wanted.raw_csv) != wanted.raw_csv:
+    if done and done["limit"] == options.limit and not options.retry_failed:
+        out = Path(request.out)
+        if is_csv(out) and done.get("raw_csv", options.raw_csv) != options.raw_csv:
             progress.say("this run is done: writing OUT again with the other form of cells")
         elif out.exists():
             progress.say("this run is done; use --retry-failed or --restart to do more")
             return done
         else:
             progress.say("this run is done and OUT is gone: writing it again")
-    return Run(api, kept, state, wanted, progress).go()
+    return Run(api, state_file, state, options, progress).go()
 
 
-def _mapping(given: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in given:
+def _mapping(texts: list[str]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for text in texts:
         name, equals, column = text.partition("=")
         if not (name and equals and column):
             raise UsageError(f"--map needs FIELD=COLUMN, not {text!r}")
-        if name in found:
+        if name in fields:
             raise UsageError(f"--map names {name} twice")
-        found[name] = column
-    return found
+        fields[name] = column
+    return fields
 
 
 def _cap(text: str | None) -> Decimal | None:
@@ -253,7 +259,7 @@ def _refuse_out(out: Path, file: Path) -> None:
         )
 
 
-def _tell(summary: JSON, as_json: bool) -> None:
+def _print_summary(summary: JSON, as_json: bool) -> None:
     from tierline.cli.shared.output import line, note, print_json, usd
 
     if as_json:

@@ -35,19 +35,19 @@ class CsvSource:
     def records(self) -> Iterator[Record]:
         """Every record after the header, in order; empty lines are skipped."""
         with Lines(self.path, self._encoding) as lines:
-            fed = _Fed(lines)
-            reader = _reader(fed, self._separator)
+            csv_lines = _CsvLines(lines)
+            reader = _reader(csv_lines, self._separator)
             next(reader)
             while True:
                 before = lines.mark()
-                fed.start()
+                csv_lines.start()
                 try:
                     cells = next(reader, None)
                 except (csv.Error, _TooLong) as error:
-                    yield BadLine(before[1] + 1, None, _said(error))
+                    yield BadLine(before[1] + 1, None, _message(error))
                     lines.back_to(before)
                     lines.read()
-                    reader = _reader(fed, self._separator)
+                    reader = _reader(csv_lines, self._separator)
                     continue
                 if cells is None:
                     return
@@ -59,7 +59,7 @@ class _TooLong(Exception):
     pass
 
 
-class _Fed:
+class _CsvLines:
     """Feeds lines to the csv module, and limits a record's length."""
 
     def __init__(self, lines: Lines) -> None:
@@ -69,7 +69,7 @@ class _Fed:
     def start(self) -> None:
         self._length = 0
 
-    def __iter__(self) -> "_Fed":
+    def __iter__(self) -> "_CsvLines":
         return self
 
     def __next__(self) -> str:
@@ -83,9 +83,9 @@ class _Fed:
         return line.decode("utf-8", "surrogateescape")
 
 
-def _reader(fed: _Fed, separator: str) -> Iterator[list[str]]:
+def _reader(csv_lines: _CsvLines, separator: str) -> Iterator[list[str]]:
     csv.field_size_limit(MAX_ROW_BYTES)
-    return csv.reader(fed, delimiter=separator, strict=True)
+    return csv.reader(csv_lines, delimiter=separator, strict=True)
 
 
 def _header(path: Path, encoding: str | None) -> tuple[str, list[str]]:
@@ -97,9 +97,9 @@ def _header(path: Path, encoding: str | None) -> tuple[str, list[str]]:
         separator = max(_SEPARATORS, key=lambda one: first.count(one.encode()))
     with Lines(path, encoding) as lines:
         try:
-            columns = next(_reader(_Fed(lines), separator), [])
+            columns = next(_reader(_CsvLines(lines), separator), [])
         except (csv.Error, _TooLong) as error:
-            raise UsageError(f"{path}: line 1: {_said(error)}") from None
+            raise UsageError(f"{path}: line 1: {_message(error)}") from None
     try:
         "".join(columns).encode()
     except UnicodeEncodeError:
@@ -137,7 +137,7 @@ def _fault(cells: list[str], width: int) -> str | None:
     return None
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, _TooLong):
         return f"the record is {TOO_LONG}, or a quote in it is never closed"
     text = str(error)

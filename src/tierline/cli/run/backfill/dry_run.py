@@ -21,7 +21,7 @@ FIRST_BAD = 10
 
 
 @dataclass
-class Counted:
+class DryRun:
     """What a run would do."""
 
     feature: str
@@ -38,32 +38,34 @@ class Counted:
             self.first_bad.append({"line": line, "id": custom_id, "message": message})
 
 
-def count(feature: JSON, asked: RunRequest, limit: int | None, progress: Progress) -> Counted:
+def count(feature: JSON, request: RunRequest, limit: int | None, progress: Progress) -> DryRun:
     """Reads the source once. Raises UsageError if it cannot be read as the feature's inputs."""
     schema = feature["document"]["input"]
-    source = open_source(Path(asked.file), schema, asked.mapping, asked.id_column, asked.encoding)
+    source = open_source(
+        Path(request.file), schema, request.mapping, request.id_column, request.encoding
+    )
     check = schema_check(schema)
-    found = Counted(feature["name"], feature["version"])
+    counted = DryRun(feature["name"], feature["version"])
 
     def bad(line: int | None, custom_id: str | None, message: str) -> None:
-        found.note_bad(line, custom_id, message)
+        counted.note_bad(line, custom_id, message)
         progress.bad(line, custom_id, message)
 
     for row in Reading(source, limit).rows(bad):
         if not check.fits(row.input):
             bad(row.line, row.custom_id, told(check.faults(row.input)))
             continue
-        found.rows += 1
-        progress.count("read", found.rows)
-        found.characters += len(json.dumps(row.input, ensure_ascii=False))
+        counted.rows += 1
+        progress.count("read", counted.rows)
+        counted.characters += len(json.dumps(row.input, ensure_ascii=False))
     model = Feature.from_dict(feature["document"])
-    every = estimates(model, feature["prices"], found.rows, found.characters)
+    every = estimates(model, feature["prices"], counted.rows, counted.characters)
     # from the tier where jobs begin
-    found.tiers = every[model.allowed_tiers().index(model.first_tier()) :]
-    return found
+    counted.tiers = every[model.allowed_tiers().index(model.first_tier()) :]
+    return counted
 
 
-def report(counted: Counted, as_json: bool) -> None:
+def report(counted: DryRun, as_json: bool) -> None:
     """Print the result, for a person or a script."""
     first = counted.tiers[0].cost_usd
     costs = [tier.cost_usd for tier in counted.tiers]

@@ -15,8 +15,8 @@ def encoding_named(name: str) -> str:
     of a line feed, as lines are read before they are decoded.
     """
     try:
-        found = codecs.lookup(name).name
-        ascii_lines = "a{\n".encode(found) == b"a{\n"
+        codec = codecs.lookup(name).name
+        ascii_lines = "a{\n".encode(codec) == b"a{\n"
     except (LookupError, UnicodeError):
         raise UsageError(
             f"--encoding: {name!r} is not known; examples: latin-1, cp1252, shift_jis"
@@ -25,7 +25,7 @@ def encoding_named(name: str) -> str:
         raise UsageError(
             f"--encoding: {name} is not read; convert the file: iconv -f {name} -t utf-8 FILE > NEW"
         )
-    return found
+    return codec
 
 
 def refuse_other_encoding(path: Path) -> None:

@@ -74,19 +74,19 @@ def files_of(folder: Path) -> list[Path]:
     """All files that are rows, and links that lead out of the folder, sorted. Only paths are kept,
     so a million cost some 200 MB."""
     root = folder.resolve()
-    found: list[Path] = []
+    paths: list[Path] = []
     for below, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
+        paths += [
             path for name in folders if leads_out(root, path := Path(below, name))
         ]  # they are not entered, like all links to folders
-        found += [
+        paths += [
             path
             for name in names
             if not name.startswith(".")
             and ((path := Path(below, name)).is_file() or leads_out(root, path))
         ]
-    return sorted(found)
+    return sorted(paths)
 
 
 def leads_out(root: Path, path: Path) -> bool:

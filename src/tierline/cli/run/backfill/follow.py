@@ -59,7 +59,7 @@ class Follower:
             self.look()
 
     def look(self) -> None:
-        """Ask for the counts now."""
+        """Request the counts now."""
         began = time.monotonic()
         batch: JSON = self._api.batch(self._id)
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Ctrl-C in a backfill: what becomes of the rows that were sent."""
+"""Ctrl-C in a backfill: cancels the rows that were sent, or leaves them running."""
 
 import sys
 from contextlib import suppress
@@ -13,15 +13,19 @@ OnInterrupt = Literal["ask", "cancel", "keep"]
 
 
 def interrupted(
-    api: Steady, kept: StateFile, progress: Progress, wanted: OnInterrupt, go_on: str
+    api: Steady,
+    state_file: StateFile,
+    progress: Progress,
+    on_interrupt: OnInterrupt,
+    how_to_continue: str,
 ) -> None:
-    """Cancel the run's batches, or leave them, and say how to continue. Without a terminal nothing
-    is asked, and they are left.
+    """Cancel the run's batches, or leave them, and print `how_to_continue`. Without a terminal it
+    asks no question and leaves them.
     """
-    state = kept.read()
+    state = state_file.read()
     batches = [] if state is None or state.done else state.batches
     progress.end()
-    if batches and (wanted == "cancel" or (wanted == "ask" and _confirmed())):
+    if batches and (on_interrupt == "cancel" or (on_interrupt == "ask" and _confirmed())):
         for batch in batches:
             with suppress(NotFound):
                 api.post(f"/v1/batches/{batch.id}/cancel")
@@ -30,7 +34,7 @@ def interrupted(
         )
         return
     progress.say(
-        f"{go_on}; rows already sent are still answered"
+        f"{how_to_continue}; rows already sent are still answered"
         + (f" (stop them: tierline batches cancel {batches[-1].id})" if batches else "")
     )
 

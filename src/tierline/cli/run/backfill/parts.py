@@ -74,5 +74,5 @@ def encoded(row: Row) -> bytes:
         "metadata": row.metadata,
         "line": row.line,
     }
-    kept = {name: value for name, value in fields.items() if value is not None or name == "input"}
-    return (json.dumps(kept, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    sent = {name: value for name, value in fields.items() if value is not None or name == "input"}
+    return (json.dumps(sent, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

@@ -58,8 +58,8 @@ class Progress:
         self._live: Live | None = None
         self._rate = Rate()
         self._next_line = time.monotonic() + FIRST_LINE_S
-        self._said = ""
-        self._bad_told = 0
+        self._last_line = ""
+        self._bad_reported = 0
 
     def __enter__(self) -> "Progress":
         if self._terminal:
@@ -93,29 +93,29 @@ class Progress:
 
     def bad(self, line: int | None, custom_id: str | None, message: str) -> None:
         """Report an invalid row; after the first few only the count grows."""
-        self._bad_told += 1
-        if self._bad_told <= SHOWN_BAD:
+        self._bad_reported += 1
+        if self._bad_reported <= SHOWN_BAD:
             self.say(f"{place_of(line, custom_id)}: {message}")
-        elif self._bad_told == SHOWN_BAD + 1:
+        elif self._bad_reported == SHOWN_BAD + 1:
             self.say("more rows are invalid; OUT has each with its line")
 
     @property
     def bad_left(self) -> int:
         """How many invalid rows will still be reported one by one."""
-        return max(0, SHOWN_BAD - self._bad_told)
+        return max(0, SHOWN_BAD - self._bad_reported)
 
     def show(self, picture: Picture) -> None:
         rate = self._rate.of(picture.ended, time.monotonic())
         if self._live is not None:
             self._live.update(_picture(picture, rate, self._console.width), refresh=True)
         else:
-            self._line(" · ".join(how_far(picture, rate) + what_came(picture)))
+            self._line(" · ".join(progress_parts(picture, rate) + answer_parts(picture)))
 
-    def count(self, what: str, rows: int) -> None:
+    def count(self, verb: str, rows: int) -> None:
         """Show at intervals how many rows were read or written, where the API is not called."""
         if rows % COUNT_EVERY:
             return
-        text = f"{what} {rows:,} rows"
+        text = f"{verb} {rows:,} rows"
         if self._live is not None:
             from rich.text import Text
 
@@ -124,9 +124,9 @@ class Progress:
             self._line(text)
 
     def _line(self, text: str) -> None:
-        if time.monotonic() >= self._next_line and text != self._said:
+        if time.monotonic() >= self._next_line and text != self._last_line:
             self._next_line = time.monotonic() + LINE_EVERY_S
-            self._said = text
+            self._last_line = text
             note(text)
 
 
@@ -146,36 +146,36 @@ class Rate:
         return (ended - before) / (now - then) if now > then else 0.0
 
 
-def how_far(picture: Picture, rate: float) -> list[str]:
+def progress_parts(picture: Picture, rate: float) -> list[str]:
     """How many rows, how fast, and the time left."""
     ended = f"{picture.ended:,}"
     if picture.all_sent:
-        found = [f"{ended} of {max(picture.sent, picture.ended):,}"]
+        parts = [f"{ended} of {max(picture.sent, picture.ended):,}"]
     else:
-        found = [f"{ended} done, {picture.sent:,} sent so far"]
+        parts = [f"{ended} done, {picture.sent:,} sent so far"]
     if picture.retry:
-        found[0] = f"retry {picture.retry}: {found[0]}"
+        parts[0] = f"retry {picture.retry}: {parts[0]}"
     if rate * 60 >= 1:
-        found.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:.0f}/min")
+        parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:.0f}/min")
         left = picture.sent - picture.ended
         if picture.all_sent and left > 0:
-            found.append(f"{seconds(float(round(left / rate)))} left")
-    return found
+            parts.append(f"{seconds(float(round(left / rate)))} left")
+    return parts
 
 
-def what_came(picture: Picture) -> list[str]:
+def answer_parts(picture: Picture) -> list[str]:
     """The number of answers per tier, failures, and the cost."""
-    found = []
+    parts = []
     for name, tier in picture.tiers.items():
         waiting = f" + {tier['unfinished']:,} waiting" if tier["unfinished"] else ""
-        found.append(f"{name} {tier['completed']:,}{waiting}")
+        parts.append(f"{name} {tier['completed']:,}{waiting}")
     if picture.unanswered:
-        found.append(f"failed {picture.unanswered:,}")
+        parts.append(f"failed {picture.unanswered:,}")
     if picture.bad:
-        found.append(f"bad {picture.bad:,}")
+        parts.append(f"bad {picture.bad:,}")
     unknown = " + ?" if picture.unknown_cost_calls else ""
-    found.append(f"cost {usd(picture.cost_usd)}{unknown}")
-    return found
+    parts.append(f"cost {usd(picture.cost_usd)}{unknown}")
+    return parts
 
 
 def _picture(picture: Picture, rate: float, width: int) -> "RenderableType":
@@ -188,13 +188,13 @@ def _picture(picture: Picture, rate: float, width: int) -> "RenderableType":
     full = length * picture.ended // total if picture.all_sent and total else 0
     # Two characters and not two colours, so that NO_COLOR shows the bar too.
     bar = Text("━" * full, style="green") + Text("╌" * (length - full), style="bright_black")
-    head = " · ".join(how_far(picture, rate))
+    head = " · ".join(progress_parts(picture, rate))
     if length + 2 + len(head) <= width:
         bar += Text("  " + head)
         lines = []
     else:
-        lines = wrapped(how_far(picture, rate), width)
-    return Group(bar, *(Text(line) for line in lines + wrapped(what_came(picture), width)))
+        lines = wrapped(progress_parts(picture, rate), width)
+    return Group(bar, *(Text(line) for line in lines + wrapped(answer_parts(picture), width)))
 
 
 def wrapped(parts: list[str], width: int) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from tierline.cli.run.backfill.rows import BadLine, Record, Row
 from tierline.cli.run.backfill.sources import Source
 
-Tell = Callable[[int | None, str | None, str], None]  # line, id, problem
+ReportBad = Callable[[int | None, str | None, str], None]  # line, id, problem
 
 
 class Reading:
@@ -24,7 +24,7 @@ class Reading:
             yield record
         self.whole = True
 
-    def rows(self, bad: Tell) -> Iterator[Row]:
+    def rows(self, bad: ReportBad) -> Iterator[Row]:
         """The valid rows. `bad` is called for the others."""
         for record in self:
             if isinstance(record, BadLine):

@@ -96,7 +96,7 @@ def is_csv(out: Path) -> bool:
     return out.suffix.lower() == ".csv"
 
 
-def write_out(out: Path, found: Iterable[dict[str, JSON]], *, raw_csv: bool = False) -> Tally:
+def write_out(out: Path, rows: Iterable[dict[str, JSON]], *, raw_csv: bool = False) -> Tally:
     """Write all results. OUT is then complete, or unchanged after an error. Raises UsageError if it
     cannot be written.
 
@@ -110,7 +110,7 @@ def write_out(out: Path, found: Iterable[dict[str, JSON]], *, raw_csv: bool = Fa
             table = Table(file, raw=raw_csv, line_end="\r\n") if is_csv(out) else None
             if table is not None:
                 table.row(FIELDS)
-            for result in found:
+            for result in rows:
                 tally.add(result)
                 if table is not None:
                     table.row(_cell(result[name]) for name in FIELDS)

@@ -15,7 +15,7 @@ from tierline.base.formats import usd
 from tierline.base.json_text import JSON
 from tierline.cli.run.backfill.follow import Follower
 from tierline.cli.run.backfill.progress import Progress
-from tierline.cli.run.backfill.reading import Reading, Tell
+from tierline.cli.run.backfill.reading import Reading, ReportBad
 from tierline.cli.run.backfill.results import Tally, results, rows_to_retry, sent_rows, write_out
 from tierline.cli.run.backfill.rows import Row
 from tierline.cli.run.backfill.send import no_cap, send
@@ -41,10 +41,15 @@ class Run:
     """One run of the command, on a stored state."""
 
     def __init__(
-        self, api: Steady, kept: StateFile, state: RunState, options: RunOptions, progress: Progress
+        self,
+        api: Steady,
+        state_file: StateFile,
+        state: RunState,
+        options: RunOptions,
+        progress: Progress,
     ) -> None:
         self.api = api
-        self.kept = kept
+        self.state_file = state_file
         self.state = state
         self.options = options
         self.progress = progress
@@ -65,10 +70,12 @@ class Run:
         self._run_first()
         if not self._stopped:
             self._run_retries()
-        tally = write_out(Path(self.state.asked.out), self._results(), raw_csv=self.options.raw_csv)
+        tally = write_out(
+            Path(self.state.request.out), self._results(), raw_csv=self.options.raw_csv
+        )
         summary = self._summary(tally)
         self.state.done = None if self._stopped else summary
-        self.kept.write(self.state)
+        self.state_file.write(self.state)
         return summary
 
     def _results(self) -> Iterator[dict[str, JSON]]:
@@ -80,13 +87,13 @@ class Run:
 
     def _refuse_changed(self) -> None:
         """Raises UsageError if FILE has changed since this run began."""
-        file = Path(self.state.asked.file)
+        file = Path(self.state.request.file)
         if stamp_of(file) != self.state.source.stamp:
             raise UsageError(f"{file} changed meanwhile: run again when it is complete")
 
     def _begin(self, instead_of: RunState | None) -> JSON:
         """Open the first batch, or find it; return the feature in its version."""
-        request, state = self.state.asked, self.state
+        request, state = self.state.request, self.state
         if not state.batches:
             current = feature_named(self.api, request.feature)
             # Before a batch is opened: wrong columns and unknown prices end the run here.
@@ -97,7 +104,7 @@ class Run:
         # Before the state file is overwritten: an unknown run could not be cancelled.
         self._cancel(instead_of)
         state.done = None
-        self.kept.write(state)
+        self.state_file.write(state)
         batch = self._batch(state.batches[0].id)
         self.version = batch["feature_version"]
         feature = self.api.feature(request.feature, self.version)
@@ -136,7 +143,7 @@ class Run:
                 return
             opened = self._open_batch(number, covers)
             batches.append(Batch(opened["id"], opened["metadata"]["covers"]))
-            self.kept.write(self.state)
+            self.state_file.write(self.state)
             self._run_retry(number)
 
     def _run_retry(self, number: int) -> None:
@@ -164,7 +171,7 @@ class Run:
 
         def sent(part: int, answer: JSON) -> None:
             follower.note_sent(answer["rows"] - answer["bad_rows"], answer["bad_rows"])
-            self._tell_refused(batch_id, part, answer["bad_rows"])
+            self._report_refused(batch_id, part, answer["bad_rows"])
 
         gate = no_cap if self.options.cap is None else partial(follower.room, self.options.cap)
         done = send(self.api, batch_id, rows, gate, sent)
@@ -173,7 +180,7 @@ class Run:
         if not done.stopped and whole():
             self.api.post(f"/v1/batches/{batch_id}/seal", {"parts": done.parts})
 
-    def _tell_refused(self, batch_id: str, part: int, bad_rows: int) -> None:
+    def _report_refused(self, batch_id: str, part: int, bad_rows: int) -> None:
         most = min(bad_rows, self.progress.bad_left)
         if not most:
             return
@@ -181,26 +188,26 @@ class Run:
             if row["status"] == "invalid":
                 self.progress.bad(row["line"], row["custom_id"], row["error"]["message"])
 
-    def _bad(self, follower: Follower) -> Tell:
-        def tell(line: int | None, custom_id: str | None, message: str) -> None:
+    def _bad(self, follower: Follower) -> ReportBad:
+        def report(line: int | None, custom_id: str | None, message: str) -> None:
             follower.note_sent(0, 1)
             self.progress.bad(line, custom_id, message)
 
-        return tell
+        return report
 
     def _open_batch(self, retry: int, covers: int | None) -> JSON:
         state = self.state
-        key = state.asked.key(state.source.sha256, state.restart, retry)
+        key = state.request.key(state.source.sha256, state.restart, retry)
         existing = self.api.batch_of_key(key)
         if existing is not None:
             return existing
-        name = Path(state.asked.file).name.encode("utf-8", "backslashreplace").decode()
+        name = Path(state.request.file).name.encode("utf-8", "backslashreplace").decode()
         metadata = {"backfill": name, "retry": retry, "covers": covers}
-        body = {"feature": state.asked.feature, "metadata": metadata}
+        body = {"feature": state.request.feature, "metadata": metadata}
         return self.api.post("/v1/batches", body, {"Idempotency-Key": key})
 
     def _open_source(self, feature: JSON) -> None:
-        request = self.state.asked
+        request = self.state.request
         schema = feature["document"]["input"]
         self._source = open_source(
             Path(request.file),
@@ -236,9 +243,9 @@ class Run:
     def _summary(self, tally: Tally) -> JSON:
         batches = [self._batch(one.id) for one in self.state.batches]
         return {
-            "feature": self.state.asked.feature,
+            "feature": self.state.request.feature,
             "feature_version": self.version,
-            "out": self.state.asked.out,
+            "out": self.state.request.out,
             "batches": [one.id for one in self.state.batches],
             "rows": tally.rows,
             "statuses": dict(tally.statuses),

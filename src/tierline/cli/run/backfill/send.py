@@ -28,8 +28,8 @@ class Gate(Protocol):
 
 
 @dataclass(frozen=True)
-class Sent:
-    """The position reached."""
+class SendResult:
+    """How far the rows were sent."""
 
     parts: int
     stopped: bool  # by the gate, with rows left
@@ -64,16 +64,16 @@ def send(
     rows: Callable[[], Iterator[Row]],
     gate: Gate,
     sent: Callable[[int, JSON], None],
-) -> Sent:
+) -> SendResult:
     """Send what the batch does not have. `rows` starts again at each call; `sent` is called for
     each part.
 
     Raises UsageError if the rows are not those sent before.
     """
     for _ in range(TRIES):
-        found = _send(api, batch_id, rows(), gate, sent)
-        if found is not None:
-            return found
+        result = _send(api, batch_id, rows(), gate, sent)
+        if result is not None:
+            return result
     raise Conflict(f"the batch {batch_id} is also being filled by another process")
 
 
@@ -83,27 +83,26 @@ def _send(
     rows: Iterator[Row],
     gate: Gate,
     sent: Callable[[int, JSON], None],
-) -> Sent | None:
+) -> SendResult | None:
     """None if a late request of a killed run arrived: the parts must be read again."""
     cutter = Cutter(rows)
     number = 0
-    for known in api.parts(batch_id):
-        part = cutter.repeat(known["rows"])
-        if part.rows < known["rows"]:
-            # a smaller --limit: more was sent than is asked for now
-            return Sent(number, stopped=False)
-        if part.sha256 != known["sha256"]:
+    for accepted in api.parts(batch_id):
+        part = cutter.repeat(accepted["rows"])
+        if part.rows < accepted["rows"]:
+            # a smaller --limit: more rows were sent than it allows
+            return SendResult(number, stopped=False)
+        if part.sha256 != accepted["sha256"]:
             raise UsageError(
-                f"part {known['number']} was sent with other rows than FILE has now: restore "
-                "the old "
-                "file, or begin again with --restart (sent rows are then paid for again)"
+                f"part {accepted['number']} was sent with other rows than FILE has now: restore "
+                "the old file, or begin again with --restart (sent rows are then paid for again)"
             )
         number += 1
-        sent(number, known)
+        sent(number, accepted)
     while cutter.more:
         most = gate()
         if most == 0:
-            return Sent(number, stopped=True)
+            return SendResult(number, stopped=True)
         part = cutter.next(most)
         number += 1
         try:
@@ -113,4 +112,4 @@ def _send(
                 raise
             return None
         sent(number, answer)
-    return Sent(number, stopped=False)
+    return SendResult(number, stopped=False)

@@ -41,7 +41,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Print:
+class Fingerprint:
     """A source's content: equal hashes mean equal rows. `stamp` is a cheap check for changes."""
 
     sha256: str
@@ -123,12 +123,12 @@ def stamp_of(path: Path) -> str:
     root = path.resolve()
     for file in files_of(path):
         name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
-        found = file.lstat() if leads_out(root, file) else file.stat()
-        total.update(name + f"\0{_stamp(found)}\0".encode())
+        status = file.lstat() if leads_out(root, file) else file.stat()
+        total.update(name + f"\0{_stamp(status)}\0".encode())
     return total.hexdigest()
 
 
-def print_of(path: Path) -> Print:
+def fingerprint_of(path: Path) -> Fingerprint:
     """Reads the source once, at the disk's speed. Raises UsageError if it changes meanwhile."""
     before = stamp_of(path)
     total = hashlib.sha256()
@@ -143,11 +143,11 @@ def print_of(path: Path) -> Print:
         total.update(_digest(path))
     if stamp_of(path) != before:
         raise UsageError(f"{path} changes while it is read: run again when it is complete")
-    return Print(total.hexdigest(), before)
+    return Fingerprint(total.hexdigest(), before)
 
 
-def _stamp(found: os.stat_result) -> str:
-    return f"{found.st_size}-{found.st_mtime_ns}"
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def _digest(path: Path) -> bytes:

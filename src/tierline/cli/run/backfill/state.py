@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tierline.base.errors import UsageError
 from tierline.base.json_text import JSON, canonical_json
-from tierline.cli.run.backfill.sources import Print
+from tierline.cli.run.backfill.sources import Fingerprint
 
 VERSION = 1
 
@@ -53,21 +53,22 @@ class Batch:
 class RunState:
     """The state of a run."""
 
-    asked: RunRequest
-    source: Print
+    request: RunRequest  # `asked` in the file
+    source: Fingerprint
     restart: int = 0  # how often it was begun again
     batches: list[Batch] = field(default_factory=list)
     done: JSON = None  # the summary, once OUT was written
     sends_repeated: bool = False  # rows with an id that is already used: runs of release 0.2 do
 
     def to_dict(self) -> dict[str, JSON]:
-        return {"version": VERSION, **asdict(self)}
+        fields = asdict(self)
+        return {"version": VERSION, "asked": fields.pop("request"), **fields}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "RunState":
         return cls(
             RunRequest(**data["asked"]),
-            Print(**data["source"]),
+            Fingerprint(**data["source"]),
             data["restart"],
             [Batch(**one) for one in data["batches"]],
             data["done"],

@@ -73,8 +73,8 @@ class Steady:
 
     def batch_of_key(self, key: str) -> JSON:
         """The batch of an Idempotency-Key, without counts; None if there is none."""
-        found = self.get("/v1/batches", {"idempotency_key": key})["data"]
-        return found[0] if found else None
+        batches = self.get("/v1/batches", {"idempotency_key": key})["data"]
+        return batches[0] if batches else None
 
     def batch(self, batch_id: str) -> JSON:
         return self.get(f"/v1/batches/{batch_id}")
@@ -91,23 +91,23 @@ class Steady:
                 return
 
     def rows(
-        self, batch_id: str, what: str = "output", after: int = 0, most: int | None = None
+        self, batch_id: str, kind: str = "output", after: int = 0, most: int | None = None
     ) -> Iterator[JSON]:
         """The batch's rows (`output`) or those without an answer (`errors`), in order."""
-        given = 0
-        while most is None or given < most:
-            asked = PAGE if most is None else min(PAGE, most - given)
-            asks = partial(
+        count = 0
+        while most is None or count < most:
+            size = PAGE if most is None else min(PAGE, most - count)
+            read_page = partial(
                 _lines,
-                path=f"/v1/batches/{batch_id}/{what}",
-                params={"after": after, "limit": asked},
+                path=f"/v1/batches/{batch_id}/{kind}",
+                params={"after": after, "limit": size},
             )
             # Read the whole page before the first row is returned: an interrupted page is requested
             # again.
-            page = self._repeat(asks)
+            page = self._repeat(read_page)
             yield from page
-            given += len(page)
-            if len(page) < asked:
+            count += len(page)
+            if len(page) < size:
                 return
             after = page[-1]["row"]
 

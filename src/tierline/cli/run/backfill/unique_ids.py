@@ -22,11 +22,11 @@ class UniqueIds:
     def records(self) -> Iterator[Record]:
         seen = SeenIds()
         for record in self.source.records():
-            before = seen.line_of(record.custom_id, record.line)
-            if before is None or isinstance(record, BadLine):
+            first_line = seen.line_of(record.custom_id, record.line)
+            if first_line is None or isinstance(record, BadLine):
                 yield record
             else:
-                message = f"its id is already used in line {before}: not sent"
+                message = f"its id is already used in line {first_line}: not sent"
                 yield BadLine(record.line, record.custom_id, message)
 
 
@@ -48,5 +48,5 @@ class SeenIds:
         added = self._table.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", (number, line))
         if added.rowcount == 1:
             return None
-        found = self._table.execute("SELECT line FROM ids WHERE id = ?", (number,)).fetchone()
-        return int(found[0])
+        row = self._table.execute("SELECT line FROM ids WHERE id = ?", (number,)).fetchone()
+        return int(row[0])

@@ -1,6 +1,6 @@
 """What the bar says, and how it fits."""
 
-from tierline.cli.run.backfill.progress import Picture, Rate, how_far, what_came, wrapped
+from tierline.cli.run.backfill.progress import Picture, Rate, answer_parts, progress_parts, wrapped
 
 PICTURE = Picture(
     sent=5000,
@@ -16,7 +16,7 @@ PICTURE = Picture(
 
 
 def test_the_pieces_say_how_far_how_fast_which_tier_and_what_it_cost() -> None:
-    assert how_far(PICTURE, 38.2) + what_came(PICTURE) == [
+    assert progress_parts(PICTURE, 38.2) + answer_parts(PICTURE) == [
         "1,243 of 5,000",
         "38/s",
         "98.0 s left",
@@ -29,7 +29,7 @@ def test_the_pieces_say_how_far_how_fast_which_tier_and_what_it_cost() -> None:
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
-    said = how_far(PICTURE, 38.2) + what_came(PICTURE)
+    said = progress_parts(PICTURE, 38.2) + answer_parts(PICTURE)
     lines = wrapped(said, 49)
     assert all(len(line) <= 49 for line in lines)
     assert " · ".join(lines) == " · ".join(said)

@@ -11,7 +11,7 @@ from tierline.cli.run.backfill import lines
 from tierline.cli.run.backfill.encodings import encoding_named, refuse_other_encoding
 from tierline.cli.run.backfill.reading import Reading
 from tierline.cli.run.backfill.rows import MAX_ROW_BYTES, BadLine, Record, Row
-from tierline.cli.run.backfill.sources import kind_of, open_source, print_of, stamp_of
+from tierline.cli.run.backfill.sources import fingerprint_of, kind_of, open_source, stamp_of
 
 TEXT: dict[str, Any] = {
     "type": "object",
@@ -160,9 +160,9 @@ def test_a_link_out_of_the_folder_is_told_and_not_read(tmp_path: Path) -> None:
         Row(None, "below/own.txt", {"text": "own"}),
         BadLine(None, "c", out),
     ]
-    stamp, found = stamp_of(folder), print_of(folder)
+    stamp, found = stamp_of(folder), fingerprint_of(folder)
     (outside / "secret.txt").write_text("another secret, of another length")
-    assert (stamp_of(folder), print_of(folder)) == (stamp, found)
+    assert (stamp_of(folder), fingerprint_of(folder)) == (stamp, found)
 
 
 def test_a_folder_that_is_named_by_a_link_is_read(tmp_path: Path) -> None:
@@ -202,11 +202,11 @@ def test_options_of_another_kind_of_source_are_refused(tmp_path: Path) -> None:
 def test_a_print_stays_when_a_file_is_touched_and_changes_with_its_content(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a")
-    before = print_of(path)
+    before = fingerprint_of(path)
     path.write_text("b")
-    assert print_of(path).sha256 != before.sha256
+    assert fingerprint_of(path).sha256 != before.sha256
     path.write_text("a")
-    assert print_of(path).sha256 == before.sha256
+    assert fingerprint_of(path).sha256 == before.sha256
 
 
 def test_a_folders_stamp_changes_with_any_file(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tierline.base.errors import UsageError
-from tierline.cli.run.backfill.sources import Print
+from tierline.cli.run.backfill.sources import Fingerprint
 from tierline.cli.run.backfill.state import Batch, RunRequest, RunState, StateFile, state_path
 
-ASKED = RunRequest("/data/x.csv", "triage", "/data/o.jsonl", {"text": "body"}, "id")
-STATE = RunState(ASKED, Print("ab", "1-2"), 1, [Batch("one"), Batch("two", 7)], {"rows": 3})
+REQUEST = RunRequest("/data/x.csv", "triage", "/data/o.jsonl", {"text": "body"}, "id")
+STATE = RunState(REQUEST, Fingerprint("ab", "1-2"), 1, [Batch("one"), Batch("two", 7)], {"rows": 3})
 
 
 def test_a_state_is_read_as_it_was_written_and_only_by_its_owner(tmp_path: Path) -> None:
@@ -42,21 +42,23 @@ def test_a_run_that_began_nothing_leaves_no_file(tmp_path: Path) -> None:
 
 def test_a_key_follows_from_content_options_and_which_try_it_is() -> None:
     keys = {
-        ASKED.key("ab", 0, 0),
-        ASKED.key("cd", 0, 0),
-        ASKED.key("ab", 1, 0),
-        ASKED.key("ab", 0, 1),
-        replace(ASKED, feature="other").key("ab", 0, 0),
-        replace(ASKED, mapping={"text": "b"}).key("ab", 0, 0),
-        replace(ASKED, out="/data/p").key("ab", 0, 0),
+        REQUEST.key("ab", 0, 0),
+        REQUEST.key("cd", 0, 0),
+        REQUEST.key("ab", 1, 0),
+        REQUEST.key("ab", 0, 1),
+        replace(REQUEST, feature="other").key("ab", 0, 0),
+        replace(REQUEST, mapping={"text": "b"}).key("ab", 0, 0),
+        replace(REQUEST, out="/data/p").key("ab", 0, 0),
     }
     assert len(keys) == 7
-    assert ASKED.key("ab", 0, 0) == replace(ASKED, mapping=dict(ASKED.mapping)).key("ab", 0, 0)
+    assert REQUEST.key("ab", 0, 0) == replace(REQUEST, mapping=dict(REQUEST.mapping)).key(
+        "ab", 0, 0
+    )
 
 
 def test_a_path_that_is_not_utf_8_is_kept_and_has_a_key(tmp_path: Path) -> None:
-    odd = replace(STATE, asked=replace(ASKED, file="/data/\udcff.csv"))
+    odd = replace(STATE, request=replace(REQUEST, file="/data/\udcff.csv"))
     with StateFile(tmp_path / "o") as kept:
         kept.write(odd)
         assert kept.read() == odd
-    assert odd.asked.key("ab", 0, 0) != ASKED.key("ab", 0, 0)
+    assert odd.request.key("ab", 0, 0) != REQUEST.key("ab", 0, 0)
