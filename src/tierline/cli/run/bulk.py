@@ -59,8 +59,8 @@ def start(
 
     if action not in ACTIONS:
         raise UsageError(f"there is no action {action[:40]!r}: choose from {', '.join(ACTIONS)}")
-    wanted = {"feature": feature, "tier": tier, "status": status, "batch_id": batch}
-    chosen: dict[str, JSON] = {name: value for name, value in wanted.items() if value is not None}
+    filters = {"feature": feature, "tier": tier, "status": status, "batch_id": batch}
+    chosen: dict[str, JSON] = {name: value for name, value in filters.items() if value is not None}
     body: dict[str, JSON] = {
         "action": action.replace("-", "_"),
         "filter": {**chosen, "drafts": drafts},
@@ -70,16 +70,16 @@ def start(
     with connect(home) as api:
         plan = api.post(PATH, json={**body, "dry_run": True})
         if dry_run:
-            print_json(plan) if as_json else line(_told(plan))
+            print_json(plan) if as_json else line(_in_words(plan))
             return
         if not yes:
             _ask(plan)
-        found = api.post(PATH, json=body)
+        bulk_action = api.post(PATH, json=body)
         if wait:
-            note(f"began {found['id']}")  # Ctrl-C leaves it on, and its id is needed then
-            found = _followed(api, found)
-    _show(found, as_json)
-    raise typer.Exit(_exit_code(found))
+            note(f"began {bulk_action['id']}")  # Ctrl-C leaves it on, and its id is needed then
+            bulk_action = _followed(api, bulk_action)
+    _show(bulk_action, as_json)
+    raise typer.Exit(_exit_code(bulk_action))
 
 
 @app.command("list")
@@ -127,11 +127,11 @@ def get(
     from tierline.cli.shared.client import connect
 
     with connect(home) as api:
-        found = api.get(_path(action_id))
+        bulk_action = api.get(_path(action_id))
         if wait:
-            found = _followed(api, found)
-    _show(found, as_json)
-    raise typer.Exit(_exit_code(found) if wait else 0)
+            bulk_action = _followed(api, bulk_action)
+    _show(bulk_action, as_json)
+    raise typer.Exit(_exit_code(bulk_action) if wait else 0)
 
 
 @app.command()
@@ -140,19 +140,19 @@ def abort(action_id: ActionId, home: Home = None, as_json: Json = False) -> None
     from tierline.cli.shared.client import connect
 
     with connect(home) as api:
-        found = api.post(f"{_path(action_id)}/abort")
-    _show(found, as_json)
+        bulk_action = api.post(f"{_path(action_id)}/abort")
+    _show(bulk_action, as_json)
 
 
-def _exit_code(ended: JSON) -> int:
-    return 1 if ended["failed"] or ended["status"] == "aborted" else 0
+def _exit_code(bulk_action: JSON) -> int:
+    return 1 if bulk_action["failed"] or bulk_action["status"] == "aborted" else 0
 
 
 def _path(action_id: str) -> str:
     return f"{PATH}/{quote(action_id, safe='')}"
 
 
-def _told(plan: JSON) -> str:
+def _in_words(plan: JSON) -> str:
     """What the action would do, in a line."""
     over = "over " if plan["more"] else ""
     matched = many(plan["matched"], "job matches", "jobs match")
@@ -170,34 +170,34 @@ def _ask(plan: JSON) -> None:
     from tierline.cli.shared.output import note
 
     if not sys.stdin.isatty():
-        raise UsageError(f"{_told(plan)}; give --yes to begin, or --dry-run to see this only")
-    note(_told(plan))
+        raise UsageError(f"{_in_words(plan)}; give --yes to begin, or --dry-run to see this only")
+    note(_in_words(plan))
     if not typer.confirm("Begin?", err=True):
         raise TierlineError("nothing was begun")
 
 
-def _followed(api: "Client", found: JSON) -> JSON:
+def _followed(api: "Client", bulk_action: JSON) -> JSON:
     """Wait for the action to end; return it."""
     from tierline.cli.shared.bar import Bar
 
-    title = found["action"].replace("_", " ")
-    with Bar(0 if found["more"] else found["matched"], title) as bar:
-        while found["status"] == "running":
-            bar.show(found["done"] + found["failed"], found["failed"])
+    title = bulk_action["action"].replace("_", " ")
+    with Bar(0 if bulk_action["more"] else bulk_action["matched"], title) as bar:
+        while bulk_action["status"] == "running":
+            bar.show(bulk_action["done"] + bulk_action["failed"], bulk_action["failed"])
             time.sleep(LOOK_S)
-            found = api.get(_path(found["id"]))
-    return found
+            bulk_action = api.get(_path(bulk_action["id"]))
+    return bulk_action
 
 
-def _show(found: JSON, as_json: bool) -> None:
+def _show(bulk_action: JSON, as_json: bool) -> None:
     from tierline.cli.shared.output import line, print_json
 
     if as_json:
-        print_json(found)
+        print_json(bulk_action)
         return
-    action = found["action"].replace("_", " ")
-    waits = f", waits for the {found['waits_for']}" if found["waits_for"] else ""
-    line(f"{found['id']}: {action} is {found['status']}{waits}")
-    line(f"{many(found['done'], 'job')} done, {found['failed']:,} not")
-    for error in found["errors"]:
+    action = bulk_action["action"].replace("_", " ")
+    waits = f", waits for the {bulk_action['waits_for']}" if bulk_action["waits_for"] else ""
+    line(f"{bulk_action['id']}: {action} is {bulk_action['status']}{waits}")
+    line(f"{many(bulk_action['done'], 'job')} done, {bulk_action['failed']:,} not")
+    for error in bulk_action["errors"]:
         line(f"  {error['count']:,} × {error['reason']}: {error['message']}")

@@ -73,9 +73,9 @@ def _show_attempts(attempts: JSON) -> None:
             line(f"    because: {one_line(attempt['reason'])}")
         for call in attempt.get("calls") or []:
             tokens = _tokens(call.get("usage")) or "tokens unknown"
-            asked = call.get("asked") or call["model"]
+            model = call.get("asked") or call["model"]
             line(
-                f"    {call['purpose']}: {asked}, {tokens}, {usd(call.get('cost_usd'))}"
+                f"    {call['purpose']}: {model}, {tokens}, {usd(call.get('cost_usd'))}"
                 + (f", {seconds(call['latency_s'])}" if call.get("latency_s") else "")
             )
 

@@ -132,7 +132,7 @@ def list_(
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import Col, one_line, print_page, when
 
-    asked = {
+    params = {
         "drafts": "true" if drafts else "false",
         "feature": feature,
         "status": status,
@@ -141,7 +141,7 @@ def list_(
         "cursor": cursor,
     }
     with connect(home) as api:
-        page = api.get("/v1/jobs", params={k: v for k, v in asked.items() if v is not None})
+        page = api.get("/v1/jobs", params={k: v for k, v in params.items() if v is not None})
     print_page(
         page,
         [
@@ -231,13 +231,13 @@ def remove_content(
         while answer.status_code == GOES_ON:
             time.sleep(retry_after_s(answer.headers.get("Retry-After")) or 1.0)
             answer = api.send("DELETE", f"{path}/content")
-    found = answer.json()
+    body = answer.json()
     if as_json:
-        print_json(found)
+        print_json(body)
     elif job_id is not None:
-        line(f"{found['id']}: its input and outputs are removed")
+        line(f"{body['id']}: its input and outputs are removed")
     else:
-        line(f"batch {found['id']}: inputs and outputs of its jobs are removed")
+        line(f"batch {body['id']}: inputs and outputs of its jobs are removed")
 
 
 def _submit(api: "Client", body: JSON, headers: dict[str, str], until: float) -> JSON:
@@ -260,10 +260,10 @@ def _submit_until_ended(
     return job
 
 
-def _path(found_id: str, kind: str = "jobs") -> str:
+def _path(id: str, kind: str = "jobs") -> str:
     from urllib.parse import quote
 
-    return f"/v1/{kind}/{quote(found_id, safe='')}"
+    return f"/v1/{kind}/{quote(id, safe='')}"
 
 
 def follow(api: "Client", job: JSON, wait_s: float, quiet: bool) -> JSON:
