@@ -66,14 +66,14 @@ def audit(
         "from": since,
         "to": until,
     }
-    asked = {name: value for name, value in filters.items() if value is not None}
+    params = {name: value for name, value in filters.items() if value is not None}
     if account is not None and all_accounts:
         raise UsageError("give --account NAME or --all-accounts, not both")
     if as_csv and as_json:
         raise UsageError("give --csv or --json, not both")
     if raw_csv and not as_csv:
         raise UsageError("--raw-csv needs --csv")
-    if job is not None and (asked or as_csv):
+    if job is not None and (params or as_csv):
         raise UsageError("with JOB, filters and --csv cannot be used")
     with connect(home) as api:
         if job is not None:
@@ -83,29 +83,29 @@ def audit(
             else:
                 _show_route(route)
             return
-        found: list[JSON] = []
+        decisions: list[JSON] = []
         cursor: str | None = None
         left = limit
         while left > 0:
-            page = {**asked, "limit": str(min(PAGE, left))}
+            page = {**params, "limit": str(min(PAGE, left))}
             answer = api.get("/v1/decisions", params=page | ({"cursor": cursor} if cursor else {}))
-            found += answer["data"]
+            decisions += answer["data"]
             left -= PAGE
             cursor = answer["next_cursor"]
             if cursor is None:
                 break
     if as_json:
-        print_json({"data": found, "next_cursor": cursor})
+        print_json({"data": decisions, "next_cursor": cursor})
     elif as_csv:
         table = Table(sys.stdout, raw=raw_csv)
         table.row(FIELDS)
-        for one in found:
+        for one in decisions:
             table.row(one[name] for name in FIELDS)
     else:
-        _show(found, accounts=all_accounts)
+        _show(decisions, accounts=all_accounts)
 
 
-def _show(found: list[JSON], *, of_one_job: bool = False, accounts: bool = False) -> None:
+def _show(decisions: list[JSON], *, of_one_job: bool = False, accounts: bool = False) -> None:
     from tierline.cli.shared.output import Col, print_lines, when
 
     print_lines(
@@ -127,7 +127,7 @@ def _show(found: list[JSON], *, of_one_job: bool = False, accounts: bool = False
                 *(one["choice"], one["policy"], _reason(one), one["verdict"]),
                 *(one["confidence"], (one["outcome"] or "open").replace("_", " ")),
             )
-            for one in found
+            for one in decisions
         ],
         empty="no decision yet",
     )
@@ -137,8 +137,8 @@ def _reason(one: JSON) -> str:
     from tierline.cli.shared.output import one_line
 
     drawn = (one["signals"] or {}).get("drawn")
-    told = one_line(one["reason"] or "", 90)
-    return told if drawn is None else f"{told} (drew {drawn:.4f})"
+    reason = one_line(one["reason"] or "", 90)
+    return reason if drawn is None else f"{reason} (drew {drawn:.4f})"
 
 
 def _show_route(route: JSON) -> None:

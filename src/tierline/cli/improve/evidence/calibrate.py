@@ -97,11 +97,11 @@ def list_(feature: Feature, home: Home = None, as_json: Json = False) -> None:
     from tierline.cli.shared.output import print_json
 
     with connect(home) as api:
-        found = api.get(_calibrations(feature))
+        answer = api.get(_calibrations(feature))
     if as_json:
-        print_json(found)
+        print_json(answer)
     else:
-        _show_all(found["data"])
+        _show_all(answer["data"])
 
 
 @app.command()
@@ -119,9 +119,9 @@ def withdraw(
     from tierline.cli.shared.output import line, print_json
 
     with connect(home) as api:
-        made = api.post(f"{_calibrations(feature)}/{id}/withdraw", json={"reason": reason})
+        calibration = api.post(f"{_calibrations(feature)}/{id}/withdraw", json={"reason": reason})
     if as_json:
-        print_json(made)
+        print_json(calibration)
     else:
         line(f"calibration {id} of {feature} is withdrawn: its answers now escalate")
 
@@ -199,23 +199,23 @@ def _searches(feature: str) -> str:
 def _promise(
     max_error: float, confidence: float, reference: str, tier: str | None, models: str | None
 ) -> dict[str, JSON]:
-    """The promise that is wanted, for the API. Raises UsageError."""
+    """The promise to search for, in the API's form. Raises UsageError."""
     within("--max-error", max_error, 0.0001, 1.0)
     within("--confidence", confidence, 0.5, 0.9999)
     if reference not in ("model", "human"):
         raise UsageError(f"--reference is {reference!r}: it must be model or human")
-    wanted = {"tier": tier, "models": models}
+    optional = {"tier": tier, "models": models}
     return {
         "max_error": max_error,
         "confidence": confidence,
         "reference": reference,
-        **{name: value for name, value in wanted.items() if value is not None},
+        **{name: value for name, value in optional.items() if value is not None},
     }
 
 
 def _ask_if_unlikely(count: JSON) -> None:
-    """Ask before outcomes are used up with little hope. Raises UsageError without a terminal, and
-    TierlineError if the answer is no.
+    """Ask before outcomes are used up if success is unlikely. Raises UsageError without a terminal,
+    and TierlineError if the answer is no.
     """
     import sys
 
@@ -285,65 +285,65 @@ def within(name: str, value: float, least: float, most: float) -> None:
         raise UsageError(f"{name} is {value:g}: it must be between {least:g} and {most:g}")
 
 
-def _show_count(made: JSON) -> None:
+def _show_count(count: JSON) -> None:
     from tierline.cli.shared.output import print_pairs
 
     print_pairs(
         [
-            ("feature", f"{made['feature']}, tier {made['tier']}"),
-            ("answered by", made["models"] or "no model yet"),
-            ("compared with", _compared_with(made)),
-            ("new outcomes", made["outcomes"]),
-            ("chance of success", _chance(made)),
-            ("recommended", _recommended(made)),
-            ("calibration", f"the {_ordinal(made['attempt'])} for these models"),
-            *([("judge", _judged(made["judge"]))] if made["judge"] else ()),
+            ("feature", f"{count['feature']}, tier {count['tier']}"),
+            ("answered by", count["models"] or "no model yet"),
+            ("compared with", _compared_with(count)),
+            ("new outcomes", count["outcomes"]),
+            ("chance of success", _chance(count)),
+            ("recommended", _recommended(count)),
+            ("calibration", f"the {_ordinal(count['attempt'])} for these models"),
+            *([("judge", _judged(count["judge"]))] if count["judge"] else ()),
         ]
     )
 
 
-def _chance(made: JSON) -> str:
-    if made["chance"] is None:
+def _chance(count: JSON) -> str:
+    if count["chance"] is None:
         return "unknown: too few outcomes"
-    return f"{made['chance']:.0%} if they are searched now"
+    return f"{count['chance']:.0%} if they are searched now"
 
 
-def _recommended(made: JSON) -> str:
-    if made["recommended"] is not None:
-        more = f"{made['missing']:,} more" if made["missing"] else "no more needed"
-        return f"{made['recommended']:,} outcomes ({more}): chance of success 90%"
-    if made["chance"] is None:
-        return f"at least {made['missing']:,} more, then ask again"
+def _recommended(count: JSON) -> str:
+    if count["recommended"] is not None:
+        more = f"{count['missing']:,} more" if count["missing"] else "no more needed"
+        return f"{count['recommended']:,} outcomes ({more}): chance of success 90%"
+    if count["chance"] is None:
+        return f"at least {count['missing']:,} more, then ask again"
     return "none: no realistic number makes this promise likely; promise a higher error rate"
 
 
-def show(made: JSON) -> None:
+def show(calibration: JSON) -> None:
     """Print the promise, the outcomes it is based on, and the counts of each label."""
     from tierline.cli.shared.output import line
 
-    line(_promised(made))
-    if made["threshold"] is None:
+    line(_promised(calibration))
+    if calibration["threshold"] is None:
         line(
             "No threshold keeps this promise. All answers escalate; a new calibration needs new "
             "outcomes."
         )
     else:
         line(
-            f"Calibration {made['id']} serves answers with a score of at least "
-            f"{made['threshold']:.3f}: {made['coverage']:.1%} of {made['samples']:,} outcomes. Of "
-            f"{made['served']:,} served, {made['errors']:,} were errors, so the bound is "
-            f"{made['bound']:.2%}."
+            f"Calibration {calibration['id']} serves answers with a score of at least "
+            f"{calibration['threshold']:.3f}: {calibration['coverage']:.1%} of "
+            f"{calibration['samples']:,} outcomes. Of {calibration['served']:,} served, "
+            f"{calibration['errors']:,} were errors, so the bound is {calibration['bound']:.2%}."
         )
-    if made["why_not_learned"] is None:
+    if calibration["why_not_learned"] is None:
         line(
-            f"The score was learned on {made['fitted']:,} other outcomes, from these signals: "
-            f"{', '.join(made['signals'])}."
+            f"The score was learned on {calibration['fitted']:,} other outcomes, from these "
+            f"signals: {', '.join(calibration['signals'])}."
         )
     else:
-        line(f"The score is a single signal: {made['why_not_learned']}.")
-    if made["judge"] is not None:
-        line(f"Differences were decided by {_judged(made['judge'])}.")
-    if made["state"] == "not_applied":
+        line(f"The score is a single signal: {calibration['why_not_learned']}.")
+    if calibration["judge"] is not None:
+        line(f"Differences were decided by {_judged(calibration['judge'])}.")
+    if calibration["state"] == "not_applied":
         line(
             "It shows what such a threshold would serve, and changes nothing: the feature's own "
             "threshold decides. To route by a promise, give the feature 'threshold: calibrated', "
@@ -352,15 +352,16 @@ def show(made: JSON) -> None:
     line(
         "The promise holds only for traffic like these outcomes, for this prompt and these models."
     )
-    if made["by_label"]:
+    if calibration["by_label"]:
         line()
-        _show_labels(made["by_label"])
+        _show_labels(calibration["by_label"])
 
 
-def _promised(made: JSON) -> str:
+def _promised(calibration: JSON) -> str:
     return (
-        f"Of the answers that the tier {made['tier']} of {made['feature']} serves, at most "
-        f"{made['max_error']:.2%} {_wrong(made)}, at {made['confidence']:.0%} confidence."
+        f"Of the answers that the tier {calibration['tier']} of {calibration['feature']} serves, "
+        f"at most {calibration['max_error']:.2%} {_wrong(calibration)}, at "
+        f"{calibration['confidence']:.0%} confidence."
     )
 
 
@@ -371,17 +372,17 @@ def _judged(judge: JSON) -> str:
     )
 
 
-def _wrong(made: JSON) -> str:
+def _wrong(calibration: JSON) -> str:
     """What counts as an error. Without labels from people it is only a difference, not wrong."""
-    if made["reference"] == "human" or made["judge"] is not None:
+    if calibration["reference"] == "human" or calibration["judge"] is not None:
         return "may be wrong"
-    return f"may differ from {', '.join(made['reference_models']) or 'the later tier'}"
+    return f"may differ from {', '.join(calibration['reference_models']) or 'the later tier'}"
 
 
-def _compared_with(made: JSON) -> str:
-    if made["reference"] == "human":
+def _compared_with(evidence: JSON) -> str:
+    if evidence["reference"] == "human":
         return "people's labels"
-    return ", ".join(made["reference_models"]) or "nothing yet"
+    return ", ".join(evidence["reference_models"]) or "nothing yet"
 
 
 def _show_labels(labels: JSON) -> None:
@@ -394,7 +395,7 @@ def _show_labels(labels: JSON) -> None:
     )
 
 
-def _show_all(found: list[JSON]) -> None:
+def _show_all(calibrations: list[JSON]) -> None:
     from tierline.cli.shared.output import Col, print_table, when
 
     print_table(
@@ -419,7 +420,7 @@ def _show_all(found: list[JSON]) -> None:
                 else "",
                 one["models"],
             )
-            for one in found
+            for one in calibrations
         ],
         empty="no calibration yet",
     )

@@ -28,31 +28,31 @@ def drift(
     from tierline.cli.shared.output import print_json
 
     with connect(home) as api:
-        found = api.get(f"/v1/features/{feature}/drift")
+        report = api.get(f"/v1/features/{feature}/drift")
     if png is not None:
-        _draw(found, png)
+        _draw(report, png)
     if as_json:
-        print_json(found)
+        print_json(report)
     else:
-        _show(found)
-    if found["drifted"]:
+        _show(report)
+    if report["drifted"]:
         raise typer.Exit(3)
 
 
-def _show(found: JSON) -> None:
+def _show(report: JSON) -> None:
     from tierline.cli.shared.output import Col, line, one_line, print_pairs, print_table, when
 
-    looks = found["looks"]
-    reference = found["reference"]
+    looks = report["looks"]
+    reference = report["reference"]
     print_pairs(
         [
-            ("feature", found["feature"]),
-            ("evidence", _evidence(found)),
+            ("feature", report["feature"]),
+            ("evidence", _evidence(report)),
             ("compared with", _reference(reference)),
             ("days", len(looks)),
             ("newest", None if not looks else when(looks[0]["at"])),
-            ("verdict", _verdict(found)),
-            *([("waits for", found["waits_for"])] if found["waits_for"] else []),
+            ("verdict", _verdict(report)),
+            *([("waits for", report["waits_for"])] if report["waits_for"] else []),
         ]
     )
     if not looks:
@@ -66,15 +66,15 @@ def _show(found: JSON) -> None:
                 f"{one['mean']:.3f}",
                 f"{one['least']:.3f}-{one['most']:.3f}",
             )
-            for one in found["figures"]
+            for one in report["figures"]
             if not one["name"].startswith("label ") or _outside(one)
         ],
         empty="no figure",
     )
-    if found["examples"]:
+    if report["examples"]:
         line()
         line("Inputs of the newest day that are unlike earlier ones, the most different first:")
-        for one in found["examples"][:5]:
+        for one in report["examples"][:5]:
             line(f"  {one['job_id']}  {one_line(json.dumps(one['input'], ensure_ascii=False), 90)}")
 
 
@@ -89,21 +89,21 @@ def _reference(reference: JSON) -> str:
     return f"{reference['inputs']:,} inputs from before {reference['evidence']}"
 
 
-def _evidence(found: JSON) -> str:
+def _evidence(report: JSON) -> str:
     from tierline.cli.shared.output import when
 
-    if found["evidence"] is None:
+    if report["evidence"] is None:
         return "none: calibrate, promote, or train a router"
-    due = f", older than {found['refresh_days']} days: refresh it" if found["refresh_due"] else ""
-    return f"{found['evidence']}, from {when(found['evidence_at'])}{due}"
+    due = f", older than {report['refresh_days']} days: refresh it" if report["refresh_due"] else ""
+    return f"{report['evidence']}, from {when(report['evidence_at'])}{due}"
 
 
-def _verdict(found: JSON) -> str | None:
-    if not found["looks"]:
+def _verdict(report: JSON) -> str | None:
+    if not report["looks"]:
         return None
-    money = found["looks"][0]["money"]
-    if found["drifted"]:
-        return f"drifted: {', '.join(found['moved'])} (evidence of change {money:.3g})"
+    money = report["looks"][0]["money"]
+    if report["drifted"]:
+        return f"drifted: {', '.join(report['moved'])} (evidence of change {money:.3g})"
     return f"no change found (evidence of change {money:.2g}; {ALARM:.0f} raises an alarm)"
 
 
@@ -115,12 +115,12 @@ def _mark(figure: JSON) -> str:
     return "! " if _outside(figure) else "  "
 
 
-def _draw(found: JSON, path: Path) -> None:
+def _draw(report: JSON, path: Path) -> None:
     from tierline.cli.shared.png import new_figure, write_png
 
     figure = new_figure(9, 5)
     money, means = figure.subplots(1, 2)
-    looks = found["looks"][::-1]
+    looks = report["looks"][::-1]
     money.plot(
         [one["number"] for one in looks],
         [max(one["money"], 1e-3) for one in looks],
@@ -133,7 +133,7 @@ def _draw(found: JSON, path: Path) -> None:
     money.set_ylabel("evidence of change")
     money.legend(loc="upper left", fontsize=9)
     money.grid(alpha=0.3)
-    shown = sorted(found["figures"], key=lambda one: (not _outside(one), one["name"]))[:20][::-1]
+    shown = sorted(report["figures"], key=lambda one: (not _outside(one), one["name"]))[:20][::-1]
     for place, one in enumerate(shown):
         color = "tab:red" if _outside(one) else "tab:blue"
         means.plot([one["least"], one["most"]], [place, place], color="0.6", linewidth=5, alpha=0.6)
@@ -141,5 +141,5 @@ def _draw(found: JSON, path: Path) -> None:
     means.set_yticks(range(len(shown)), [one["name"] for one in shown], fontsize=8)
     means.set_xlabel("mean of the newest day; grey: range without change")
     means.grid(alpha=0.3, axis="x")
-    figure.suptitle(f"{found['feature']}: {_verdict(found) or 'no day yet'}", fontsize=10)
+    figure.suptitle(f"{report['feature']}: {_verdict(report) or 'no day yet'}", fontsize=10)
     write_png(figure, path)

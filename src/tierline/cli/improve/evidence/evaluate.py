@@ -123,10 +123,10 @@ def run(
         "limit": limit,
         "max_usd": None if max_usd is None else str(above_zero("--max-usd", max_usd)),
     }
-    given = {name: value for name, value in options.items() if value is not None}
+    body = {name: value for name, value in options.items() if value is not None}
     with connect(home) as api:
-        place = _place(feature)
-        _result(api, _follow(api, place, api.post(place, json=given), timeout), result)
+        path = _path(feature)
+        _result(api, _follow(api, path, api.post(path, json=body), timeout), result)
 
 
 @app.command()
@@ -144,7 +144,7 @@ def show(
 
     result = _result_options(as_json, fail_under, junit, png)
     with connect(home) as api:
-        _result(api, api.get(f"{_place(feature)}/{id}"), result)
+        _result(api, api.get(f"{_path(feature)}/{id}"), result)
 
 
 @app.command()
@@ -163,8 +163,8 @@ def follow(
 
     result = _result_options(as_json, fail_under, junit, png)
     with connect(home) as api:
-        place = _place(feature)
-        _result(api, _follow(api, place, api.get(f"{place}/{id}"), timeout), result)
+        path = _path(feature)
+        _result(api, _follow(api, path, api.get(f"{path}/{id}"), timeout), result)
 
 
 @app.command("list")
@@ -173,7 +173,7 @@ def list_(feature: Feature, home: Home = None, as_json: Json = False) -> None:
     from tierline.cli.shared.client import connect
 
     with connect(home) as api:
-        _list(api.get(_place(feature)), as_json=as_json)
+        _list(api.get(_path(feature)), as_json=as_json)
 
 
 @app.command()
@@ -183,14 +183,14 @@ def cancel(feature: Feature, id: EvaluationId, home: Home = None, as_json: Json 
     from tierline.cli.shared.output import line, print_json
 
     with connect(home) as api:
-        ended = api.post(f"{_place(feature)}/{id}/cancel")
+        ended = api.post(f"{_path(feature)}/{id}/cancel")
     if as_json:
         print_json(ended)
     else:
         line(f"evaluation {id} of {feature} is cancelled")
 
 
-def _place(feature: str) -> str:
+def _path(feature: str) -> str:
     return f"/v1/features/{feature}/evaluations"
 
 
@@ -205,63 +205,63 @@ def _result_options(
     return ResultOptions(as_json, fail_under, junit, png)
 
 
-def _result(api: "Client", made: JSON, options: ResultOptions) -> None:
+def _result(api: "Client", evaluation: JSON, options: ResultOptions) -> None:
     """Show a completed evaluation. Raises TierlineError if it has no result, and Exit if a ratio is
     too low.
     """
     from tierline.cli.shared.output import print_json
 
-    _refuse_unfinished(made)
-    place = _place(made["feature"])
+    _refuse_unfinished(evaluation)
+    path = _path(evaluation["feature"])
     differing = {
-        one["tier"]: api.get(f"{place}/{made['id']}/differing", {"tier": one["tier"]})["data"]
-        for one in made["result"]["compared"]
+        one["tier"]: api.get(f"{path}/{evaluation['id']}/differing", {"tier": one["tier"]})["data"]
+        for one in evaluation["result"]["compared"]
     }
     if options.junit is not None:
         from tierline.cli.improve.evidence.evaluation_junit import write_junit
 
-        write_junit(options.junit, made, options.fail_under)
+        write_junit(options.junit, evaluation, options.fail_under)
     if options.png is not None:
         from tierline.cli.improve.evidence.evaluation_plot import save_png
 
-        save_png(made, options.png)
+        save_png(evaluation, options.png)
     if options.as_json:
-        print_json(made | {"differing": differing})
+        print_json(evaluation | {"differing": differing})
     else:
         from tierline.cli.improve.evidence.evaluation_view import print_evaluation
 
-        print_evaluation(made, {tier: rows[:SHOWN] for tier, rows in differing.items()})
+        print_evaluation(evaluation, {tier: rows[:SHOWN] for tier, rows in differing.items()})
     if options.fail_under is not None:
         from tierline.evaluation.summary import low_of
 
-        if any(low_of(one) < options.fail_under for one in made["result"]["compared"]):
+        if any(low_of(one) < options.fail_under for one in evaluation["result"]["compared"]):
             raise typer.Exit(NOT_REACHED)
 
 
-def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> JSON:
+def _follow(api: "Client", path: str, evaluation: JSON, timeout_s: float | None) -> JSON:
     """Wait for the evaluation to end. Raises TierlineError if its budget is spent or the time is
     over; the evaluation is not changed then.
     """
     from tierline.cli.shared.bar import Bar
     from tierline.cli.shared.output import note
 
-    id, feature = made["id"], made["feature"]
-    again = (
+    id, feature = evaluation["id"], evaluation["feature"]
+    how_to_follow = (
         f"follow it with 'tierline eval follow {feature} {id}', or cancel it with "
         f"'tierline eval cancel {feature} {id}'"
     )
-    began = time.monotonic()
+    started_at = time.monotonic()
     took_s = 0.0
     warned = False
     try:
-        of = 0 if made["progress"] is None else made["progress"]["of"]
+        of = 0 if evaluation["progress"] is None else evaluation["progress"]["of"]
         with Bar(of, f"{feature}, evaluation {id}") as bar:
-            while (so_far := made["progress"]) is not None:
+            while (so_far := evaluation["progress"]) is not None:
                 bar.show(so_far["ended"])
-                waited_s = time.monotonic() - began
+                waited_s = time.monotonic() - started_at
                 if so_far["waits_for"] == "budget":
                     raise TierlineError(
-                        f"{so_far['cost_usd']} of {made['max_usd']} USD are spent on "
+                        f"{so_far['cost_usd']} of {evaluation['max_usd']} USD are spent on "
                         f"{so_far['ended']:,} of {so_far['of']:,} answers, and one more might cost "
                         f"more than is left: run the same command with a higher --max-usd to "
                         f"continue evaluation {id}"
@@ -269,7 +269,7 @@ def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> J
                 if timeout_s is not None and waited_s > timeout_s:
                     raise TierlineError(
                         f"after {timeout_s:g} s there are {so_far['ended']:,} of "
-                        f"{so_far['of']:,} answers; the evaluation continues: {again}"
+                        f"{so_far['of']:,} answers; the evaluation continues: {how_to_follow}"
                     )
                 if not warned and not so_far["asked"] and waited_s > SAY_AFTER_S:
                     note(
@@ -279,20 +279,22 @@ def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> J
                     warned = True
                 time.sleep(min(LONGEST_POLL_S, max(POLL_S, PAUSE_SHARE * took_s)))
                 polled_at = time.monotonic()
-                made = api.get(f"{place}/{id}")
+                evaluation = api.get(f"{path}/{id}")
                 took_s = time.monotonic() - polled_at
     except KeyboardInterrupt:
-        note(f"evaluation {id} continues: {again}")
+        note(f"evaluation {id} continues: {how_to_follow}")
         raise
-    return made
+    return evaluation
 
 
-def _refuse_unfinished(made: JSON) -> None:
-    if made["result"] is not None:
+def _refuse_unfinished(evaluation: JSON) -> None:
+    if evaluation["result"] is not None:
         return
-    id, feature, so_far = made["id"], made["feature"], made["progress"]
+    id, feature, so_far = evaluation["id"], evaluation["feature"], evaluation["progress"]
     if so_far is None:
-        raise TierlineError(f"evaluation {id} of {feature} has no result: it is {made['status']}")
+        raise TierlineError(
+            f"evaluation {id} of {feature} has no result: it is {evaluation['status']}"
+        )
     raise TierlineError(
         f"evaluation {id} of {feature} is still running, with {so_far['ended']:,} of "
         f"{so_far['of']:,} answers: wait for it with 'tierline eval follow {feature} {id}'"

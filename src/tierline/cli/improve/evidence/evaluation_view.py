@@ -9,17 +9,17 @@ from tierline.cli.shared.output import Col, line, one_line, print_table, seconds
 SLICES = 8  # the slices where the first tier is worst compared with the last
 
 
-def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> None:
+def print_evaluation(evaluation: JSON, differing: Mapping[str, Sequence[JSON]]) -> None:
     """Print the evaluation. `differing`: for each tier, the examples to show where it differs from
     the last tier.
     """
-    result = made["result"]
+    result = evaluation["result"]
     last = result["tiers"][-1]["tier"]
     line(
-        f"evaluation {made['id']} of {made['feature']}: {result['examples']:,} test examples of "
-        f"dataset {made['dataset']}"
+        f"evaluation {evaluation['id']} of {evaluation['feature']}: {result['examples']:,} test "
+        f"examples of dataset {evaluation['dataset']}"
     )
-    for where, count in made["left_out"].items():
+    for where, count in evaluation["left_out"].items():
         if count:
             line(
                 f"{count:,} more were left out: a tier has already seen them "
@@ -32,8 +32,8 @@ def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> Non
     own = result.get("labelled_by_model", 0)
     if own:
         line(f"{own:,} labels are the last tier's own answers, so it is always right on them")
-    if made["stale"]:
-        line(f"This evaluation is no longer valid: {made['stale']}.")
+    if evaluation["stale"]:
+        line(f"This evaluation is no longer valid: {evaluation['stale']}.")
     line()
     print_table(
         [

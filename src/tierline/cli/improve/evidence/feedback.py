@@ -147,15 +147,15 @@ def _send(
         try:
             api.post("/v1/feedback", json=body)
         except InvalidInput as error:
-            problems += [_placed(one, file, lines, chunk) for one in error.problems]
+            problems += [_with_line(one, file, lines, chunk) for one in error.problems]
             left_out += error.left_out
     if problems:
         raise InvalidInput(problems, left_out)
 
 
-def _placed(problem: Problem, file: Path, lines: list[int], chunk: range) -> Problem:
-    found = _ITEM.fullmatch(problem.path)
-    if found is None:
+def _with_line(problem: Problem, file: Path, lines: list[int], chunk: range) -> Problem:
+    match = _ITEM.fullmatch(problem.path)
+    if match is None:
         return problem
-    line = lines[chunk[int(found[1])]]
-    return replace(problem, path=(found[2] or "").removeprefix("/"), line=line, source=str(file))
+    line = lines[chunk[int(match[1])]]
+    return replace(problem, path=(match[2] or "").removeprefix("/"), line=line, source=str(file))

@@ -23,13 +23,13 @@ def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json:
 
     shown = api.get(f"/v1/features/{feature}")
     parsed = Feature.from_dict(shown["document"])
-    made = _evaluation(api, feature, evaluation)
-    rows = [row for row in rows_of(api, feature, made["dataset"]) if row["input"] is not None]
-    labels = list(api.get(f"/v1/features/{feature}/datasets/{made['dataset']}")["by_label"])
+    chosen = _evaluation(api, feature, evaluation)
+    rows = [row for row in rows_of(api, feature, chosen["dataset"]) if row["input"] is not None]
+    labels = list(api.get(f"/v1/features/{feature}/datasets/{chosen['dataset']}")["by_label"])
     findings: list[Finding] = [
         *_labels(rows, labels),
         *_coverage(rows, labels),
-        *_slices(made),
+        *_slices(chosen),
         *_more_data(rows, labels),
         *_prompts(parsed),
     ]
@@ -37,24 +37,24 @@ def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json:
         print_json(
             {
                 "feature": feature,
-                "evaluation": made["id"],
+                "evaluation": chosen["id"],
                 "look_at": [{"at": what, "found": finding} for what, finding in findings],
             }
         )
         return
-    line(f"What to check in {feature}, by evaluation {made['id']}, in this order:")
+    line(f"What to check in {feature}, by evaluation {chosen['id']}, in this order:")
     for number, (what, finding) in enumerate(findings, 1):
         line(f"{number}. {what}: {finding}")
     line()
-    line(f"See the rows with: tierline dataset review {feature} --version {made['dataset']}")
+    line(f"See the rows with: tierline dataset review {feature} --version {chosen['dataset']}")
 
 
 def _evaluation(api: "Client", feature: str, id: int | None) -> JSON:
     if id is not None:
-        made = api.get(f"/v1/features/{feature}/evaluations/{id}")
-        if made["result"] is None:
-            raise TierlineError(f"evaluation {id} of {feature} is {made['status']}")
-        return made
+        evaluation = api.get(f"/v1/features/{feature}/evaluations/{id}")
+        if evaluation["result"] is None:
+            raise TierlineError(f"evaluation {id} of {feature} is {evaluation['status']}")
+        return evaluation
     for one in api.get(f"/v1/features/{feature}/evaluations")["data"]:
         if one["result"] is not None:
             return one
@@ -95,13 +95,13 @@ def _coverage(rows: list[JSON], labels: list[str]) -> list[Finding]:
     return [("coverage of edge cases", f"{alone:,} of {len(rows):,} rows are unlike all others")]
 
 
-def _slices(made: JSON) -> list[Finding]:
+def _slices(evaluation: JSON) -> list[Finding]:
     """The slices where the first tier is worst compared with the last."""
-    first, last = made["tiers"][0], made["tiers"][-1]
+    first, last = evaluation["tiers"][0], evaluation["tiers"][-1]
     worst = [
         f"{one['by']} {one['value']} ({one['quality'][first]:.0%} against "
         f"{one['quality'][last]:.0%} of {one['examples']})"
-        for one in made["result"]["slices"]
+        for one in evaluation["result"]["slices"]
         if one["quality"][first] < one["quality"][last]
     ]
     if not worst:

@@ -62,17 +62,17 @@ def promote(
             look(api, feature, evaluation, as_json=as_json)
             return
         before = api.get(f"/v1/features/{feature}")["source"]
-        wanted = {
+        request = {
             "share": canary or 1.0,
             "evaluation": evaluation,
             "keep_confidence": keep_confidence,
             "dry_run": dry_run,
         }
-        made = api.post(f"/v1/features/{feature}/promotions", json=wanted)
+        promotion = api.post(f"/v1/features/{feature}/promotions", json=request)
     if as_json:
-        print_json(made)
+        print_json(promotion)
         return
-    _show(made, before)
+    _show(promotion, before)
 
 
 def demote(
@@ -88,28 +88,31 @@ def demote(
     from tierline.cli.shared.output import line, print_json
 
     with connect(home) as api:
-        made = api.post(f"/v1/features/{feature}/demote", json={"reason": reason})
+        promotion = api.post(f"/v1/features/{feature}/demote", json={"reason": reason})
     if as_json:
-        print_json(made)
+        print_json(promotion)
         return
-    line(f"from version {made['feature_version']} on, {feature} starts with its last tier")
+    line(f"from version {promotion['feature_version']} on, {feature} starts with its last tier")
 
 
-def _show(made: JSON, before: str) -> None:
+def _show(promotion: JSON, before: str) -> None:
     from tierline.cli.shared.output import line
 
-    what = f"{made['tier']} of {made['feature']}"
-    share = "all jobs" if made["share"] == 1.0 else f"{made['share']:.2%} of the jobs"
+    subject = f"{promotion['tier']} of {promotion['feature']}"
+    share = "all jobs" if promotion["share"] == 1.0 else f"{promotion['share']:.2%} of the jobs"
     done = (
         "would answer first"
-        if made["feature_version"] is None
-        else f"answers first from version {made['feature_version']} on"
+        if promotion["feature_version"] is None
+        else f"answers first from version {promotion['feature_version']} on"
     )
-    line(f"{what} {done}, for {share}: {made['rung']} by evaluation {made['evaluation']}.")
-    line(f"In that evaluation {made['reason']}.")
-    if made["only_checks_escalate"]:
+    line(
+        f"{subject} {done}, for {share}: {promotion['rung']} by evaluation "
+        f"{promotion['evaluation']}."
+    )
+    line(f"In that evaluation {promotion['reason']}.")
+    if promotion["only_checks_escalate"]:
         line("Only failed checks escalate.")
-    if not made["watched"]:
+    if not promotion["watched"]:
         line(
             "Nothing monitors this promotion: add 'shadow: {share: 0.02}' to the feature, and the "
             "tier is demoted automatically if its quality falls."
@@ -117,17 +120,17 @@ def _show(made: JSON, before: str) -> None:
     line()
     line("The change to the feature file (update your own copy):")
     lines = difflib.unified_diff(
-        before.splitlines(), made["source"].splitlines(), "before", "after", lineterm="", n=1
+        before.splitlines(), promotion["source"].splitlines(), "before", "after", lineterm="", n=1
     )
     for one in list(lines)[2:]:
         line(f"  {one}")
 
 
-def _list(found: JSON, *, as_json: bool) -> None:
+def _list(promotions: JSON, *, as_json: bool) -> None:
     from tierline.cli.shared.output import Col, print_json, print_table, when
 
     if as_json:
-        print_json(found)
+        print_json(promotions)
         return
     print_table(
         [
@@ -144,7 +147,7 @@ def _list(found: JSON, *, as_json: bool) -> None:
                 else "",
                 f"{when(one['ended_at'])}: {one['ended_reason']}" if one["ended_at"] else "",
             )
-            for one in found["data"]
+            for one in promotions["data"]
         ],
         empty="no promotion yet",
     )

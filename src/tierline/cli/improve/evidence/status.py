@@ -18,30 +18,30 @@ def status(
     from tierline.cli.shared.output import line, print_json, print_pairs
 
     with connect(home) as api:
-        found = api.get(f"/v1/features/{feature}/status")
+        answer = api.get(f"/v1/features/{feature}/status")
     if as_json:
-        print_json(found)
+        print_json(answer)
         return
-    line(_road(found))
+    line(_stages(answer))
     line()
     print_pairs(
         [
-            ("feature", f"{found['feature']}, version {found['feature_version']}"),
-            ("stage", f"{found['stage']}: {found['meaning']}"),
-            ("this month", _month(found["month"])),
-            *watched(found.get("watch")),
-            ("next", found["next"]),
-            ("", found["why"]),
+            ("feature", f"{answer['feature']}, version {answer['feature_version']}"),
+            ("stage", f"{answer['stage']}: {answer['meaning']}"),
+            ("this month", _month(answer["month"])),
+            *watched(answer.get("watch")),
+            ("next", answer["next"]),
+            ("", answer["why"]),
         ]
     )
 
 
-def _road(found: JSON) -> str:
+def _stages(answer: JSON) -> str:
     """The stages in order, with the current one in brackets."""
     return " → ".join(
-        f"[{stage}]" if stage == found["stage"] else stage
-        for stage in found["stages"]
-        if stage != "refresh due" or found["stage"] == "refresh due"
+        f"[{stage}]" if stage == answer["stage"] else stage
+        for stage in answer["stages"]
+        if stage != "refresh due" or answer["stage"] == "refresh due"
     )
 
 
@@ -51,17 +51,17 @@ def watched(watch: JSON) -> list[tuple[str, str]]:
         return []
     if not watch["unwatched"]:
         return [("watched by", f"{', '.join(watch['by'])} ({watch['evidence']})")]
-    told = f"unwatched: neither drift, nor shadows, nor feedback look at {watch['evidence']}"
-    return [("watched by", told), ("", f"{watch['next']}: {watch['why']}")]
+    warning = f"unwatched: neither drift, nor shadows, nor feedback look at {watch['evidence']}"
+    return [("watched by", warning), ("", f"{watch['next']}: {watch['why']}")]
 
 
 def _month(month: JSON) -> str:
     from tierline.cli.shared.output import usd
 
     unknown = month["unknown_cost_calls"]
-    told = f"{month['jobs']:,} jobs for {usd(month['cost_usd'])}"
+    text = f"{month['jobs']:,} jobs for {usd(month['cost_usd'])}"
     if unknown:
-        told += f" and {unknown:,} calls of unknown cost"
+        text += f" and {unknown:,} calls of unknown cost"
     if month["saved_usd"] is None:
-        return f"{told}; savings are unknown"
-    return f"{told}; {usd(month['saved_usd'])} saved compared with the last tier alone"
+        return f"{text}; savings are unknown"
+    return f"{text}; {usd(month['saved_usd'])} saved compared with the last tier alone"

@@ -8,7 +8,7 @@ from tierline.base.json_text import JSON
 from tierline.cli.improve.files.rows_file import Row, json_or_text, read_rows
 
 COLUMNS = ("job_id", "expected", "correct", "comment")
-_SAID = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def read_labels(path: Path) -> list[tuple[int, JSON]]:
@@ -26,10 +26,10 @@ def read_labels(path: Path) -> list[tuple[int, JSON]]:
     return read_rows(path, _refuse_columns, _cells, parse)
 
 
-def _label(read: Row) -> dict[str, JSON]:
-    label = {name: read[name] for name in COLUMNS if read.get(name) is not None}
+def _label(row: Row) -> dict[str, JSON]:
+    label = {name: row[name] for name in COLUMNS if row.get(name) is not None}
     try:
-        label["job_id"] = str(UUID(str(read.get("job_id", ""))))
+        label["job_id"] = str(UUID(str(row.get("job_id", ""))))
     except ValueError:
         raise ValueError("job_id is not a job's id") from None
     if "correct" in label and not isinstance(label["correct"], bool):
@@ -49,9 +49,9 @@ def _cells(cells: dict[str, str]) -> Row:
     """A cell of `expected` is read as JSON if it is valid JSON, else as text. Empty cells are
     missing values.
     """
-    found: Row = {name: cells[name] for name in COLUMNS if name in cells}
+    row: Row = {name: cells[name] for name in COLUMNS if name in cells}
     if "expected" in cells:
-        found["expected"] = json_or_text(cells["expected"])
+        row["expected"] = json_or_text(cells["expected"])
     if "correct" in cells:
-        found["correct"] = _SAID.get(cells["correct"].strip().lower(), cells["correct"])
-    return found
+        row["correct"] = _BOOLEANS.get(cells["correct"].strip().lower(), cells["correct"])
+    return row

@@ -28,12 +28,12 @@ def read_rows(
     texts to a row. Raises UsageError, or InvalidInput with every invalid row's line.
     """
     problems: list[Problem] = []
-    found: list[T] = []
+    results: list[T] = []
     is_jsonl = path.suffix in (".jsonl", ".ndjson")
     try:
         for line, row in _jsonl(path) if is_jsonl else _csv(path, refuse_columns, from_cells):
             try:
-                found.append(parse(line, row))
+                results.append(parse(line, row))
             except ValueError as wrong:
                 problems.append(Problem(str(wrong), line=line, source=str(path)))
     except OSError as error:
@@ -42,9 +42,9 @@ def read_rows(
         raise UsageError(f"{path} is not UTF-8 text") from None
     if problems:
         raise InvalidInput(problems)
-    if not found:
+    if not results:
         raise UsageError(f"{path} has no rows")
-    return found
+    return results
 
 
 def json_or_text(cell: str) -> JSON:
@@ -87,9 +87,9 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Row]]:
             if not line.strip():
                 continue
             try:
-                read = parse_json(line, MOST_DEPTH)
+                row = parse_json(line, MOST_DEPTH)
             except NotJson as error:
                 raise InvalidInput(
                     [Problem(f"not JSON: {error.message}", line=number, source=str(path))]
                 ) from None
-            yield number, read if isinstance(read, dict) else {}
+            yield number, row if isinstance(row, dict) else {}

@@ -64,7 +64,7 @@ def advise(
     from tierline.advice.signals import SIGNALS
     from tierline.cli.shared.output import print_json
 
-    said = {
+    answers = {
         "high_stakes": high_stakes,
         "freeform_is_the_product": freeform,
         "many_sources": many_sources,
@@ -72,17 +72,17 @@ def advise(
     }
     if _is_file(feature):
         parsed, applied = _from_file(Path(feature)), False
-        facts, rows = _facts(parsed, per_day, latency_ms, said), 0
+        facts, rows = _facts(parsed, per_day, latency_ms, answers), 0
     else:
-        parsed, facts, rows = _measured(feature, home, per_day, latency_ms, said)
+        parsed, facts, rows = _measured(feature, home, per_day, latency_ms, answers)
         applied = True
     signals = [signal(facts) for signal in SIGNALS]
-    found = recommend(signals)
+    recommendation = recommend(signals)
     next_ = _next(parsed, feature, facts, rows, applied=applied)
     if as_json:
-        print_json(_json(parsed.name, signals, found, next_))
+        print_json(_json(parsed.name, signals, recommendation, next_))
     else:
-        _show(parsed.name, signals, found, next_)
+        _show(parsed.name, signals, recommendation, next_)
 
 
 def _is_file(text: str) -> bool:
@@ -101,7 +101,7 @@ def _measured(
     home: Path | None,
     per_day: float | None,
     latency_ms: float | None,
-    said: dict[str, YesNo],
+    answers: dict[str, YesNo],
 ) -> "tuple[Feature, UseCase, int]":
     """The applied feature, its known facts, and the number of rows in its newest dataset."""
     from dataclasses import replace
@@ -114,7 +114,7 @@ def _measured(
         status = api.get(f"/v1/features/{name}/status")
         if per_day is None:
             per_day = api.get(f"/v1/features/{name}/report")["jobs"] / DAYS
-        facts = _facts(parsed, per_day, latency_ms, said)
+        facts = _facts(parsed, per_day, latency_ms, answers)
         labels = max(status["labels"], status["dataset_rows"])
         likeness = _likeness(api, name, status["dataset_rows"])
     return parsed, replace(facts, labels=labels, likeness=likeness), status["dataset_rows"]
@@ -124,7 +124,7 @@ def _facts(
     feature: "Feature",
     per_day: float | None,
     latency_ms: float | None,
-    said: dict[str, YesNo],
+    answers: dict[str, YesNo],
 ) -> "UseCase":
     from tierline.advice.signals import UseCase
     from tierline.features.prompts import instructions_of
@@ -139,7 +139,7 @@ def _facts(
         labels=None,
         latency_ms=latency_ms if latency_ms is not None else feature.latency_target_ms,
         likeness=None,
-        **said,
+        **answers,
     )
 
 
@@ -162,8 +162,8 @@ def _likeness(api: "Client", name: str, rows: int) -> float | None:
 
     if rows < SPREAD_OF:
         return None
-    found = rows_of(api, name, find(api, name, None)["version"])
-    texts = [input_text(row["input"]) for row in found if row["input"] is not None][:SPREAD_OF]
+    rows_read = rows_of(api, name, find(api, name, None)["version"])
+    texts = [input_text(row["input"]) for row in rows_read if row["input"] is not None][:SPREAD_OF]
     if len(texts) < SPREAD_OF:
         return None
     try:
@@ -178,14 +178,17 @@ def _likeness(api: "Client", name: str, rows: int) -> float | None:
 
 
 def _next(
-    feature: "Feature", named: str, facts: "UseCase", rows: int, *, applied: bool
+    feature: "Feature", argument: str, facts: "UseCase", rows: int, *, applied: bool
 ) -> tuple[str, str]:
     """The next command, and its purpose."""
     from tierline.advice.signals import LABELS
 
     name = feature.name
     if not applied:
-        return f"tierline features apply {named}", "then its traffic and labels can be measured"
+        return (
+            f"tierline features apply {argument}",
+            "then its traffic and labels can be measured",
+        )
     if len(feature.tiers) < 2:
         return f"tierline features show {name}", "add a tier with a small model before its last one"
     if rows >= LABELS:
@@ -199,7 +202,7 @@ def _next(
 
 
 def _show(
-    name: str, signals: "Sequence[Signal]", found: "Recommendation", next_: tuple[str, str]
+    name: str, signals: "Sequence[Signal]", recommendation: "Recommendation", next_: tuple[str, str]
 ) -> None:
     from tierline.advice.recommend import TOLD
     from tierline.cli.shared.output import Col, line, print_table
@@ -217,10 +220,10 @@ def _show(
         empty="",
     )
     line()
-    line(f"{name}: {TOLD[found.tier]}.")
+    line(f"{name}: {TOLD[recommendation.tier]}.")
     unknown = sum(one.points == "unknown" for one in signals)
     line(
-        f"Confidence: {found.sure:.0%}; {unknown} of {len(signals)} signals are unknown. "
+        f"Confidence: {recommendation.sure:.0%}; {unknown} of {len(signals)} signals are unknown. "
         "Signals are hints, not rules."
     )
     missing = _missing(signals)
@@ -235,14 +238,14 @@ def _missing(signals: "Sequence[Signal]") -> list[str]:
 
 
 def _json(
-    name: str, signals: "Sequence[Signal]", found: "Recommendation", next_: tuple[str, str]
+    name: str, signals: "Sequence[Signal]", recommendation: "Recommendation", next_: tuple[str, str]
 ) -> JSON:
     return {
         "feature": name,
         "signals": [vars(one) for one in signals],
-        "recommendation": found.tier,
-        "lean": found.lean,
-        "sure": found.sure,
+        "recommendation": recommendation.tier,
+        "lean": recommendation.lean,
+        "sure": recommendation.sure,
         "missing": _missing(signals),
         "next": next_[0],
         "why": next_[1],

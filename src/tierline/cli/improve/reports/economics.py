@@ -80,34 +80,34 @@ def economics(
         )
     if (gpu_hour is None) != (gpu_rate is None):
         raise UsageError("your own machine needs --gpu-usd-per-hour and --gpu-requests-per-s")
-    asked: dict[str, Decimal] = {"requests_per_day": a_day, "peak_per_s": at_peak}
-    for name, option, given in (
+    request: dict[str, Decimal] = {"requests_per_day": a_day, "peak_per_s": at_peak}
+    for name, option, text in (
         ("revenue_usd_per_month", "--revenue-per-month", revenue),
         ("machine_usd_per_hour", "--gpu-usd-per-hour", gpu_hour),
         ("machine_requests_per_s", "--gpu-requests-per-s", gpu_rate),
         ("input_tokens", "--input-tokens", input_tokens),
         ("output_tokens", "--output-tokens", output_tokens),
     ):
-        if given is not None:
-            asked[name] = above_zero(option, given)
+        if text is not None:
+            request[name] = above_zero(option, text)
     if escalation_rate is not None:
-        asked["escalation_rate"] = share("--escalation-rate", escalation_rate)
+        request["escalation_rate"] = share("--escalation-rate", escalation_rate)
     params = {
         name: f"{value:.9f}" if name == "peak_per_s" else f"{value:f}"
-        for name, value in asked.items()
+        for name, value in request.items()
     }
     with connect(home) as api:
-        found = api.get(f"/v1/features/{feature}/economics", params)
-    if found.get("costs") is None:
+        answer = api.get(f"/v1/features/{feature}/economics", params)
+    if answer.get("costs") is None:
         raise TierlineError("the API has release 0.1, which does not calculate costs: upgrade it")
     if png is not None:
         from tierline.cli.improve.reports.economics_plot import save_png
 
-        save_png(found, asked, png)
+        save_png(answer, request, png)
     if as_json:
-        print_json({"feature": found["feature"], **found["costs"]})
+        print_json({"feature": answer["feature"], **answer["costs"]})
     else:
-        _show(found["feature"], found["costs"], assumed=peak is None)
+        _show(answer["feature"], answer["costs"], assumed=peak is None)
 
 
 def _show(feature: str, costs: JSON, *, assumed: bool) -> None:
@@ -157,8 +157,8 @@ def _show(feature: str, costs: JSON, *, assumed: bool) -> None:
         for lever in costs["levers"]:
             saves = lever["saves_usd_per_month"]
             interval = _between(saves)
-            told = f" ({interval})" if interval else ""
-            line(f"  {lever['name']}: {usd(saves['value'])} a month{told}")
+            in_brackets = f" ({interval})" if interval else ""
+            line(f"  {lever['name']}: {usd(saves['value'])} a month{in_brackets}")
 
 
 def _rate(per_s: Decimal) -> str:
@@ -170,8 +170,8 @@ def _replicas(count: int | None) -> str:
     return "" if count is None else f", {count} replica{'s' if count > 1 else ''}"
 
 
-def _usd(told: str | Decimal) -> str:
-    amount = Decimal(told)
+def _usd(value: str | Decimal) -> str:
+    amount = Decimal(value)
     return "$0" if not amount else f"${amount:,.2f}" if amount >= 1 else f"${amount:.3g}"
 
 

@@ -13,19 +13,19 @@ SPAN = 2.0  # powers of ten on each side of the volume
 POINTS = 400
 
 
-def save_png(found: JSON, asked: Mapping[str, Decimal], path: Path) -> None:
-    """Draw the plot to `path`. `found`: the API's economics; `asked`: the request's parameters.
+def save_png(answer: JSON, request: Mapping[str, Decimal], path: Path) -> None:
+    """Draw the plot to `path`. `answer`: the API's economics; `request`: its parameters.
     Raises UsageError if the file cannot be written, TierlineError without the extra.
     """
     figure = new_figure(8, 5)
     axes = figure.add_subplot()
-    volume = Volume(asked["requests_per_day"], asked["peak_per_s"])
+    volume = Volume(request["requests_per_day"], request["peak_per_s"])
     volumes = [
         volume.per_day * Decimal(10) ** Decimal(repr(-SPAN + 2 * SPAN * step / (POINTS - 1)))
         for step in range(POINTS)
     ]
-    for told in found["costs"]["scenarios"]:
-        way = _way(told, asked)
+    for way_json in answer["costs"]["scenarios"]:
+        way = _way(way_json, request)
         at = [scenario(way, volume.scaled_to(one)).per_month for one in volumes]
         if not at[-1].value:
             continue  # it is free at any volume, and a logarithmic axis cannot show 0
@@ -44,17 +44,17 @@ def save_png(found: JSON, asked: Mapping[str, Decimal], path: Path) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("requests per day (dashed: the given volume)")
     axes.set_ylabel("USD per month")
-    axes.set_title(f"{found['feature']}: cost against volume, with 95% intervals", fontsize=10)
+    axes.set_title(f"{answer['feature']}: cost against volume, with 95% intervals", fontsize=10)
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
     axes.legend(fontsize=9)
     write_png(figure, path)
 
 
-def _way(told: JSON, asked: Mapping[str, Decimal]) -> Way:
+def _way(way_json: JSON, request: Mapping[str, Decimal]) -> Way:
     """A way with a fixed cost for each request, or for each replica."""
-    if told["replicas"] is None:
-        cost = told["usd_per_request"]
+    if way_json["replicas"] is None:
+        cost = way_json["usd_per_request"]
         paid = Estimate(Decimal(cost["value"]), Decimal(cost["low"]), Decimal(cost["high"]))
-        return Way(told["name"], paid)
-    machine = Machine(asked["machine_usd_per_hour"], asked["machine_requests_per_s"])
-    return Way(told["name"], Estimate.exact(Decimal(0)), machine)
+        return Way(way_json["name"], paid)
+    machine = Machine(request["machine_usd_per_hour"], request["machine_requests_per_s"])
+    return Way(way_json["name"], Estimate.exact(Decimal(0)), machine)

@@ -35,7 +35,7 @@ def read_recorded(path: Path, measure: Measure) -> list[Recorded]:
     """Every row. Raises UsageError for missing columns, InvalidInput for invalid rows."""
     csv.field_size_limit(16 * 1024 * 1024)
     problems: list[Problem] = []
-    found: list[Recorded] = []
+    outcomes: list[Recorded] = []
     first_seen: dict[str, int] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -52,11 +52,11 @@ def read_recorded(path: Path, measure: Measure) -> list[Recorded]:
                     problems.append(Problem(str(wrong), line=line, source=str(path)))
                     continue
                 if one.id in first_seen:
-                    told = f"the id {one.id!r} is already in line {first_seen[one.id]}"
-                    problems.append(Problem(told, line=line, source=str(path)))
+                    message = f"the id {one.id!r} is already in line {first_seen[one.id]}"
+                    problems.append(Problem(message, line=line, source=str(path)))
                     continue
                 first_seen[one.id] = line
-                found.append(one)
+                outcomes.append(one)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -67,9 +67,9 @@ def read_recorded(path: Path, measure: Measure) -> list[Recorded]:
         ) from None
     if problems:
         raise InvalidInput(problems)
-    if not found:
+    if not outcomes:
         raise UsageError(f"{path} has no rows")
-    return found
+    return outcomes
 
 
 def _check_columns(path: Path, columns: list[str], measure: Measure) -> None:
@@ -135,9 +135,9 @@ def _value(text: str) -> JSON:
 
 
 def _cost(row: Mapping[str, str], side: str, measure: Measure) -> float:
-    told = row.get(f"{side}_cost_usd")
-    if told is not None:
-        value = _number(f"{side}_cost_usd", told)
+    cell = row.get(f"{side}_cost_usd")
+    if cell is not None:
+        value = _number(f"{side}_cost_usd", cell)
         if value < 0:
             raise ValueError(f"{side}_cost_usd is {value:g}: a cost cannot be negative")
         return value

@@ -90,7 +90,7 @@ def replay(
 
         vectors = embedded([one.prompt for one in recorded]) if embeddings else None
         with Bar(0, "replaying") as bar:
-            found = run(
+            result = run(
                 recorded,
                 max_error=max_error,
                 confidence=confidence,
@@ -111,15 +111,15 @@ def replay(
     if png is not None:
         from tierline.cli.improve.training.curve_plot import save_png
 
-        save_png(found, png)
+        save_png(result, png)
     if as_json:
-        print_json(as_json_of(found, max_error, confidence))
+        print_json(as_json_of(result, max_error, confidence))
         return
-    show(found, max_error, confidence)
+    show(result, max_error, confidence)
     from tierline.cli.improve.training.curve_plot import terminal_curve
 
     line()
-    line(terminal_curve(found, min(console().width, 100)))
+    line(terminal_curve(result, min(console().width, 100)))
     if png is not None:
         line(f"\nthe curve with every policy: {png}")
 
@@ -129,14 +129,14 @@ def _between(name: str, value: float) -> None:
         raise UsageError(f"{name} is {value:g}: it must be between 0 and 1")
 
 
-def show(found: "Replay", max_error: float, confidence: float) -> None:
+def show(result: "Replay", max_error: float, confidence: float) -> None:
     """Print the table of policies, and the promise that each policy can keep."""
     from tierline.cli.shared.output import Col, line, print_table
 
-    by_name = {policy.name: policy for policy in found.policies}
-    full = found.strong_only.cost
+    by_name = {policy.name: policy for policy in result.policies}
+    full = result.strong_only.cost
     span = by_name["oracle"].area - by_name["random"].area
-    line(f"{found.count:,} requests; {_shared(found)}")
+    line(f"{result.count:,} requests; {_shared(result)}")
     line()
     print_table(
         [
@@ -145,7 +145,7 @@ def show(found: "Replay", max_error: float, confidence: float) -> None:
                 Col(title, "right")
                 for title in (
                     *("STRONG", "COST/1000", "QUALITY", "95%", "GAIN"),
-                    *(f"FOR {kept:.3g}%" for kept in (100 * one for one in found.kept)),
+                    *(f"FOR {kept:.3g}%" for kept in (100 * one for one in result.kept)),
                 )
             ),
         ],
@@ -164,7 +164,7 @@ def show(found: "Replay", max_error: float, confidence: float) -> None:
                     for cost in policy.cost_for
                 ),
             )
-            for policy in found.policies
+            for policy in result.policies
         ],
         empty="no policy",
     )
@@ -176,10 +176,10 @@ def show(found: "Replay", max_error: float, confidence: float) -> None:
     line("Fitted and tested on different rows.")
     line()
     _show_paired(by_name["gain"])
-    for policy in found.policies:
+    for policy in result.policies:
         if policy.promised is not None:
-            line(_promise(policy, found, max_error, confidence))
-    if found.main is None:
+            line(_promise(policy, result, max_error, confidence))
+    if result.main is None:
         line("Nothing can be promised with these outcomes: no policy may let the weak tier serve.")
 
 
@@ -210,50 +210,50 @@ def _points(one: "Difference") -> str:
     return f"{100 * one.mean:+.1f} ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
 
 
-def _shared(found: "Replay") -> str:
+def _shared(result: "Replay") -> str:
     """What set the share that the table compares at."""
-    if found.escalated_by == "promise":
-        return f"{found.main} keeps the promise at the least cost, and its share is compared"
-    if found.escalated_by == "caller":
-        return f"compared with {found.escalated:.1%} sent to the strong tier"
+    if result.escalated_by == "promise":
+        return f"{result.main} keeps the promise at the least cost, and its share is compared"
+    if result.escalated_by == "caller":
+        return f"compared with {result.escalated:.1%} sent to the strong tier"
     return (
-        f"nothing can be promised, so {found.escalated:.0%} sent to the strong tier is compared; "
+        f"nothing can be promised, so {result.escalated:.0%} sent to the strong tier is compared; "
         "--share sets another"
     )
 
 
-def _promise(policy: "Policy", found: "Replay", max_error: float, confidence: float) -> str:
+def _promise(policy: "Policy", result: "Replay", max_error: float, confidence: float) -> str:
     promised = policy.promised
     assert promised is not None
-    asked = f"{policy.name}: at most {max_error:.2%} wrong, at {confidence:.0%}"
+    limit = f"{policy.name}: at most {max_error:.2%} wrong, at {confidence:.0%}"
     bounds = promised.error_interval(confidence)
     if bounds is None:
         if promised.missing is not None:
-            return f"{asked}: not enough data, {promised.missing} more served answers are needed"
-        return f"{asked}: nothing can be promised, no threshold keeps this"
+            return f"{limit}: not enough data, {promised.missing} more served answers are needed"
+        return f"{limit}: nothing can be promised, no threshold keeps this"
     return (
-        f"{asked} → serves {promised.served / found.count:.1%} and costs "
-        f"{promised.cost / found.strong_only.cost:.0%} of strong only, "
+        f"{limit} → serves {promised.served / result.count:.1%} and costs "
+        f"{promised.cost / result.strong_only.cost:.0%} of strong only, "
         f"{promised.errors / promised.served:.2%} of {promised.served:,} were wrong "
         f"({bounds[0]:.2%}-{bounds[1]:.2%})"
     )
 
 
-def as_json_of(found: "Replay", max_error: float, confidence: float) -> JSON:
+def as_json_of(result: "Replay", max_error: float, confidence: float) -> JSON:
     """The same result as JSON."""
     return {
-        "requests": found.count,
-        "main": found.main,
-        "escalated": found.escalated,
-        "escalated_by": found.escalated_by,
+        "requests": result.count,
+        "main": result.main,
+        "escalated": result.escalated,
+        "escalated_by": result.escalated_by,
         "max_error": max_error,
         "confidence": confidence,
-        "policies": [_policy_json(policy, found.kept) for policy in found.policies],
+        "policies": [_policy_json(policy, result.kept) for policy in result.policies],
     }
 
 
 def _policy_json(policy: "Policy", kept: Sequence[float]) -> JSON:
-    made: dict[str, JSON] = {
+    values: dict[str, JSON] = {
         "policy": policy.name,
         "escalated": policy.at.escalated,
         "cost_usd": policy.at.cost,
@@ -266,9 +266,9 @@ def _policy_json(policy: "Policy", kept: Sequence[float]) -> JSON:
         ],
     }
     if policy.paired is not None:
-        made["apgr"] = policy.paired.apgr
-        made["apgr_over_length"] = _difference_json(policy.paired.over_length)
-        made["rates"] = [
+        values["apgr"] = policy.paired.apgr
+        values["apgr_over_length"] = _difference_json(policy.paired.over_length)
+        values["rates"] = [
             {
                 "escalated": one.rate,
                 "over_length": _difference_json(one.length),
@@ -277,14 +277,14 @@ def _policy_json(policy: "Policy", kept: Sequence[float]) -> JSON:
             for one in policy.paired.rates
         ]
     if policy.promised is not None:
-        made["promised"] = {
+        values["promised"] = {
             "served": policy.promised.served,
             "errors": policy.promised.errors,
             "thresholds": list(policy.promised.thresholds),
             "missing": policy.promised.missing,
             "cost_usd": policy.promised.cost,
         }
-    return made
+    return values
 
 
 def _difference_json(one: "Difference") -> JSON:

@@ -65,35 +65,35 @@ def report(
         raise UsageError("--png needs --baselines: it draws their curves")
     window = {k: v for k, v in (("from", since), ("to", until)) if v is not None}
     with connect(home) as api:
-        made = api.get(f"/v1/features/{feature}/report", params=window)
+        answer = api.get(f"/v1/features/{feature}/report", params=window)
         rows = _outcomes(api, feature, window) if baselines else []
-    found = _replayed(rows, max_error, confidence) if baselines else None
-    if png is not None and found is not None:
+    replayed = _replayed(rows, max_error, confidence) if baselines else None
+    if png is not None and replayed is not None:
         from tierline.cli.improve.training.curve_plot import save_png
 
-        save_png(found, png)
+        save_png(replayed, png)
     if as_json:
         from tierline.cli.improve.reports.replay import as_json_of
 
-        more = {"baselines": as_json_of(found, max_error, confidence)} if found else {}
-        print_json(made | more)
+        more = {"baselines": as_json_of(replayed, max_error, confidence)} if replayed else {}
+        print_json(answer | more)
         return
-    _show(made)
-    if found is not None:
-        _show_curve(found, max_error, confidence, png)
+    _show(answer)
+    if replayed is not None:
+        _show_curve(replayed, max_error, confidence, png)
 
 
 def _outcomes(api: "Client", feature: str, window: dict[str, str]) -> list[JSON]:
-    found: list[JSON] = []
+    outcomes: list[JSON] = []
     cursor: str | None = None
-    while len(found) < MOST:
-        asked = {**window, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
-        page = api.get(f"/v1/features/{feature}/outcomes", params=asked)
-        found += page["data"]
+    while len(outcomes) < MOST:
+        params = {**window, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+        page = api.get(f"/v1/features/{feature}/outcomes", params=params)
+        outcomes += page["data"]
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    return found
+    return outcomes
 
 
 class _Sampled(NamedTuple):
@@ -144,30 +144,31 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
         raise TierlineError(f"no curve can be drawn: {error}") from None
 
 
-def _show(made: JSON) -> None:
+def _show(report: JSON) -> None:
     from tierline.cli.improve.evidence.status import watched
     from tierline.cli.shared.output import Col, line, print_pairs, print_table, seconds, usd, when
 
     print_pairs(
         [
-            ("feature", made["feature"]),
-            ("submitted", f"{when(made['from'])} to {when(made['to'])}"),
+            ("feature", report["feature"]),
+            ("submitted", f"{when(report['from'])} to {when(report['to'])}"),
             (
                 "jobs",
-                f"{made['jobs']:,}: {made['completed']:,} completed, {made['failed']:,} failed"
-                + (f", {made['unverified']:,} unverified" if made["unverified"] else ""),
+                f"{report['jobs']:,}: {report['completed']:,} completed, "
+                f"{report['failed']:,} failed"
+                + (f", {report['unverified']:,} unverified" if report["unverified"] else ""),
             ),
-            ("cost", _cost(made)),
-            (f"{made['last_tier']} alone", _alone(made)),
-            ("saved", _saved(made)),
-            ("shadows", f"{usd(made['shadow_cost_usd'])}, not counted above"),
+            ("cost", _cost(report)),
+            (f"{report['last_tier']} alone", _alone(report)),
+            ("saved", _saved(report)),
+            ("shadows", f"{usd(report['shadow_cost_usd'])}, not counted above"),
             *(
-                [("judge", f"{usd(made['judge_cost_usd'])}, not counted above")]
-                if made["quality"]["judge"] is not None
+                [("judge", f"{usd(report['judge_cost_usd'])}, not counted above")]
+                if report["quality"]["judge"] is not None
                 else []
             ),
-            ("kept", _kept(made)),
-            *watched(made.get("watch")),
+            ("kept", _quality_kept(report)),
+            *watched(report.get("watch")),
         ]
     )
     line()
@@ -185,63 +186,63 @@ def _show(made: JSON) -> None:
                 one["unknown_cost_calls"] or "",
                 seconds(one["latency_p50_s"]),
             )
-            for one in made["tiers"]
+            for one in report["tiers"]
         ],
         empty="no job was attempted",
     )
-    if made["escalations"]:
+    if report["escalations"]:
         line()
         print_table(
             [Col("ESCALATION REASON"), Col("JOBS", "right"), Col("SHARE", "right")],
             [
                 (one["verdict"], f"{one['jobs']:,}", f"{one['share']:.1%}")
-                for one in made["escalations"]
+                for one in report["escalations"]
             ],
             empty="nothing escalated",
         )
 
 
-def _cost(made: JSON) -> str:
+def _cost(report: JSON) -> str:
     from tierline.cli.shared.output import usd
 
-    unknown = made["unknown_cost_calls"]
-    return usd(made["cost_usd"]) + (f", and {unknown:,} calls of unknown cost" if unknown else "")
+    unknown = report["unknown_cost_calls"]
+    return usd(report["cost_usd"]) + (f", and {unknown:,} calls of unknown cost" if unknown else "")
 
 
-def _alone(made: JSON) -> str:
+def _alone(report: JSON) -> str:
     from tierline.cli.shared.output import usd
 
-    alone = made["last_tier_alone_usd"]
+    alone = report["last_tier_alone_usd"]
     return "unknown: it has no call with a known cost" if alone is None else usd(alone)
 
 
-def _saved(made: JSON) -> str:
+def _saved(report: JSON) -> str:
     from tierline.cli.shared.output import usd
 
-    if made["saved_share"] is None:
+    if report["saved_share"] is None:
         return "unknown"
-    return f"{made['saved_share']:.1%}, {usd(made['saved_usd'])}"
+    return f"{report['saved_share']:.1%}, {usd(report['saved_usd'])}"
 
 
-def _kept(made: JSON) -> str:
+def _quality_kept(report: JSON) -> str:
     """The share of the first tier's served answers that differ from their shadows, and interval."""
-    quality = made["quality"]
+    quality = report["quality"]
     if not quality["served"]:
         return "unknown: no served answer has a shadow to compare with"
     differ, served = quality["served_differ"], quality["served"]
     models = ", ".join(quality["reference_models"])
-    told = f"{differ:,} of {served:,} served answers differ from shadows ({differ / served:.1%}"
+    text = f"{differ:,} of {served:,} served answers differ from shadows ({differ / served:.1%}"
     try:
         from tierline.routing.thresholds.bounds import interval
 
         low, high = interval(differ, served)
-        told += _told_interval(low, high, quality["judge"])
+        text += _interval_text(low, high, quality["judge"])
     except ImportError:
         pass
-    return f"{told}), from {models}"
+    return f"{text}), from {models}"
 
 
-def _told_interval(low: float, high: float, judge: JSON) -> str:
+def _interval_text(low: float, high: float, judge: JSON) -> str:
     """The interval. A judge's own error widens it; if that error is unknown, none is shown."""
     if judge is None:
         return f"; 95%: {low:.1%}-{high:.1%}"
@@ -256,7 +257,7 @@ def _told_interval(low: float, high: float, judge: JSON) -> str:
     )
 
 
-def _show_curve(found: "Replay", max_error: float, confidence: float, png: Path | None) -> None:
+def _show_curve(replayed: "Replay", max_error: float, confidence: float, png: Path | None) -> None:
     from tierline.cli.improve.reports.replay import show
     from tierline.cli.improve.training.curve_plot import terminal_curve
     from tierline.cli.shared.output import console, line
@@ -265,8 +266,8 @@ def _show_curve(found: "Replay", max_error: float, confidence: float, png: Path 
     line("The compared outcomes, replayed with each routing policy. Quality is agreement with the")
     line("later tier, which always agrees with itself:")
     line()
-    show(found, max_error, confidence)
+    show(replayed, max_error, confidence)
     line()
-    line(terminal_curve(found, min(console().width, 100)))
+    line(terminal_curve(replayed, min(console().width, 100)))
     if png is not None:
         line(f"\nthe curve with every policy: {png}")

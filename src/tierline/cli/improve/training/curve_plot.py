@@ -15,22 +15,22 @@ _MAIN, _OTHER = "*", "+"
 MOST_POINTS = 400  # per line in the PNG
 
 
-def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
+def terminal_curve(result: Replay, width: int = 72, height: int = 16) -> str:
     """Quality (up) against cost (to the right) on a grid of characters; legend below.
 
     The policy that keeps the promise at the least cost is drawn over the others.
     """
     shown = sorted(
-        (policy for policy in found.policies if policy.name in _LINES),
-        key=lambda policy: policy.name != found.main,
+        (policy for policy in result.policies if policy.name in _LINES),
+        key=lambda policy: policy.name != result.main,
     )
-    main = found.main or shown[0].name
+    main = result.main or shown[0].name
     marks = {one.name: _MARKS.get(one.name, _OTHER) for one in shown} | {main: _MAIN}
-    low, high = found.weak_only.cost, found.strong_only.cost
+    low, high = result.weak_only.cost, result.strong_only.cost
     qualities = [
         quality
         for policy in shown
-        for quality in (_at(policy.curve, low, found), _at(policy.curve, high, found))
+        for quality in (_at(policy.curve, low, result), _at(policy.curve, high, result))
     ] + [one.quality for policy in shown for one in policy.curve if one.cost <= high]
     bottom, top = min(qualities), max(qualities)
     if top <= bottom:
@@ -40,7 +40,7 @@ def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
     for policy in reversed(shown):  # the first policy is drawn last, over the others
         for column in range(inner):
             cost = low + (high - low) * column / (inner - 1)
-            quality = _at(policy.curve, cost, found)
+            quality = _at(policy.curve, cost, result)
             row = round((top - quality) / (top - bottom) * (height - 1))
             cells[min(max(row, 0), height - 1)][column] = marks[policy.name]
     labels = {0: f"{top:7.1%}", height - 1: f"{bottom:7.1%}"}
@@ -52,11 +52,11 @@ def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
     return "\n".join(lines)
 
 
-def save_png(found: Replay, path: Path) -> None:
+def save_png(result: Replay, path: Path) -> None:
     """Draw the curves of all policies as a PNG. Raises UsageError if it cannot be written."""
     figure = new_figure()
     axes = figure.add_subplot()
-    for policy in found.policies:
+    for policy in result.policies:
         if policy.name in _FIXED:
             axes.plot(*_scaled([policy.at]), "ks", markersize=6)
             axes.annotate(
@@ -68,16 +68,17 @@ def save_png(found: Replay, path: Path) -> None:
             continue
         (drawn,) = axes.plot(
             *_scaled(_thinned(policy.curve)),
-            linewidth=2.6 if policy.name == found.main else 1.2,
+            linewidth=2.6 if policy.name == result.main else 1.2,
             linestyle="--" if policy.name in ("random", "oracle") else "-",
             label=policy.name,
         )
         axes.plot(*_scaled([policy.at]), "o", color=drawn.get_color(), markersize=5)
-    axes.axvline(found.strong_only.cost * 1000, color="0.8", linewidth=0.8)
+    axes.axvline(result.strong_only.cost * 1000, color="0.8", linewidth=0.8)
     axes.set_xlabel("cost, USD per 1,000 requests")
     axes.set_ylabel("quality")
     axes.set_title(
-        f"{found.count:,} requests; dots: {found.escalated:.0%} go to the strong tier", fontsize=10
+        f"{result.count:,} requests; dots: {result.escalated:.0%} go to the strong tier",
+        fontsize=10,
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=9)
@@ -93,10 +94,10 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
     return [*points[::step], points[-1]]
 
 
-def _at(points: Sequence[Point], cost: float, found: Replay) -> float:
+def _at(points: Sequence[Point], cost: float, result: Replay) -> float:
     """A curve's quality at a cost, interpolated between its two nearest points."""
     if cost <= points[0].cost:
-        return found.weak_only.quality if cost < points[0].cost else points[0].quality
+        return result.weak_only.quality if cost < points[0].cost else points[0].quality
     place = bisect_left(points, cost, key=lambda one: one.cost)
     if place == len(points):
         return points[-1].quality

@@ -57,13 +57,16 @@ def build(
     with connect(home) as api:
         schema = api.get(f"/v1/features/{feature}")["document"]["input"]
         field = text_field(schema)
-        given = [one for path in files or [] for one in read_examples(path, field)]
-        made = _build(api, feature, given, jobs=jobs)
+        examples = [one for path in files or [] for one in read_examples(path, field)]
+        dataset = _build(api, feature, examples, jobs=jobs)
     if as_json:
-        print_json(made)
+        print_json(dataset)
         return
-    line(f"dataset {made['version']} of {feature}: {made['rows']:,} rows, sha256 {made['sha256']}")
-    _show(made)
+    line(
+        f"dataset {dataset['version']} of {feature}: {dataset['rows']:,} rows, "
+        f"sha256 {dataset['sha256']}"
+    )
+    _show(dataset)
     line()
     line(f"Review it before you train a model on it: tierline dataset review {feature}")
 
@@ -79,9 +82,9 @@ def list_(
     from tierline.cli.shared.output import Col, print_json, print_table, when
 
     with connect(home) as api:
-        found = api.get(f"/v1/features/{feature}/datasets")
+        answer = api.get(f"/v1/features/{feature}/datasets")
     if as_json:
-        print_json(found)
+        print_json(answer)
         return
     print_table(
         [
@@ -97,7 +100,7 @@ def list_(
                 ", ".join(f"{name} {count:,}" for name, count in one["by_source"].items()),
                 "" if one["of_this_task"] else "for another task",
             )
-            for one in found["data"]
+            for one in answer["data"]
         ],
         empty="no dataset yet",
     )
@@ -115,12 +118,12 @@ def show(
     from tierline.cli.shared.output import line, print_json, when
 
     with connect(home) as api:
-        found = find(api, feature, version)
+        dataset = find(api, feature, version)
     if as_json:
-        print_json(found)
+        print_json(dataset)
         return
-    line(f"dataset {found['version']} of {feature}, built {when(found['created_at'])}")
-    _show(found)
+    line(f"dataset {dataset['version']} of {feature}, built {when(dataset['created_at'])}")
+    _show(dataset)
 
 
 @app.command()
@@ -143,15 +146,15 @@ def review(
     if out is not None and out.exists():
         raise UsageError(f"{out} already exists: give another file")
     with connect(home) as api:
-        found = find(api, feature, version)
-        rows = rows_of(api, feature, found["version"])
+        dataset = find(api, feature, version)
+        rows = rows_of(api, feature, dataset["version"])
     rows = [row for row in rows if row["input"] is not None]
     if not rows:
         raise TierlineError(
-            f"dataset {found['version']} of {feature} has no row that this account can read"
+            f"dataset {dataset['version']} of {feature} has no row that this account can read"
         )
-    doubts = doubts_of(rows, list(found["by_label"]), embeddings=embeddings)
-    not_looked_at = _not_looked_at(rows, list(found["by_label"])) if embeddings else []
+    doubts = doubts_of(rows, list(dataset["by_label"]), embeddings=embeddings)
+    unchecked_labels = _unchecked_labels(rows, list(dataset["by_label"])) if embeddings else []
     if out is not None:
         with new_private(out) as sink:
             _write(Table(sink, raw=raw_csv), rows, doubts)
@@ -159,76 +162,78 @@ def review(
     if as_json:
         print_json(
             {
-                "version": found["version"],
+                "version": dataset["version"],
                 "rows": len(rows),
                 "counts": dict(counted(doubts)),
                 "doubts": [_json(rows, one) for one in doubts],
-                "not_looked_at": not_looked_at,
-                "left_out_jobs": found["left_out_jobs"],
+                "not_looked_at": unchecked_labels,
+                "left_out_jobs": dataset["left_out_jobs"],
             }
         )
         return
-    line(f"dataset {found['version']} of {feature}: {len(rows):,} rows, {len(doubts):,} doubts")
+    line(f"dataset {dataset['version']} of {feature}: {len(rows):,} rows, {len(doubts):,} doubts")
     _show_doubts(rows, doubts)
-    if not_looked_at:
+    if unchecked_labels:
         line()
-        line(f"too few inputs to find wrong labels: {', '.join(not_looked_at)}")
-    if found["left_out"]:
+        line(f"too few inputs to find wrong labels: {', '.join(unchecked_labels)}")
+    if dataset["left_out"]:
         line()
-        line(f"{found['left_out']:,} jobs are left out: their input breaks the present schema")
-        for job_id in found["left_out_jobs"][:SHOWN]:
+        line(f"{dataset['left_out']:,} jobs are left out: their input breaks the present schema")
+        for job_id in dataset["left_out_jobs"][:SHOWN]:
             line(f"  {job_id}")
 
 
-def _build(api: "Client", feature: str, given: Sequence["LabelledExample"], *, jobs: bool) -> JSON:
-    rows = [{"input": one.input, "expected": one.expected} for one in given]
+def _build(
+    api: "Client", feature: str, examples: Sequence["LabelledExample"], *, jobs: bool
+) -> JSON:
+    rows = [{"input": one.input, "expected": one.expected} for one in examples]
     try:
         return api.post(f"/v1/features/{feature}/datasets", json={"rows": rows, "jobs": jobs})
     except InvalidInput as error:
-        problems = [_placed(given, problem) for problem in error.problems]
+        problems = [_with_line(examples, problem) for problem in error.problems]
         raise InvalidInput(problems, error.left_out) from None
 
 
-def _placed(given: Sequence["LabelledExample"], problem: Problem) -> Problem:
+def _with_line(examples: Sequence["LabelledExample"], problem: Problem) -> Problem:
     """The problem with the file and line of its row."""
     parts = (problem.path or "").split("/")
     if len(parts) < 3 or parts[1] != "rows" or not parts[2].isascii() or not parts[2].isdigit():
         return problem
-    one = given[int(parts[2])]
-    what = "/".join(parts[3:])
-    message = f"{what}: {problem.message}"
+    one = examples[int(parts[2])]
+    path = "/".join(parts[3:])
+    message = f"{path}: {problem.message}"
     return replace(problem, message=message, path="", source=one.file, line=one.line)
 
 
-def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Doubt"]:
-    """The doubts about readable rows. `known`: the labels of a closed set; empty without one."""
+def doubts_of(rows: list[JSON], label_set: list[str], *, embeddings: bool) -> list["Doubt"]:
+    """The doubts about readable rows. `label_set`: the closed set of labels, or empty."""
     from tierline.cli.improve.training.embedding import embedded
     from tierline.datasets.doubts import contradictions, label_errors, rare_labels
     from tierline.features.prompts import input_text
 
     labels = [label_of(row["expected"]) for row in rows]
     groups = [row["alike"] for row in rows]
-    found = contradictions(groups, labels, [row["disagreeing"] for row in rows])
-    if not known:
-        return found  # rare and wrong labels exist only in a closed set
-    found += rare_labels(labels, known)
+    doubts = contradictions(groups, labels, [row["disagreeing"] for row in rows])
+    if not label_set:
+        return doubts  # rare and wrong labels exist only in a closed set
+    doubts += rare_labels(labels, label_set)
     if embeddings:
         try:
             vectors = embedded([input_text(row["input"]) for row in rows])
-            found += label_errors(vectors, labels, groups)
+            doubts += label_errors(vectors, labels, groups)
         except ImportError as missing:
             raise TierlineError(
                 f"this needs the extra `routing` ({missing.name} is missing): run 'make setup', "
                 "or give --no-embeddings"
             ) from None
-    return found
+    return doubts
 
 
-def _not_looked_at(rows: list[JSON], known: list[str]) -> list[str]:
+def _unchecked_labels(rows: list[JSON], label_set: list[str]) -> list[str]:
     """Labels with too few rows to find wrong ones."""
     from tierline.datasets.doubts import too_rare
 
-    if not known:
+    if not label_set:
         return []
     return too_rare([label_of(row["expected"]) for row in rows], [row["alike"] for row in rows])
 
@@ -262,23 +267,26 @@ def _write(table: Table, rows: list[JSON], doubts: list["Doubt"]) -> None:
             )
 
 
-def _show(found: JSON) -> None:
+def _show(dataset: JSON) -> None:
     from tierline.cli.shared.output import print_pairs
 
     print_pairs(
         [
-            ("sides", ", ".join(f"{side} {found['by_side'].get(side, 0):,}" for side in SIDES)),
-            ("sources", ", ".join(f"{name} {n:,}" for name, n in found["by_source"].items())),
+            ("sides", ", ".join(f"{side} {dataset['by_side'].get(side, 0):,}" for side in SIDES)),
+            ("sources", ", ".join(f"{name} {n:,}" for name, n in dataset["by_source"].items())),
             (
                 "labelled by",
-                ", ".join(f"{name} {n:,}" for name, n in found["said_by"].items()) or None,
+                ", ".join(f"{name} {n:,}" for name, n in dataset["said_by"].items()) or None,
             ),
-            ("representative", f"{found['representative_rows']:,} rows"),
-            ("near duplicates", f"{found['near_duplicates']:,} rows are similar to an earlier one"),
-            ("labels", len(found["by_label"]) or None),
-            ("left out", f"{found['left_out']:,} jobs" if found["left_out"] else None),
-            ("removed", f"{found['removed_rows']:,} rows" if found["removed_rows"] else None),
-            ("task", None if found["of_this_task"] else "another: the feature has changed since"),
+            ("representative", f"{dataset['representative_rows']:,} rows"),
+            (
+                "near duplicates",
+                f"{dataset['near_duplicates']:,} rows are similar to an earlier one",
+            ),
+            ("labels", len(dataset["by_label"]) or None),
+            ("left out", f"{dataset['left_out']:,} jobs" if dataset["left_out"] else None),
+            ("removed", f"{dataset['removed_rows']:,} rows" if dataset["removed_rows"] else None),
+            ("task", None if dataset["of_this_task"] else "another: the feature has changed since"),
         ]
     )
 

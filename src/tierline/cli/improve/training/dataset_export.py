@@ -73,37 +73,37 @@ def export(
         redactor = Redactor()
     with connect(home) as api:
         parsed = Feature.from_dict(api.get(f"/v1/features/{feature}")["document"])
-        asked = _tier(parsed, tier)
-        found = find(api, feature, version)
-        if not found["of_this_task"]:
+        prompt_tier = _tier(parsed, tier)
+        dataset = find(api, feature, version)
+        if not dataset["of_this_task"]:
             raise TierlineError(
-                f"dataset {found['version']} is for another task: {feature} has changed since it "
+                f"dataset {dataset['version']} is for another task: {feature} has changed since it "
                 f"was built; build a new one with 'tierline dataset build {feature}'"
             )
-        rows = rows_of(api, feature, found["version"])
-    card = _write(out, form, parsed, asked, found, rows, licence, redactor, force=force)
+        rows = rows_of(api, feature, dataset["version"])
+    card = _write(out, form, parsed, prompt_tier, dataset, rows, licence, redactor, force=force)
     if redactor is not None and not redactor.names:
         note("names are not masked: spaCy's en_core_web_lg is not installed here")
     if as_json:
         print_json(card)
         return
-    line(f"dataset {found['version']} of {feature} is written to {out} in the format {form}")
+    line(f"dataset {dataset['version']} of {feature} is written to {out} in the format {form}")
     for name, one in card["files"].items():
         line(f"  {name}: {one['examples']:,} examples, sha256 {one['sha256']}")
-    for why, count in card["left_out"].items():
+    for reason, count in card["left_out"].items():
         if count:
-            line(f"  left out: {count:,} rows, {why}")
+            line(f"  left out: {count:,} rows, {reason}")
 
 
-def _tier(feature: "Feature", wanted: str | None) -> "Tier":
-    if wanted is None:
+def _tier(feature: "Feature", name: str | None) -> "Tier":
+    if name is None:
         return next(tier for tier in feature.tiers if not tier.is_micro)
     for tier in feature.tiers:
-        if tier.name == wanted and not tier.is_micro:
+        if tier.name == name and not tier.is_micro:
             return tier
     names = ", ".join(tier.name for tier in feature.tiers if not tier.is_micro)
     raise UsageError(
-        f"{feature.name} has no tier {wanted!r} that calls a model; such tiers are: {names}"
+        f"{feature.name} has no tier {name!r} that calls a model; such tiers are: {names}"
     )
 
 
@@ -137,7 +137,7 @@ def _write(
         }
         card = _card(feature, tier, form, dataset, rows, readable, licence, files, redactor)
         (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        (folder / "card.md").write_text(_told(card), encoding="utf-8")
+        (folder / "card.md").write_text(_card_text(card), encoding="utf-8")
         folder.rename(out)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -157,21 +157,22 @@ def _write_side(
     from tierline.datasets.export import FORMS
     from tierline.features.prompts import answer_messages, as_answer
 
-    made = FORMS[form]
+    export_form = FORMS[form]
     labels = closed_set(feature.output_schema)  # labels are not masked
-    if len(rows) < made.fewest:
+    if len(rows) < export_form.fewest:
         raise TierlineError(
-            f"{path.name} would have {len(rows)} examples, but {form} needs at least {made.fewest}"
+            f"{path.name} would have {len(rows)} examples, but {form} needs at least "
+            f"{export_form.fewest}"
         )
     digest = hashlib.sha256()
     with path.open("wb") as sink:
         for row in rows:
-            given, expected = row["input"], row["expected"]
+            input, expected = row["input"], row["expected"]
             if redactor is not None:
-                given = redactor.masked(given)
+                input = redactor.masked(input)
                 expected = expected if labels is not None else redactor.masked(expected)
-            example = made.row(answer_messages(feature, tier, given), as_answer(expected))
-            faults = made.faults(example)
+            example = export_form.row(answer_messages(feature, tier, input), as_answer(expected))
+            faults = export_form.faults(example)
             if faults:
                 raise TierlineError(
                     f"row {row['number']} is not a valid {form} example: {faults[0]}"
@@ -220,9 +221,9 @@ def _masked(redactor: "Redactor | None") -> str:
     return "names and known patterns" if redactor.names else "known patterns"
 
 
-def _told(card: JSON) -> str:
+def _card_text(card: JSON) -> str:
     """The card as Markdown, for people."""
-    told = [
+    lines = [
         f"# {card['feature']}, dataset {card['dataset']}",
         "",
         f"- format: {card['format']}, prompts of the tier {card['asked_as']}",
@@ -245,6 +246,6 @@ def _told(card: JSON) -> str:
         ("left out", {why: count for why, count in card["left_out"].items() if count}),
     ):
         if counts:
-            told += ["", f"| {title} | rows |", "|---|---|"]
-            told += [f"| {name} | {count} |" for name, count in counts.items()]
-    return "\n".join(told) + "\n"
+            lines += ["", f"| {title} | rows |", "|---|---|"]
+            lines += [f"| {name} | {count} |" for name, count in counts.items()]
+    return "\n".join(lines) + "\n"

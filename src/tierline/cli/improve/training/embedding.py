@@ -44,17 +44,17 @@ def embedded(texts: Sequence[str]) -> Any:
 
     model = "".join(sorted(FILES.values()))
     digests = [hashlib.sha256(f"{model}\0{text}".encode()).digest() for text in texts]
-    found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+    embeddings = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
     with _cache() as cache:
-        known = _known(cache, digests)
+        cached = _cached(cache, digests)
         for place, digest in enumerate(digests):
-            if digest in known:
-                found[place] = np.frombuffer(known[digest], dtype=np.float32)
-        missing = [place for place, digest in enumerate(digests) if digest not in known]
+            if digest in cached:
+                embeddings[place] = np.frombuffer(cached[digest], dtype=np.float32)
+        missing = [place for place, digest in enumerate(digests) if digest not in cached]
         for places, vectors in _embed(texts, missing):
-            found[places] = vectors
-            _keep(cache, [(digests[p], v.tobytes()) for p, v in zip(places, vectors, strict=True)])
-    return found
+            embeddings[places] = vectors
+            _store(cache, [(digests[p], v.tobytes()) for p, v in zip(places, vectors, strict=True)])
+    return embeddings
 
 
 def _embed(texts: Sequence[str], places: Sequence[int]) -> Iterator[tuple[list[int], Any]]:
@@ -93,28 +93,28 @@ def _cache() -> Iterator[sqlite3.Connection | None]:
         yield connection
 
 
-def _known(cache: sqlite3.Connection | None, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+def _cached(cache: sqlite3.Connection | None, digests: Sequence[bytes]) -> dict[bytes, bytes]:
     if cache is None:
         return {}
     today = int(time.time() // DAY_S)
-    found: dict[bytes, bytes] = {}
+    cached: dict[bytes, bytes] = {}
     try:
         cache.execute("BEGIN IMMEDIATE")
         cache.execute("DELETE FROM vectors WHERE used_on < ?", (today - KEPT_DAYS,))
         for digest in digests:
             row = cache.execute("SELECT vector FROM vectors WHERE digest = ?", (digest,)).fetchone()
             if row is not None:
-                found[digest] = row[0]
-        used = [(today, digest) for digest in found]
+                cached[digest] = row[0]
+        used = [(today, digest) for digest in cached]
         cache.executemany("UPDATE vectors SET used_on = ? WHERE digest = ?", used)
         cache.execute("COMMIT")
     except sqlite3.Error:  # damaged, or busy for too long
         _give_up(cache)
         return {}
-    return found
+    return cached
 
 
-def _keep(cache: sqlite3.Connection | None, rows: Sequence[tuple[bytes, bytes]]) -> None:
+def _store(cache: sqlite3.Connection | None, rows: Sequence[tuple[bytes, bytes]]) -> None:
     if cache is None:
         return
     today = int(time.time() // DAY_S)

@@ -63,24 +63,24 @@ def start(
     training = folder / "train.jsonl"
     characters = len(training.read_text(encoding="utf-8"))
     expected = estimate(characters, epochs, rate)
-    told = f"about {expected.tokens:,} tokens in {epochs} epochs"
+    tokens = f"about {expected.tokens:,} tokens in {epochs} epochs"
     price = (
         "an unknown price (give --usd-per-mtok)"
         if expected.usd is None
         else f"about ${expected.usd:,.2f}"
     )
-    note(f"{card['files']['train.jsonl']['examples']:,} examples, {told}, at {price}")
+    note(f"{card['files']['train.jsonl']['examples']:,} examples, {tokens}, at {price}")
     _ask_first(yes=yes)
     with _tuning() as at:
         validation = _upload(at, folder, state, "validation.jsonl")
-        made = at.start(base, _uploaded(at, folder, state, training), validation, epochs, suffix)
-    state |= {"job": made.id, "model": model, "epochs": epochs}
+        job = at.start(base, _uploaded(at, folder, state, training), validation, epochs, suffix)
+    state |= {"job": job.id, "model": model, "epochs": epochs}
     state["usd_per_mtok"] = None if rate is None else str(rate)
     _keep(folder, state)
     if as_json:
         print_json(state)
         return
-    line(f"job {made.id} is {made.status}: see 'tierline finetune status {folder}'")
+    line(f"job {job.id} is {job.status}: see 'tierline finetune status {folder}'")
 
 
 @app.command()
@@ -161,12 +161,12 @@ def _card(folder: Path) -> JSON:
 
 def _state(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {"uploaded": {}}
     except (OSError, ValueError):
         raise UsageError(f"{folder / STATE} cannot be read: remove it to start again") from None
-    return found
+    return state
 
 
 def _keep(folder: Path, state: dict[str, Any]) -> None:
@@ -183,11 +183,11 @@ def _upload(at: "Tuning", folder: Path, state: dict[str, Any], name: str) -> str
 
 def _uploaded(at: "Tuning", folder: Path, state: dict[str, Any], path: Path) -> str:
     """The file's id at the provider. An earlier run may have uploaded it already."""
-    known = state["uploaded"].get(path.name)
-    if known is None:
-        known = state["uploaded"][path.name] = at.upload(path)
+    file_id = state["uploaded"].get(path.name)
+    if file_id is None:
+        file_id = state["uploaded"][path.name] = at.upload(path)
         _keep(folder, state)
-    return str(known)
+    return str(file_id)
 
 
 def _tuning() -> "Tuning":

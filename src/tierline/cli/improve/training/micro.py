@@ -62,11 +62,11 @@ def _show(feature: str, result: JSON) -> None:
     from tierline.cli.improve.evidence.calibrate import show
     from tierline.cli.shared.output import line
 
-    made, quality = result["micro_model"], result["quality"]
-    name = "a micro model" if made is None else f"micro model {made['id']}"
+    micro_model, quality = result["micro_model"], result["quality"]
+    name = "a micro model" if micro_model is None else f"micro model {micro_model['id']}"
     line(
         f"{name} of {feature}: trained on {result['rows']:,} inputs of {quality['labels']} labels"
-        + (", not saved (--dry-run)" if made is None else ", in use from now on")
+        + (", not saved (--dry-run)" if micro_model is None else ", in use from now on")
     )
     line(f"Accuracy on inputs that its head was not fitted on: {quality['accuracy']:.1%}.")
     if quality["held_out"]:
@@ -79,16 +79,16 @@ def _show(feature: str, result: JSON) -> None:
             line(_split(split))
     else:
         line("None of its inputs represents all traffic, so nothing can be promised yet.")
-    if made is None:
+    if micro_model is None:
         return
     line()
-    if made["calibration"] is None:
+    if micro_model["calibration"] is None:
         line(
             "Nothing is promised: all its answers escalate. Give --max-error, or calibrate it "
             f"later on its own answers: tierline calibrate {feature} --max-error 0.03"
         )
         return
-    show(made["calibration"])
+    show(micro_model["calibration"])
     if quality["strangers"]:
         line(
             f"The promise holds with up to {quality['strangers']:.0%} of inputs of kinds that it "
@@ -97,13 +97,13 @@ def _show(feature: str, result: JSON) -> None:
 
 
 def _split(split: JSON) -> str:
-    """What one split of the held-out inputs found."""
-    told = f"Split by {split['by']}: {split['wrong']:,} of {split['inputs']:,} answers are wrong"
+    """The result of one split of the held-out inputs."""
+    text = f"Split by {split['by']}: {split['wrong']:,} of {split['inputs']:,} answers are wrong"
     if split["served"]:
-        told += f"; of {split['served']:,} that would be served, {split['served_wrong']:,}"
+        text += f"; of {split['served']:,} that would be served, {split['served_wrong']:,}"
     elif split["served"] is not None:
-        told += "; none would be served"
-    return f"{told}. {split['novel']:,} more are novel."
+        text += "; none would be served"
+    return f"{text}. {split['novel']:,} more are novel."
 
 
 NEAR_DUPLICATES = "near-duplicates"

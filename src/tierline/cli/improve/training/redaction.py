@@ -41,8 +41,8 @@ class Redactor:
     def masked(self, value: JSON) -> JSON:
         """The value with each match replaced by its kind, such as <EMAIL_ADDRESS> or <PERSON>."""
         if isinstance(value, str):
-            found = self._analyzer.analyze(text=value, language=LANGUAGE)
-            return str(self._anonymizer.anonymize(text=value, analyzer_results=found).text)
+            entities = self._analyzer.analyze(text=value, language=LANGUAGE)
+            return str(self._anonymizer.anonymize(text=value, analyzer_results=entities).text)
         if isinstance(value, list):
             return [self.masked(item) for item in value]
         if isinstance(value, dict):

@@ -41,11 +41,11 @@ def _number(quality: JSON, name: str) -> str:
 def _show(feature: str, result: JSON) -> None:
     from tierline.cli.shared.output import Col, line, print_table
 
-    made, quality, rows = result["router"], result["quality"], result["rows"]
-    if made is None:
+    router, quality, rows = result["router"], result["quality"], result["rows"]
+    if router is None:
         line(f"{feature}: trained on {rows:,} inputs, not saved (--dry-run)")
     else:
-        line(f"router {made['id']} of {feature}: trained on {rows:,} inputs, in use from now on")
+        line(f"router {router['id']} of {feature}: trained on {rows:,} inputs, in use from now on")
     bad = rows - result["right_rows"]
     line(f"A later tier mends {bad:,} of them. Tested on other rows than fitted on:")
     line()
@@ -74,7 +74,7 @@ def _show(feature: str, result: JSON) -> None:
         f"Brier score of its probabilities: {quality['brier']:.4f}; of the mean alone: "
         f"{quality['brier_of_the_mean']:.4f}."
     )
-    line(_advice(feature, made, quality))
+    line(_advice(feature, router, quality))
 
 
 def _lead(leads: JSON, name: str) -> str:
@@ -84,14 +84,14 @@ def _lead(leads: JSON, name: str) -> str:
     return f"{lead['mean']:+.3f} ({lead['low']:+.3f} to {lead['high']:+.3f})"
 
 
-def _advice(feature: str, made: JSON, quality: JSON) -> str:
+def _advice(feature: str, router: JSON, quality: JSON) -> str:
     """What to route by, and how."""
     if quality["recommended"] == "router":
         return "It is better than prompt length and than a coin: use it."
     withdraw = (
         ""
-        if made is None
-        else f"withdraw it with 'tierline router withdraw {feature} {made['id']}'"
+        if router is None
+        else f"withdraw it with 'tierline router withdraw {feature} {router['id']}'"
     )
     longest = quality["longest"]
     if quality["recommended"] == "length" and longest is not None:

@@ -15,20 +15,20 @@ def find(api: "Client", feature: str, version: int | None) -> JSON:
     """The dataset of a version, or the newest one. Raises TierlineError if there is none."""
     if version is not None:
         return api.get(f"/v1/features/{feature}/datasets/{version}")
-    found = api.get(f"/v1/features/{feature}/datasets")["data"]
-    if not found:
+    datasets = api.get(f"/v1/features/{feature}/datasets")["data"]
+    if not datasets:
         raise TierlineError(f"{feature} has no dataset yet: run 'tierline dataset build {feature}'")
-    return found[0]
+    return datasets[0]
 
 
 def rows_of(api: "Client", feature: str, version: int) -> list[JSON]:
     """All rows of a dataset, in order."""
-    found: list[JSON] = []
+    rows: list[JSON] = []
     cursor: str | None = None
     while True:
         page = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
         answer = api.get(f"/v1/features/{feature}/datasets/{version}/rows", params=page)
-        found += answer["data"]
+        rows += answer["data"]
         cursor = answer["next_cursor"]
         if cursor is None:
-            return found
+            return rows

@@ -141,9 +141,9 @@ def _list(kind: Kind, feature: str, home: Path | None, *, as_json: bool) -> None
     from tierline.cli.shared.output import Col, print_json, print_table, when
 
     with connect(home) as api:
-        found = api.get(f"/v1/features/{feature}/{kind.path}")
+        answer = api.get(f"/v1/features/{feature}/{kind.path}")
     if as_json:
-        print_json(found)
+        print_json(answer)
         return
     print_table(
         [
@@ -158,7 +158,7 @@ def _list(kind: Kind, feature: str, home: Path | None, *, as_json: bool) -> None
                 "" if one["trained_by"] == "server" else "a client",
                 when(one["withdrawn_at"]) if one["withdrawn_at"] else "",
             )
-            for one in found["data"]
+            for one in answer["data"]
         ],
         empty=kind.none_yet,
     )
@@ -169,10 +169,10 @@ def _trainings(kind: Kind, feature: str, home: Path | None, *, as_json: bool) ->
     from tierline.cli.shared.output import Col, print_json, print_table, when
 
     with connect(home) as api:
-        found = api.get(f"/v1/features/{feature}/trainings")
-    rows = [one for one in found["data"] if one["kind"] == kind.name]
+        answer = api.get(f"/v1/features/{feature}/trainings")
+    rows = [one for one in answer["data"] if one["kind"] == kind.name]
     if as_json:
-        print_json({**found, "data": rows})
+        print_json({**answer, "data": rows})
         return
     print_table(
         [
@@ -190,5 +190,5 @@ def _outcome(kind: Kind, training: Any) -> str:
         return str(training["progress"]["phase"])
     if training["result"] is None:
         return ""
-    made = training["result"][kind.name]
-    return "a dry run" if made is None else f"{kind.noun} {made['id']}"
+    artefact = training["result"][kind.name]
+    return "a dry run" if artefact is None else f"{kind.noun} {artefact['id']}"
