@@ -3,7 +3,7 @@
 TEMPLATE = """\
 # A feature is one narrow task: what goes in, what must come out, how an answer is checked, and
 # which models answer, cheapest first. Check this file: tierline features validate {file}
-# Make it known to the installation:                    tierline features apply {file}
+# Add it to the installation:                           tierline features apply {file}
 # Try it: tierline jobs submit {name} --input '{{"text": "Order ZK-4410 is late."}}' --wait 30
 feature: {name}
 description: The order number that a customer's message is about.

@@ -6,7 +6,7 @@ _HEAD = """\
 # yaml-language-server: $schema={schema}
 # Check this file: tierline features validate {file}
 # Run its cases:   tierline features test {file}
-# Make it known:   tierline features apply {file}
+# Apply it:        tierline features apply {file}
 feature: {name}
 """
 _TEXT_INPUT = """\

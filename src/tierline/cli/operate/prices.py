@@ -109,13 +109,13 @@ def set_(
         "cache_write_5m_usd_per_mtok": write_5m,
         "cache_write_1h_usd_per_mtok": write_1h,
     }
-    given = {name: _amount(value) for name, value in rates.items() if value is not None}
+    token_prices = {name: _amount(value) for name, value in rates.items() if value is not None}
     price: JSON = None
     if withdraw:
-        if given or per_hour is not None:
+        if token_prices or per_hour is not None:
             raise UsageError("--withdraw does not take a price")
     elif per_hour is not None:
-        if given:
+        if token_prices:
             raise UsageError("give token prices or --per-hour, not both")
         price = {"usd_per_hour": _amount(per_hour)}
         if tokens_per_s is not None:
@@ -125,7 +125,7 @@ def set_(
     elif input_ is None or output is None:
         raise UsageError("give --input and --output, or --per-hour, or --withdraw (see --help)")
     else:
-        price = given
+        price = token_prices
     body: dict[str, JSON] = {
         "model": model,
         "price": price,
@@ -135,14 +135,14 @@ def set_(
     if since is not None:
         body["since"] = since
     with connect(home) as api:
-        made = api.post("/v1/prices", json=body)
+        answer = api.post("/v1/prices", json=body)
     if as_json:
-        print_json(made)
+        print_json(answer)
         return
-    applied = made["price"]
+    applied = answer["price"]
     what = "its public price, if it has one" if applied is None else _in_words(applied)
-    tier = f" ({made['service_tier']})" if made["service_tier"] else ""
-    line(f"{model}{tier} costs {what} from {when(made['since'])} UTC on")
+    tier = f" ({answer['service_tier']})" if answer["service_tier"] else ""
+    line(f"{model}{tier} costs {what} from {when(answer['since'])} UTC on")
 
 
 def _cells(price: JSON) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def _config(document: Mapping[str, Any]) -> Config:
     default = document.get("profile")
     if default is not None and not isinstance(default, str):
         raise UsageError("profile must be the name of a profile")
-    return Config(default, {name: _profile(name, given) for name, given in profiles.items()})
+    return Config(default, {name: _profile(name, entry) for name, entry in profiles.items()})
 
 
 def _profile(name: str, entry: object) -> Profile:

@@ -131,7 +131,7 @@ class Run:
         follower.until_ended(all_sent=not self._stopped)
 
     def _run_retries(self) -> None:
-        """Continue a retry that did not reach OUT, else begin one if asked for."""
+        """Continue a retry that did not reach OUT, else begin one if --retry-failed is given."""
         batches = self.state.batches
         if len(batches) > 1 and not self._was_done:
             self._run_retry(len(batches) - 1)
