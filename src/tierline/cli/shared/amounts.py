@@ -22,6 +22,12 @@ def share(option: str, text: str) -> Decimal:
     return value
 
 
+def within(option: str, value: float, least: float, most: float) -> None:
+    """Raises UsageError unless it is from `least` to `most`, and below 1."""
+    if not least <= value <= most or value >= 1.0:
+        raise UsageError(f"{option} is {value:g}: it must be between {least:g} and {most:g}")
+
+
 def _number(option: str, text: str, what: str) -> Decimal:
     try:
         number = decimal(text)

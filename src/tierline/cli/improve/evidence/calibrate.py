@@ -1,14 +1,15 @@
 """`tierline calibrate`: finds the threshold that keeps a promise, from a feature's own outcomes."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
-from tierline.cli.shared.options import Home, Json, RunsByDefault, command_group, replaced
+from tierline.cli.improve.evidence.calibration_view import show, show_all, show_count
+from tierline.cli.improve.evidence.old_flags import CalibrateFlags, run_calibrate_flag
+from tierline.cli.shared.amounts import within
+from tierline.cli.shared.options import Home, Json, RunsByDefault, command_group
 
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
@@ -71,9 +72,9 @@ def run(
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import print_json
 
-    if listed or any(one is not None for one in (withdraw_, follow_, cancel_)):
-        old = _OldFlags(listed, withdraw_, reason, follow_, cancel_)
-        return _run_old(feature, old, max_error, home, as_json=as_json)
+    flags = CalibrateFlags(listed, withdraw_, reason, follow_, cancel_)
+    if flags.given:
+        return run_calibrate_flag(feature, flags, max_error, home, as_json=as_json)
     if max_error is None:
         raise UsageError("give the error limit to promise, such as --max-error 0.03")
     body = _promise(max_error, confidence, reference, tier, models)
@@ -83,7 +84,7 @@ def run(
             if as_json:
                 print_json(count)
             else:
-                _show_count(count)
+                show_count(count)
             return
         if not yes:
             _ask_if_unlikely(api.post(_calibrations(feature), json={**body, "dry_run": True}))
@@ -101,7 +102,7 @@ def list_(feature: Feature, home: Home = None, as_json: Json = False) -> None:
     if as_json:
         print_json(answer)
     else:
-        _show_all(answer["data"])
+        show_all(answer["data"])
 
 
 @app.command()
@@ -148,44 +149,6 @@ def cancel(feature: Feature, id: SearchId, home: Home = None, as_json: Json = Fa
         print_json(ended)
     else:
         _show_cancelled(ended)
-
-
-@dataclass(frozen=True)
-class _OldFlags:
-    """Flags of release 0.2 that are commands now."""
-
-    listed: bool
-    withdraw: int | None
-    reason: str | None
-    follow: int | None
-    cancel: int | None
-
-
-def _run_old(
-    feature: str, old: _OldFlags, max_error: float | None, home: Path | None, *, as_json: bool
-) -> None:
-    """Run the command of a flag of release 0.2, and say what it is now. Raises UsageError."""
-    given = sum(one is not None for one in (max_error, old.withdraw, old.follow, old.cancel))
-    if given + old.listed > 1:
-        raise UsageError(
-            "give only one of --list, --withdraw, --follow, --cancel and --max-error; the first "
-            "four are commands now: see 'tierline calibrate --help'"
-        )
-    if old.listed:
-        replaced("calibrate --list", f"tierline calibrate list {feature}")
-        list_(feature, home, as_json)
-    elif old.follow is not None:
-        replaced("calibrate --follow", f"tierline calibrate follow {feature} {old.follow}")
-        follow(feature, old.follow, home, as_json)
-    elif old.cancel is not None:
-        replaced("calibrate --cancel", f"tierline calibrate cancel {feature} {old.cancel}")
-        cancel(feature, old.cancel, home, as_json=False)
-    elif old.withdraw is not None:
-        if not old.reason:
-            raise UsageError("--withdraw needs a reason, which is recorded: --reason TEXT")
-        new = f"tierline calibrate withdraw {feature} {old.withdraw} --reason TEXT"
-        replaced("calibrate --withdraw", new)
-        withdraw(feature, old.withdraw, old.reason, home, as_json)
 
 
 def _calibrations(feature: str) -> str:
@@ -278,155 +241,3 @@ def _show_cancelled(search: JSON) -> None:
     name = f"search {search['id']} of {search['feature']}"
     ends = search["status"] == "in_progress"
     line(f"{name} will end within seconds" if ends else f"{name} is {search['status']}")
-
-
-def within(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most or value >= 1.0:
-        raise UsageError(f"{name} is {value:g}: it must be between {least:g} and {most:g}")
-
-
-def _show_count(count: JSON) -> None:
-    from tierline.cli.shared.output import print_pairs
-
-    print_pairs(
-        [
-            ("feature", f"{count['feature']}, tier {count['tier']}"),
-            ("answered by", count["models"] or "no model yet"),
-            ("compared with", _compared_with(count)),
-            ("new outcomes", count["outcomes"]),
-            ("chance of success", _chance(count)),
-            ("recommended", _recommended(count)),
-            ("calibration", f"the {_ordinal(count['attempt'])} for these models"),
-            *([("judge", _judged(count["judge"]))] if count["judge"] else ()),
-        ]
-    )
-
-
-def _chance(count: JSON) -> str:
-    if count["chance"] is None:
-        return "unknown: too few outcomes"
-    return f"{count['chance']:.0%} if they are searched now"
-
-
-def _recommended(count: JSON) -> str:
-    if count["recommended"] is not None:
-        more = f"{count['missing']:,} more" if count["missing"] else "no more needed"
-        return f"{count['recommended']:,} outcomes ({more}): chance of success 90%"
-    if count["chance"] is None:
-        return f"at least {count['missing']:,} more, then ask again"
-    return "none: no realistic number makes this promise likely; promise a higher error rate"
-
-
-def show(calibration: JSON) -> None:
-    """Print the promise, the outcomes it is based on, and the counts of each label."""
-    from tierline.cli.shared.output import line
-
-    line(_promised(calibration))
-    if calibration["threshold"] is None:
-        line(
-            "No threshold keeps this promise. All answers escalate; a new calibration needs new "
-            "outcomes."
-        )
-    else:
-        line(
-            f"Calibration {calibration['id']} serves answers with a score of at least "
-            f"{calibration['threshold']:.3f}: {calibration['coverage']:.1%} of "
-            f"{calibration['samples']:,} outcomes. Of {calibration['served']:,} served, "
-            f"{calibration['errors']:,} were errors, so the bound is {calibration['bound']:.2%}."
-        )
-    if calibration["why_not_learned"] is None:
-        line(
-            f"The score was learned on {calibration['fitted']:,} other outcomes, from these "
-            f"signals: {', '.join(calibration['signals'])}."
-        )
-    else:
-        line(f"The score is a single signal: {calibration['why_not_learned']}.")
-    if calibration["judge"] is not None:
-        line(f"Differences were decided by {_judged(calibration['judge'])}.")
-    if calibration["state"] == "not_applied":
-        line(
-            "It shows what such a threshold would serve, and changes nothing: the feature's own "
-            "threshold decides. To route by a promise, give the feature 'threshold: calibrated', "
-            "apply it, and calibrate on the outcomes that follow."
-        )
-    line(
-        "The promise holds only for traffic like these outcomes, for this prompt and these models."
-    )
-    if calibration["by_label"]:
-        line()
-        _show_labels(calibration["by_label"])
-
-
-def _promised(calibration: JSON) -> str:
-    return (
-        f"Of the answers that the tier {calibration['tier']} of {calibration['feature']} serves, "
-        f"at most {calibration['max_error']:.2%} {_wrong(calibration)}, at "
-        f"{calibration['confidence']:.0%} confidence."
-    )
-
-
-def _judged(judge: JSON) -> str:
-    return (
-        f"{judge['model']}; of {judge['samples']:,} answers that it judged to be the same, people "
-        f"found {judge['wrong']:,} wrong, so it misses up to {judge['missed']:.1%}"
-    )
-
-
-def _wrong(calibration: JSON) -> str:
-    """What counts as an error. Without labels from people it is only a difference, not wrong."""
-    if calibration["reference"] == "human" or calibration["judge"] is not None:
-        return "may be wrong"
-    return f"may differ from {', '.join(calibration['reference_models']) or 'the later tier'}"
-
-
-def _compared_with(evidence: JSON) -> str:
-    if evidence["reference"] == "human":
-        return "people's labels"
-    return ", ".join(evidence["reference_models"]) or "nothing yet"
-
-
-def _show_labels(labels: JSON) -> None:
-    from tierline.cli.shared.output import Col, print_table
-
-    print_table(
-        [Col("ANSWER"), *(Col(title, "right") for title in ("OUTCOMES", "SERVED", "DIFFER"))],
-        [(one["label"], one["samples"], one["served"], one["errors"]) for one in labels],
-        empty="no label",
-    )
-
-
-def _show_all(calibrations: list[JSON]) -> None:
-    from tierline.cli.shared.output import Col, print_table, when
-
-    print_table(
-        [
-            Col("ID", "right"),
-            Col("MADE", wrap=False),
-            *(Col("STATE"), Col("PROMISE", "right"), Col("THRESHOLD", "right")),
-            *(Col("SERVES", "right"), Col("BOUND", "right"), Col("SHADOWS", "right")),
-            Col("ANSWERED BY"),
-        ],
-        [
-            (
-                one["id"],
-                when(one["created_at"]),
-                one["state"].replace("_", " "),
-                f"{one['max_error']:.2%} at {one['confidence']:.0%}",
-                "" if one["threshold"] is None else f"{one['threshold']:.3f}",
-                f"{one['coverage']:.1%}",
-                "" if one["bound"] is None else f"{one['bound']:.2%}",
-                f"{one['shadow_errors']} of {one['shadow_samples']} differ"
-                if one["shadow_samples"]
-                else "",
-                one["models"],
-            )
-            for one in calibrations
-        ],
-        empty="no calibration yet",
-    )
-
-
-def _ordinal(number: int) -> str:
-    if 10 <= number % 100 <= 20:
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierline.base.errors import TierlineError, UsageError
+from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
-from tierline.cli.shared.options import Home, Json, RunsByDefault, command_group, replaced
+from tierline.cli.improve.evidence.old_flags import EvalFlags, run_eval_flag
+from tierline.cli.shared.options import Home, Json, RunsByDefault, command_group
 
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
@@ -101,21 +102,9 @@ def run(
     from tierline.cli.shared.amounts import above_zero
     from tierline.cli.shared.client import connect
 
-    old = [one is not None and one is not False for one in (show_, follow_, listed, cancel_)]
-    if sum(old) > 1:
-        raise UsageError("give only one of --show, --follow, --list and --cancel")
-    if listed:
-        replaced("eval --list", f"tierline eval list {feature}")
-        return list_(feature, home, as_json)
-    if cancel_ is not None:
-        replaced("eval --cancel", f"tierline eval cancel {feature} {cancel_}")
-        return cancel(feature, cancel_, home, as_json=False)
-    if show_ is not None:
-        replaced("eval --show", f"tierline eval show {feature} {show_}")
-        return show(feature, show_, fail_under, junit, png, home, as_json)
-    if follow_ is not None:
-        replaced("eval --follow", f"tierline eval follow {feature} {follow_}")
-        return follow(feature, follow_, fail_under, junit, png, timeout, home, as_json)
+    flags = EvalFlags(show_, follow_, listed, cancel_)
+    if flags.given:
+        return run_eval_flag(feature, flags, fail_under, junit, png, timeout, home, as_json=as_json)
     result = _result_options(as_json, fail_under, junit, png)
     options = {
         "dataset": dataset,
@@ -198,7 +187,7 @@ def _result_options(
     as_json: bool, fail_under: float | None, junit: Path | None, png: Path | None
 ) -> ResultOptions:
     """Raises UsageError for a ratio outside its range."""
-    from tierline.cli.improve.evidence.calibrate import within
+    from tierline.cli.shared.amounts import within
 
     if fail_under is not None:
         within("--fail-under", fail_under, 0.01, 1.0)

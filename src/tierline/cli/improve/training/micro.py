@@ -33,7 +33,7 @@ def options_of(
     max_error: float | None, confidence: float, strangers: float, *, dry_run: bool
 ) -> dict[str, JSON]:
     """The options of a micro model's training. Raises UsageError for a share outside its range."""
-    from tierline.cli.improve.evidence.calibrate import within
+    from tierline.cli.shared.amounts import within
 
     if max_error is not None:
         within("--max-error", max_error, 0.0001, 1.0)
@@ -59,7 +59,7 @@ def _cells(one: JSON) -> Sequence[object]:
 
 
 def _show(feature: str, result: JSON) -> None:
-    from tierline.cli.improve.evidence.calibrate import show
+    from tierline.cli.improve.evidence.calibration_view import show
     from tierline.cli.shared.output import line
 
     micro_model, quality = result["micro_model"], result["quality"]
