@@ -58,11 +58,11 @@ def provider(name: str) -> Provider:
 
 
 def _all() -> Mapping[str, Callable[[Settings], Provider]]:
-    own = named(settings())
-    reserved = ", ".join(own.keys() & PROVIDERS.keys())
+    own_servers = named(settings())
+    reserved = ", ".join(own_servers.keys() & PROVIDERS.keys())
     if reserved:
         raise UsageError(f"settings: TIERLINE_OPENAI_COMPATIBLE: the name {reserved} is reserved")
-    return {**PROVIDERS, **own}
+    return {**PROVIDERS, **own_servers}
 
 
 def capabilities(model: ModelRef) -> Capabilities:

@@ -30,14 +30,14 @@ class Upgraded:
         return accounts.operator_key_notes(self.operators)
 
 
-def upgrade(database_url: str, tell: Callable[[str], None] = lambda _: None) -> Upgraded:
+def upgrade(database_url: str, report: Callable[[str], None] = lambda _: None) -> Upgraded:
     """Migrate forward. Safe to interrupt, to repeat, and to run several times at once.
 
-    `tell` gets lines about the progress. Raises Conflict for a database of a later release,
+    `report` gets lines about the progress. Raises Conflict for a database of a later release,
     Unavailable if it does not answer or other transactions kept a migration from a lock.
     """
     with _answering():
-        before, after = migrate.upgrade(database_url, tell)
+        before, after = migrate.upgrade(database_url, report)
         return Upgraded(before, after, accounts.became_operators(database_url, before))
 
 

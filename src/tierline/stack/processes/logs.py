@@ -20,11 +20,11 @@ TAIL_LINES = 20  # kept in memory, to show if a process cannot be started
 class BoundedLog:
     """One log file that is renamed to .1, .2 when it is full."""
 
-    def __init__(self, path: Path, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> None:
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES, files_kept: int = KEPT) -> None:
         self.path = path
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._max_bytes = max_bytes
-        self._kept = kept
+        self._kept = files_kept
         self._size = path.stat().st_size if path.exists() else 0
 
     def line(self, text: str) -> None:
@@ -95,8 +95,8 @@ class LogPump:
             data = os.read(descriptor, 65536)
         except BlockingIOError:
             return
-        held = rest.pop(descriptor, b"") + data
-        *lines, last = held.split(b"\n")
+        text = rest.pop(descriptor, b"") + data
+        *lines, last = text.split(b"\n")
         if not data or len(last) > LONGEST_LINE:
             lines.append(last)
             last = b""
