@@ -333,9 +333,9 @@ def _invoke(arguments: list[str] | None) -> int:
     except Exception as error:
         if os.environ.get("TIERLINE_DEBUG"):
             raise
-        what = " ".join(str(error).split())[:300]
+        message = " ".join(str(error).split())[:300]
         _say(
-            f"tierline: unexpected {type(error).__name__}: {what} "
+            f"tierline: unexpected {type(error).__name__}: {message} "
             "(set TIERLINE_DEBUG=1 to see where)"
         )
         return 1

@@ -22,8 +22,8 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise FeatureError([Problem(error.strerror or str(error), source=str(path))]) from None
     except UnicodeDecodeError as error:
-        at = raw[: error.start].count(b"\n") + 1
-        problem = Problem("not UTF-8: save the file as UTF-8", line=at, source=str(path))
+        line = raw[: error.start].count(b"\n") + 1
+        problem = Problem("not UTF-8: save the file as UTF-8", line=line, source=str(path))
         raise FeatureError([problem]) from None
 
 

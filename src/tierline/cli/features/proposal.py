@@ -50,7 +50,10 @@ def proposed(text: str, source: str, name: str, file: str, schema: str) -> str:
     }
     input_columns = [columns[field] for field in inputs]
     output_columns = [columns[field] for field in outputs]
-    pairs = [(_cells(input_columns, at), _cells(output_columns, at)) for at in range(len(rows))]
+    pairs = [
+        (_cells(input_columns, row_index), _cells(output_columns, row_index))
+        for row_index in range(len(rows))
+    ]
     chosen = _chosen(pairs, output_columns)
     examples, cases = chosen[:MOST_EXAMPLES], chosen[MOST_EXAMPLES:]
     labels = next((one for one in output_columns if one.is_label), None)
@@ -92,9 +95,9 @@ def proposed(text: str, source: str, name: str, file: str, schema: str) -> str:
     return "\n".join((*lines, ""))
 
 
-def _cells(columns: Sequence[_Column], at: int) -> dict[str, JSON]:
+def _cells(columns: Sequence[_Column], row_index: int) -> dict[str, JSON]:
     """The values of one row, by column."""
-    return {one.name: one.values[at] for one in columns}
+    return {one.name: one.values[row_index] for one in columns}
 
 
 def _instruction(labels: _Column | None, fields: str) -> str:
@@ -121,10 +124,10 @@ def _read(text: str, source: str) -> tuple[list[str], list[list[str]]]:
 
 
 def _sides(header: Sequence[str], source: str) -> tuple[dict[str, int], dict[str, int]]:
-    places = {name: index for index, name in enumerate(header)}
-    outputs = {name: at for name, at in places.items() if name.startswith(_OUTPUT)}
+    index_by_name = {name: index for index, name in enumerate(header)}
+    outputs = {name: index for name, index in index_by_name.items() if name.startswith(_OUTPUT)}
     outputs = outputs or {header[-1]: len(header) - 1}
-    inputs = {name: at for name, at in places.items() if name not in outputs}
+    inputs = {name: index for name, index in index_by_name.items() if name not in outputs}
     if not inputs:
         raise UsageError(f"{source}: every column is an output; at least one must be the input")
     return inputs, outputs
@@ -180,7 +183,8 @@ def _is_grounded(column: _Column, inputs: Sequence[_Column]) -> bool:
     from tierline.checks.grounding import Ground
 
     return all(
-        Ground(_cells(inputs, at)).holds(value) for at, value in enumerate(column.values[:200])
+        Ground(_cells(inputs, row_index)).holds(value)
+        for row_index, value in enumerate(column.values[:200])
     )
 
 

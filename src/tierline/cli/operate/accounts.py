@@ -65,8 +65,8 @@ def create(
         max_body_bytes_per_s=max_body_bytes_per_s,
     )
     with connect(home) as api:
-        made = api.post("/v1/accounts", json={"name": name, **body})
-    _show(made, as_json=as_json)
+        account = api.post("/v1/accounts", json={"name": name, **body})
+    _show(account, as_json=as_json)
 
 
 @app.command("set")

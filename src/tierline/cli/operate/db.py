@@ -36,24 +36,26 @@ def upgrade(
     from tierline.stack.upgrade import upgrade as bring_up_to_date
 
     url = settings().database
-    done = bring_up_to_date(url, lambda words: note(f"upgrade: {words}"))
+    result = bring_up_to_date(url, lambda words: note(f"upgrade: {words}"))
     key = first_admin_key(url) if admin_key else None
     if as_json:
-        listed = [{name: one[name] for name in ("id", "name", "account")} for one in done.operators]
+        listed = [
+            {name: one[name] for name in ("id", "name", "account")} for one in result.operators
+        ]
         print_json(
             {
-                "before": done.before,
-                "after": done.after,
+                "before": result.before,
+                "after": result.after,
                 "admin_key": key,
                 "operator_keys": listed,
             }
         )
         return
-    if done.before == done.after:
-        line(f"the database is already at revision {done.after}")
+    if result.before == result.after:
+        line(f"the database is already at revision {result.after}")
     else:
-        line(f"migrated from {done.before or 'an empty database'} to revision {done.after}")
-    for words in done.notes():
+        line(f"migrated from {result.before or 'an empty database'} to revision {result.after}")
+    for words in result.notes():
         line(words)
     if key:
         line("first admin key, shown only once:")

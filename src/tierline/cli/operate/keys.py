@@ -53,8 +53,8 @@ def create(
     if days is not None:
         body["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
     with connect(home) as api:
-        made = api.post("/v1/keys", json=body)
-    _show_new(made, as_json)
+        key = api.post("/v1/keys", json=body)
+    _show_new(key, as_json)
 
 
 @app.command("list")
@@ -116,8 +116,8 @@ def rotate(
 
     with connect(home) as api:
         path = f"/v1/keys/{quote(key_id, safe='')}/rotate"
-        made = api.post(path, json={"overlap_hours": overlap_hours})
-    _show_new(made, as_json)
+        key = api.post(path, json={"overlap_hours": overlap_hours})
+    _show_new(key, as_json)
 
 
 @app.command()
@@ -171,17 +171,17 @@ def _forced(force: bool) -> dict[str, str]:
     return {"force": "true"} if force else {}
 
 
-def _show_new(made: JSON, as_json: bool) -> None:
+def _show_new(key: JSON, as_json: bool) -> None:
     from tierline.cli.shared.output import line, note, print_json
 
     if as_json:
-        print_json(made)
+        print_json(key)
         return
     note(
-        f"key {made['id']} of account {made['account']}, scopes {', '.join(made['scopes'])}; "
+        f"key {key['id']} of account {key['account']}, scopes {', '.join(key['scopes'])}; "
         "shown only once:"
     )
-    line(made["key"])
+    line(key["key"])
 
 
 def _ends(revoked_at: object, expires_at: object) -> str:

@@ -66,12 +66,12 @@ def set_(
         "budgets": [_budget(one) for one in budget or ()],
     }
     with connect(home) as api:
-        made = api.post("/v1/plans", json=body)
+        plan = api.post("/v1/plans", json=body)
     if as_json:
-        print_json(made)
+        print_json(plan)
         return
-    tiers = "the first tier only" if made["first_tier_only"] else "all tiers"
-    budgets = ", ".join(_in_words(one) for one in made["budgets"]) or "no budget"
+    tiers = "the first tier only" if plan["first_tier_only"] else "all tiers"
+    budgets = ", ".join(_in_words(one) for one in plan["budgets"]) or "no budget"
     line(f"plan {name}: {tiers}, {budgets}")
 
 
@@ -88,9 +88,9 @@ def assign(
 
     plan = None if name == "none" else name
     with connect(home) as api:
-        made = api.request("PUT", f"/v1/accounts/{account}/plan", json={"plan": plan})
+        account_plan = api.request("PUT", f"/v1/accounts/{account}/plan", json={"plan": plan})
     if as_json:
-        print_json(made)
+        print_json(account_plan)
         return
     line(f"{account} is on {'no plan' if plan is None else f'the plan {plan}'}")
 

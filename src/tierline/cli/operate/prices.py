@@ -13,8 +13,8 @@ from tierline.cli.shared.options import Home, Json, command_group
 app = command_group("List and set your own prices of models.")
 
 
-def _rate(what: str) -> Any:
-    return typer.Option(metavar="USD", help=f"For a million tokens of {what}.")
+def _rate(tokens: str) -> Any:
+    return typer.Option(metavar="USD", help=f"For a million tokens of {tokens}.")
 
 
 @app.command("list")
@@ -140,19 +140,19 @@ def set_(
         print_json(answer)
         return
     applied = answer["price"]
-    what = "its public price, if it has one" if applied is None else _in_words(applied)
+    new_price = "its public price, if it has one" if applied is None else _in_words(applied)
     tier = f" ({answer['service_tier']})" if answer["service_tier"] else ""
-    line(f"{model}{tier} costs {what} from {when(answer['since'])} UTC on")
+    line(f"{model}{tier} costs {new_price} from {when(answer['since'])} UTC on")
 
 
 def _cells(price: JSON) -> tuple[str, ...]:
     if not isinstance(price, dict):
         return ("withdrawn", "", "", "", "")
-    paid = price["input_usd_per_mtok"]
+    input_rate = price["input_usd_per_mtok"]
     writes = (price.get(f"cache_write_{span}_usd_per_mtok") for span in ("5m", "1h"))
     return (
-        paid,
-        _rate_in_words(price.get("cached_input_usd_per_mtok", paid)),
+        input_rate,
+        _rate_in_words(price.get("cached_input_usd_per_mtok", input_rate)),
         " ".join(one for one in writes if one),
         price["output_usd_per_mtok"],
         price.get("usd_per_hour", ""),
@@ -162,8 +162,8 @@ def _cells(price: JSON) -> tuple[str, ...]:
 def _in_words(price: dict[str, str]) -> str:
     if "usd_per_hour" in price:
         return f"${price['usd_per_hour']} an hour"
-    paid, made = price["input_usd_per_mtok"], price["output_usd_per_mtok"]
-    return f"${paid} in and ${made} out per million tokens"
+    input_rate, output_rate = price["input_usd_per_mtok"], price["output_usd_per_mtok"]
+    return f"${input_rate} in and ${output_rate} out per million tokens"
 
 
 def _rate_in_words(rate: str | None) -> str:

@@ -126,19 +126,19 @@ def resume(
 
 def _stored(batch_id: str, out: Path | None) -> JSON:
     """The options in the state file of the batch's backfill. Raises UsageError if there is none."""
-    where = Path() if out is None else out.parent
+    folder = Path() if out is None else out.parent
     name = f"*{STATE}" if out is None else out.name + STATE
-    for path in sorted(where.glob(name)):
+    for path in sorted(folder.glob(name)):
         try:
             state = json.loads(path.read_text())
             if any(one["id"] == batch_id for one in state["batches"]):
                 return state["asked"]
         except (OSError, ValueError, KeyError, TypeError):
             continue  # another program's file
-    place = f"{where.resolve()} has no state file" if out is None else f"{out}{STATE} is not"
+    problem = f"{folder.resolve()} has no state file" if out is None else f"{out}{STATE} is not"
     raise UsageError(
-        f"{place} of a backfill with batch {batch_id}: run this in the folder of its OUT, or give "
-        "--out OUT"
+        f"{problem} of a backfill with batch {batch_id}: run this in the folder of its OUT, or "
+        "give --out OUT"
     )
 
 

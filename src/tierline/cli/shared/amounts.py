@@ -28,11 +28,11 @@ def within(option: str, value: float, least: float, most: float) -> None:
         raise UsageError(f"{option} is {value:g}: it must be between {least:g} and {most:g}")
 
 
-def _number(option: str, text: str, what: str) -> Decimal:
+def _number(option: str, text: str, expected: str) -> Decimal:
     try:
         number = decimal(text)
     except ValueError:
         number = Decimal("nan")
     if not number.is_finite():
-        raise UsageError(f"{option} is {text!r}: give {what}")
+        raise UsageError(f"{option} is {text!r}: give {expected}")
     return number

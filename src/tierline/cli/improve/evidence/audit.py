@@ -136,9 +136,9 @@ def _show(decisions: list[JSON], *, of_one_job: bool = False, accounts: bool = F
 def _reason(one: JSON) -> str:
     from tierline.cli.shared.output import one_line
 
-    drawn = (one["signals"] or {}).get("drawn")
+    draw = (one["signals"] or {}).get("drawn")
     reason = one_line(one["reason"] or "", 90)
-    return reason if drawn is None else f"{reason} (drew {drawn:.4f})"
+    return reason if draw is None else f"{reason} (drew {draw:.4f})"
 
 
 def _show_route(route: JSON) -> None:

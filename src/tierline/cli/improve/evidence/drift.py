@@ -134,10 +134,10 @@ def _draw(report: JSON, path: Path) -> None:
     money.legend(loc="upper left", fontsize=9)
     money.grid(alpha=0.3)
     shown = sorted(report["figures"], key=lambda one: (not _outside(one), one["name"]))[:20][::-1]
-    for place, one in enumerate(shown):
+    for row, one in enumerate(shown):
         color = "tab:red" if _outside(one) else "tab:blue"
-        means.plot([one["least"], one["most"]], [place, place], color="0.6", linewidth=5, alpha=0.6)
-        means.plot([one["mean"]], [place], "o", color=color, markersize=6)
+        means.plot([one["least"], one["most"]], [row, row], color="0.6", linewidth=5, alpha=0.6)
+        means.plot([one["mean"]], [row], "o", color=color, markersize=6)
     means.set_yticks(range(len(shown)), [one["name"] for one in shown], fontsize=8)
     means.set_xlabel("mean of the newest day; grey: range without change")
     means.grid(alpha=0.3, axis="x")

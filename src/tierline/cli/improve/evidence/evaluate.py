@@ -243,8 +243,8 @@ def _follow(api: "Client", path: str, evaluation: JSON, timeout_s: float | None)
     took_s = 0.0
     warned = False
     try:
-        of = 0 if evaluation["progress"] is None else evaluation["progress"]["of"]
-        with Bar(of, f"{feature}, evaluation {id}") as bar:
+        total = 0 if evaluation["progress"] is None else evaluation["progress"]["of"]
+        with Bar(total, f"{feature}, evaluation {id}") as bar:
             while (so_far := evaluation["progress"]) is not None:
                 bar.show(so_far["ended"])
                 waited_s = time.monotonic() - started_at

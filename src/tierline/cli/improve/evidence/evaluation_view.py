@@ -29,9 +29,11 @@ def print_evaluation(evaluation: JSON, differing: Mapping[str, Sequence[JSON]]) 
     if judge:
         unread = f"; {judge['unread']} of its verdicts were unreadable" if judge["unread"] else ""
         line(f"{judge['model']} judged {judge['judged']:,} answers{unread}")
-    own = result.get("labelled_by_model", 0)
-    if own:
-        line(f"{own:,} labels are the last tier's own answers, so it is always right on them")
+    own_labels = result.get("labelled_by_model", 0)
+    if own_labels:
+        line(
+            f"{own_labels:,} labels are the last tier's own answers, so it is always right on them"
+        )
     if evaluation["stale"]:
         line(f"This evaluation is no longer valid: {evaluation['stale']}.")
     line()
@@ -116,13 +118,13 @@ def _print_qualities(title: str, rows: Sequence[tuple[str, JSON]], names: Sequen
         [Col(title), Col("EXAMPLES", "right"), *(Col(name.upper(), "right") for name in names)],
         [
             (
-                *(what, f"{one['examples']:,}"),
+                *(row_name, f"{one['examples']:,}"),
                 *(
                     f"{one['quality'][name]:.1%}" if name in one["quality"] else ""
                     for name in names
                 ),
             )
-            for what, one in rows
+            for row_name, one in rows
         ],
         empty="",
     )

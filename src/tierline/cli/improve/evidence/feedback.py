@@ -49,15 +49,17 @@ def import_(
     with connect(home) as api:
         _send(api, file, lines, items, dry_run=True)
         if not dry_run:
-            done = 0
+            imported = 0
             for chunk in _chunks(len(items)):
                 try:
                     _send(api, file, lines, items, dry_run=False, only=chunk)
                 except BaseException:
-                    if done:
-                        note(f"only the first {done:,} rows were imported: import the file again")
+                    if imported:
+                        note(
+                            f"only the first {imported:,} rows were imported: import the file again"
+                        )
                     raise
-                done = chunk.stop
+                imported = chunk.stop
     if as_json:
         print_json({"kept": 0 if dry_run else len(items), "checked": len(items)})
     else:
@@ -101,13 +103,13 @@ def sample(
     if out is not None and out.exists():
         raise UsageError(f"{out} already exists: give another file")
     with connect(home) as api:
-        drawn = api.post(f"/v1/features/{feature}/label-sample", json=body)["data"]
+        outcomes = api.post(f"/v1/features/{feature}/label-sample", json=body)["data"]
     if as_json:
-        print_json({"data": drawn, "next_cursor": None})
+        print_json({"data": outcomes, "next_cursor": None})
         return
-    shown = any("answer" in one for one in drawn)
+    shown = any("answer" in one for one in outcomes)
     names = ("job_id", "input", *(("answer",) if shown else ()), "expected")
-    rows = [_to_label(one, shown=shown) for one in drawn]
+    rows = [_to_label(one, shown=shown) for one in outcomes]
     if out is None:
         _write(Table(sys.stdout, raw=raw_csv), names, rows)
     else:
@@ -143,7 +145,7 @@ def _send(
     problems: list[Problem] = []
     left_out = 0
     for chunk in _chunks(len(items)) if only is None else [only]:
-        body = {"items": [items[place] for place in chunk], "dry_run": dry_run}
+        body = {"items": [items[index] for index in chunk], "dry_run": dry_run}
         try:
             api.post("/v1/feedback", json=body)
         except InvalidInput as error:

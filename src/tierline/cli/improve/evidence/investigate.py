@@ -38,13 +38,13 @@ def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json:
             {
                 "feature": feature,
                 "evaluation": chosen["id"],
-                "look_at": [{"at": what, "found": finding} for what, finding in findings],
+                "look_at": [{"at": subject, "found": finding} for subject, finding in findings],
             }
         )
         return
     line(f"What to check in {feature}, by evaluation {chosen['id']}, in this order:")
-    for number, (what, finding) in enumerate(findings, 1):
-        line(f"{number}. {what}: {finding}")
+    for number, (subject, finding) in enumerate(findings, 1):
+        line(f"{number}. {subject}: {finding}")
     line()
     line(f"See the rows with: tierline dataset review {feature} --version {chosen['dataset']}")
 
@@ -111,12 +111,12 @@ def _slices(evaluation: JSON) -> list[Finding]:
 
 def _more_data(rows: list[JSON], labels: list[str]) -> list[Finding]:
     """The learning curve of a classifier on embeddings; only for a closed set of labels."""
-    what = "the learning curve"
+    subject = "the learning curve"
     if not labels:
-        return [(what, "unknown: the output is not a closed set of labels")]
+        return [(subject, "unknown: the output is not a closed set of labels")]
     curve = _curve(rows)
     if curve is None:
-        return [(what, "unknown: there are too few rows")]
+        return [(subject, "unknown: there are too few rows")]
     errors = ", ".join(
         f"{size:,}: {error:.1%}" for size, error in zip(curve.rows, curve.errors, strict=True)
     )
@@ -124,7 +124,7 @@ def _more_data(rows: list[JSON], labels: list[str]) -> list[Finding]:
     verdict = "more data would help" if curve.helps else "it is unclear whether more data helps"
     return [
         (
-            what,
+            subject,
             f"the error of a classifier by the number of these rows it was trained on: {errors}; "
             f"with twice as many rows it would be {curve.doubled:.1%}, {low:.1%}-{high:.1%} less "
             f"than now (90% interval), and with any number {curve.floor:.1%}: {verdict}",
@@ -145,13 +145,13 @@ def _curve(rows: list[JSON]) -> "Curve | None":
             f"this needs the extra `routing` ({missing.name} is missing): run 'make setup'"
         ) from None
     labels = [label_of(row["expected"]) for row in rows]
-    trains = [place for place, row in enumerate(rows) if row["side"] == "train"]
-    others = [place for place, row in enumerate(rows) if row["side"] != "train"]
+    trains = [index for index, row in enumerate(rows) if row["side"] == "train"]
+    others = [index for index, row in enumerate(rows) if row["side"] != "train"]
     return learning_curve(
         vectors[trains],
-        [labels[place] for place in trains],
+        [labels[index] for index in trains],
         vectors[others],
-        [labels[place] for place in others],
+        [labels[index] for index in others],
     )
 
 

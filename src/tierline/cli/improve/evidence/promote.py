@@ -100,13 +100,13 @@ def _show(promotion: JSON, before: str) -> None:
 
     subject = f"{promotion['tier']} of {promotion['feature']}"
     share = "all jobs" if promotion["share"] == 1.0 else f"{promotion['share']:.2%} of the jobs"
-    done = (
+    effect = (
         "would answer first"
         if promotion["feature_version"] is None
         else f"answers first from version {promotion['feature_version']} on"
     )
     line(
-        f"{subject} {done}, for {share}: {promotion['rung']} by evaluation "
+        f"{subject} {effect}, for {share}: {promotion['rung']} by evaluation "
         f"{promotion['evaluation']}."
     )
     line(f"In that evaluation {promotion['reason']}.")

@@ -149,8 +149,8 @@ def _show(feature: str, costs: JSON, *, assumed: bool) -> None:
     for even in costs["break_evens"]:
         line()
         least = even["requests_per_day"]
-        at = "at no volume" if least is None else f"from {Decimal(least):,.0f} requests a day"
-        line(f"{even['kept']} costs no more than {even['paid']} {at}.")
+        volume = "at no volume" if least is None else f"from {Decimal(least):,.0f} requests a day"
+        line(f"{even['kept']} costs no more than {even['paid']} {volume}.")
     if costs["levers"]:
         line()
         line("The largest savings, each change on its own:")

@@ -26,16 +26,18 @@ def save_png(answer: JSON, request: Mapping[str, Decimal], path: Path) -> None:
     ]
     for way_json in answer["costs"]["scenarios"]:
         way = _way(way_json, request)
-        at = [scenario(way, volume.scaled_to(one)).per_month for one in volumes]
-        if not at[-1].value:
+        costs = [scenario(way, volume.scaled_to(one)).per_month for one in volumes]
+        if not costs[-1].value:
             continue  # it is free at any volume, and a logarithmic axis cannot show 0
         across = [float(one) for one in volumes]
-        (drawn,) = axes.plot(across, [float(one.value) for one in at], label=way.name, linewidth=2)
+        (plotted,) = axes.plot(
+            across, [float(one.value) for one in costs], label=way.name, linewidth=2
+        )
         axes.fill_between(
             across,
-            [float(one.low) for one in at],
-            [float(one.high) for one in at],
-            color=drawn.get_color(),
+            [float(one.low) for one in costs],
+            [float(one.high) for one in costs],
+            color=plotted.get_color(),
             alpha=0.2,
             linewidth=0,
         )

@@ -125,7 +125,7 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
                 row["differs"],
                 row["signals"],
             )
-            for row in (drawn.row for drawn in equally_drawn(sampled))
+            for row in (sample.row for sample in equally_drawn(sampled))
             if row["first_usd"] is not None and row["later_usd"] is not None
         ]
         if len(recorded) < FEWEST:

@@ -66,13 +66,13 @@ def save_png(result: Replay, path: Path) -> None:
                 xytext=(6, -12),
             )
             continue
-        (drawn,) = axes.plot(
+        (plotted,) = axes.plot(
             *_scaled(_thinned(policy.curve)),
             linewidth=2.6 if policy.name == result.main else 1.2,
             linestyle="--" if policy.name in ("random", "oracle") else "-",
             label=policy.name,
         )
-        axes.plot(*_scaled([policy.at]), "o", color=drawn.get_color(), markersize=5)
+        axes.plot(*_scaled([policy.at]), "o", color=plotted.get_color(), markersize=5)
     axes.axvline(result.strong_only.cost * 1000, color="0.8", linewidth=0.8)
     axes.set_xlabel("cost, USD per 1,000 requests")
     axes.set_ylabel("quality")
@@ -98,10 +98,10 @@ def _at(points: Sequence[Point], cost: float, result: Replay) -> float:
     """A curve's quality at a cost, interpolated between its two nearest points."""
     if cost <= points[0].cost:
         return result.weak_only.quality if cost < points[0].cost else points[0].quality
-    place = bisect_left(points, cost, key=lambda one: one.cost)
-    if place == len(points):
+    index = bisect_left(points, cost, key=lambda one: one.cost)
+    if index == len(points):
         return points[-1].quality
-    before, after = points[place - 1], points[place]
+    before, after = points[index - 1], points[index]
     if after.cost == before.cost:
         return after.quality
     share = (cost - before.cost) / (after.cost - before.cost)

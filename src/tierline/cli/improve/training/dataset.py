@@ -249,15 +249,15 @@ def _json(rows: list[JSON], doubt: "Doubt") -> JSON:
     return {
         "kind": doubt.kind,
         "message": doubt.message,
-        "rows": [rows[place]["number"] for place in doubt.rows],
+        "rows": [rows[index]["number"] for index in doubt.rows],
     }
 
 
 def _write(table: Table, rows: list[JSON], doubts: list["Doubt"]) -> None:
     table.row(("kind", "doubt", "row", "job_id", "input", "expected"))
     for doubt in doubts:
-        for place in doubt.rows:
-            row = rows[place]
+        for index in doubt.rows:
+            row = rows[index]
             table.row(
                 (
                     *(doubt.kind, doubt.message, row["number"], row["job_id"] or ""),

@@ -131,9 +131,9 @@ def _write(
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         files = {
-            name: _write_side(folder / name, form, feature, tier, some, redactor)
+            name: _write_side(folder / name, form, feature, tier, side_rows, redactor)
             for side, name in SIDES.items()
-            if (some := [row for row in readable if row["side"] == side])
+            if (side_rows := [row for row in readable if row["side"] == side])
         }
         card = _card(feature, tier, form, dataset, rows, readable, licence, files, redactor)
         (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
@@ -243,7 +243,7 @@ def _card_text(card: JSON) -> str:
         ("labels from", card["by_source"]),
         ("models whose answers are labels", card["said_by"]),
         ("labels", card["by_label"]),
-        ("left out", {why: count for why, count in card["left_out"].items() if count}),
+        ("left out", {reason: count for reason, count in card["left_out"].items() if count}),
     ):
         if counts:
             lines += ["", f"| {title} | rows |", "|---|---|"]

@@ -47,18 +47,20 @@ def embedded(texts: Sequence[str]) -> Any:
     embeddings = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
     with _cache() as cache:
         cached = _cached(cache, digests)
-        for place, digest in enumerate(digests):
+        for index, digest in enumerate(digests):
             if digest in cached:
-                embeddings[place] = np.frombuffer(cached[digest], dtype=np.float32)
-        missing = [place for place, digest in enumerate(digests) if digest not in cached]
-        for places, vectors in _embed(texts, missing):
-            embeddings[places] = vectors
-            _store(cache, [(digests[p], v.tobytes()) for p, v in zip(places, vectors, strict=True)])
+                embeddings[index] = np.frombuffer(cached[digest], dtype=np.float32)
+        missing = [index for index, digest in enumerate(digests) if digest not in cached]
+        for indices, vectors in _embed(texts, missing):
+            embeddings[indices] = vectors
+            _store(
+                cache, [(digests[p], v.tobytes()) for p, v in zip(indices, vectors, strict=True)]
+            )
     return embeddings
 
 
-def _embed(texts: Sequence[str], places: Sequence[int]) -> Iterator[tuple[list[int], Any]]:
-    if not places:
+def _embed(texts: Sequence[str], indices: Sequence[int]) -> Iterator[tuple[list[int], Any]]:
+    if not indices:
         return
     from rich.console import Console
     from rich.progress import track
@@ -66,7 +68,7 @@ def _embed(texts: Sequence[str], places: Sequence[int]) -> Iterator[tuple[list[i
     from tierline.base.embeddings import Embedder
 
     embedder = Embedder(threads=2)
-    chunks = [list(places[start : start + AT_ONCE]) for start in range(0, len(places), AT_ONCE)]
+    chunks = [list(indices[start : start + AT_ONCE]) for start in range(0, len(indices), AT_ONCE)]
     shown = track(
         chunks,
         "embedding texts",
@@ -74,7 +76,7 @@ def _embed(texts: Sequence[str], places: Sequence[int]) -> Iterator[tuple[list[i
         disable=not sys.stderr.isatty(),
     )
     for chunk in shown:
-        yield chunk, embedder.embed([texts[place] for place in chunk])
+        yield chunk, embedder.embed([texts[index] for index in chunk])
 
 
 @contextmanager

@@ -71,9 +71,11 @@ def start(
     )
     note(f"{card['files']['train.jsonl']['examples']:,} examples, {tokens}, at {price}")
     _ask_first(yes=yes)
-    with _tuning() as at:
-        validation = _upload(at, folder, state, "validation.jsonl")
-        job = at.start(base, _uploaded(at, folder, state, training), validation, epochs, suffix)
+    with _tuning() as tuning:
+        validation = _upload(tuning, folder, state, "validation.jsonl")
+        job = tuning.start(
+            base, _uploaded(tuning, folder, state, training), validation, epochs, suffix
+        )
     state |= {"job": job.id, "model": model, "epochs": epochs}
     state["usd_per_mtok"] = None if rate is None else str(rate)
     _keep(folder, state)
@@ -107,8 +109,8 @@ def status(
             f"{folder} was not started: run 'tierline finetune start {folder} --model …'"
         )
     saved = None if saves is None else above_zero("--saves-usd-per-day", saves)
-    with _tuning() as at:
-        job = at.job(state["job"])
+    with _tuning() as tuning:
+        job = tuning.job(state["job"])
     rate = None if state["usd_per_mtok"] is None else Decimal(state["usd_per_mtok"])
     spent = None if job.trained_tokens is None else cost(job.trained_tokens, rate)
     days = None if spent is None or saved is None else payback_days(spent, saved)
@@ -176,16 +178,16 @@ def _keep(folder: Path, state: dict[str, Any]) -> None:
     beside.replace(folder / STATE)
 
 
-def _upload(at: "Tuning", folder: Path, state: dict[str, Any], name: str) -> str | None:
+def _upload(tuning: "Tuning", folder: Path, state: dict[str, Any], name: str) -> str | None:
     path = folder / name
-    return _uploaded(at, folder, state, path) if path.exists() else None
+    return _uploaded(tuning, folder, state, path) if path.exists() else None
 
 
-def _uploaded(at: "Tuning", folder: Path, state: dict[str, Any], path: Path) -> str:
+def _uploaded(tuning: "Tuning", folder: Path, state: dict[str, Any], path: Path) -> str:
     """The file's id at the provider. An earlier run may have uploaded it already."""
     file_id = state["uploaded"].get(path.name)
     if file_id is None:
-        file_id = state["uploaded"][path.name] = at.upload(path)
+        file_id = state["uploaded"][path.name] = tuning.upload(path)
         _keep(folder, state)
     return str(file_id)
 
@@ -194,14 +196,14 @@ def _tuning() -> "Tuning":
     from tierline.base.settings import settings
     from tierline.tuning.openai import Tuning
 
-    own = settings()
-    if own.openai_api_key is None:
+    provider_settings = settings()
+    if provider_settings.openai_api_key is None:
         raise Forbidden("OPENAI_API_KEY is not set: fine-tuning runs in your own OpenAI account")
     return Tuning(
-        own.openai_base_url,
-        own.openai_api_key.get_secret_value(),
-        own.openai_org_id,
-        own.openai_project_id,
+        provider_settings.openai_base_url,
+        provider_settings.openai_api_key.get_secret_value(),
+        provider_settings.openai_org_id,
+        provider_settings.openai_project_id,
     )
 
 

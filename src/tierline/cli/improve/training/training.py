@@ -59,9 +59,9 @@ def commands(kind: Kind, summary: str) -> typer.Typer:
         from tierline.cli.shared.output import line, print_json
 
         with connect(home) as api:
-            made = api.post(f"/v1/features/{feature}/{kind.path}/{id}/withdraw")
+            artefact = api.post(f"/v1/features/{feature}/{kind.path}/{id}/withdraw")
         if as_json:
-            print_json(made)
+            print_json(artefact)
             return
         line(f"{kind.noun} {id} of {feature} is withdrawn")
 

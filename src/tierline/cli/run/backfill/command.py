@@ -209,14 +209,14 @@ def _run(
         new = recovered_or_new(api, request, progress)
         return Run(api, state_file, new, options, progress).go()
     refuse_other_run(state, request)
-    done = state.done
-    if done and done["limit"] == options.limit and not options.retry_failed:
+    summary = state.done
+    if summary and summary["limit"] == options.limit and not options.retry_failed:
         out = Path(request.out)
-        if is_csv(out) and done.get("raw_csv", options.raw_csv) != options.raw_csv:
+        if is_csv(out) and summary.get("raw_csv", options.raw_csv) != options.raw_csv:
             progress.say("this run is done: writing OUT again with the other form of cells")
         elif out.exists():
             progress.say("this run is done; use --retry-failed or --restart to do more")
-            return done
+            return summary
         else:
             progress.say("this run is done and OUT is gone: writing it again")
     return Run(api, state_file, state, options, progress).go()

@@ -53,18 +53,18 @@ class Follower:
 
     def note_sent(self, rows: int, bad: int) -> None:
         """Record new jobs and invalid rows; show them, with new counts if due."""
-        was = self.picture
-        self.picture = replace(was, sent=was.sent + rows, bad=was.bad + bad)
+        picture = self.picture
+        self.picture = replace(picture, sent=picture.sent + rows, bad=picture.bad + bad)
         if time.monotonic() >= self._due:
             self.look()
 
     def look(self) -> None:
         """Request the counts now."""
-        began = time.monotonic()
+        started_at = time.monotonic()
         batch: JSON = self._api.batch(self._id)
         now = time.monotonic()
         usual_s = min(USUAL_PAUSE_S, max(LEAST_PAUSE_S, (now - self._began) / PAUSE_SHARE))
-        self._took.append(now - began)
+        self._took.append(now - started_at)
         pause_s = max(usual_s, PAUSE_SHARE * min(self._took))
         self._due = now + min(pause_s, LONGEST_PAUSE_S)
         self.picture = replace(
@@ -102,7 +102,7 @@ class Follower:
 
     def _charged(self) -> Decimal:
         """This batch's cost; each call of unknown cost counts as much as an average row."""
-        own = self.cost_usd - self._spent
+        cost = self.cost_usd - self._spent
         if not self.picture.ended:
-            return own
-        return own + self.picture.unknown_cost_calls * own / self.picture.ended
+            return cost
+        return cost + self.picture.unknown_cost_calls * cost / self.picture.ended

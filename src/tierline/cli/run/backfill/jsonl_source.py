@@ -19,8 +19,8 @@ class JsonlSource:
         self.path = path
         self._encoding = encoding
         # If an input has a field `input` itself, only trying tells the two forms apart.
-        own = "input" in (schema.get("properties") or {})
-        self._ambiguous = schema_check(schema) if own else None
+        has_input_field = "input" in (schema.get("properties") or {})
+        self._ambiguous = schema_check(schema) if has_input_field else None
 
     def records(self) -> Iterator[Record]:
         with Lines(self.path, self._encoding) as lines:

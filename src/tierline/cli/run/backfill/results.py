@@ -145,10 +145,10 @@ def _result(record: Record, row: JSON) -> dict[str, JSON]:
 
 def _removed(row: JSON) -> dict[str, JSON] | None:
     """Why an answered row no longer has an output; None while it has one."""
-    at = row.get("output_removed_at")
-    if at is None:
+    removed_at = row.get("output_removed_at")
+    if removed_at is None:
         return None
-    return {"code": "output_removed", "message": f"its output was removed at {at}"}
+    return {"code": "output_removed", "message": f"its output was removed at {removed_at}"}
 
 
 def _bad(message: str) -> dict[str, JSON]:

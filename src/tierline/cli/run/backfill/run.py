@@ -174,11 +174,11 @@ class Run:
             self._report_refused(batch_id, part, answer["bad_rows"])
 
         gate = no_cap if self.options.cap is None else partial(follower.room, self.options.cap)
-        done = send(self.api, batch_id, rows, gate, sent)
-        self._stopped = done.stopped
+        result = send(self.api, batch_id, rows, gate, sent)
+        self._stopped = result.stopped
         self._refuse_changed()
-        if not done.stopped and whole():
-            self.api.post(f"/v1/batches/{batch_id}/seal", {"parts": done.parts})
+        if not result.stopped and whole():
+            self.api.post(f"/v1/batches/{batch_id}/seal", {"parts": result.parts})
 
     def _report_refused(self, batch_id: str, part: int, bad_rows: int) -> None:
         most = min(bad_rows, self.progress.bad_left)
@@ -235,7 +235,7 @@ class Run:
         return batch
 
     def _follower(self, number: int) -> Follower:
-        others = [one.id for at, one in enumerate(self.state.batches) if at != number]
+        others = [one.id for index, one in enumerate(self.state.batches) if index != number]
         spent = sum((Decimal(self._batch(one)["cost_usd"]) for one in others), Decimal(0))
         batch_id = self.state.batches[number].id
         return Follower(self.api, batch_id, self.progress, self._tiers, spent, number)

@@ -111,7 +111,7 @@ class Steady:
                 return
             after = page[-1]["row"]
 
-    def _repeat(self, ask: Callable[[Transport], T]) -> T:
+    def _repeat(self, request: Callable[[Transport], T]) -> T:
         if self._retrying is None:
             # After a restart, `tierline up` may have another address and key.
             moves = self._home is not None or not os.environ.get("TIERLINE_URL")
@@ -123,7 +123,7 @@ class Steady:
                 user_agent=USER_AGENT,
             )
         with own_errors():
-            return self._retrying.call(ask)
+            return self._retrying.call(request)
 
     def _find_again(self) -> Place | None:
         try:
