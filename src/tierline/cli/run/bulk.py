@@ -73,7 +73,7 @@ def start(
             print_json(plan) if as_json else line(_in_words(plan))
             return
         if not yes:
-            _ask(plan)
+            _confirm(plan)
         bulk_action = api.post(PATH, json=body)
         if wait:
             note(f"began {bulk_action['id']}")  # Ctrl-C leaves it on, and its id is needed then
@@ -165,7 +165,7 @@ def _in_words(plan: JSON) -> str:
     return words
 
 
-def _ask(plan: JSON) -> None:
+def _confirm(plan: JSON) -> None:
     """Ask whether to go on. Raises UsageError without a terminal, TierlineError for a no."""
     from tierline.cli.shared.output import note
 

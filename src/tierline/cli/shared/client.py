@@ -40,24 +40,24 @@ class Client(Transport):
         super().__init__(place, USER_AGENT)
 
     def request(self, method: str, path: str, **options: Any) -> JSON:
-        with own_errors():
+        with product_errors():
             return super().request(method, path, **options)
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        with own_errors():
+        with product_errors():
             return super().send(method, path, **options)
 
 
 @contextmanager
-def own_errors() -> Iterator[None]:
+def product_errors() -> Iterator[None]:
     """Raise the product's error for each of the client's."""
     try:
         yield
     except client.TierlineError as error:
-        raise own(error) from None
+        raise product_error(error) from None
 
 
-def own(error: client.TierlineError) -> TierlineError:
+def product_error(error: client.TierlineError) -> TierlineError:
     """The product's error for a client's error."""
     if isinstance(error, client.InvalidInput):
         problems = [Problem(one.message, one.path, one.line) for one in error.problems]
@@ -85,7 +85,7 @@ def connect(home: Path | None = None) -> Client:
 
 def find(home: Path | None = None) -> Place:
     """The API's address and key. Raises UsageError, and Unavailable if nothing runs."""
-    with own_errors():
+    with product_errors():
         place = _named() if home is None else None
         if place is not None:
             return place

@@ -6,7 +6,7 @@ import tierline_client as client
 from tests.support.fake_servers.scripted_api import scripted_api
 from tierline.base import errors
 from tierline.cli import main
-from tierline.cli.shared.client import own
+from tierline.cli.shared.client import product_error
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from tierline.cli.shared.client import own
 def test_each_error_of_the_client_is_one_of_the_product(
     theirs: client.TierlineError, ours: type[errors.TierlineError]
 ) -> None:
-    found = own(theirs)
+    found = product_error(theirs)
     assert type(found) is ours
     assert found.message == theirs.message
     assert getattr(found, "retry_after_s", None) == getattr(theirs, "retry_after_s", None)
 
 
 def test_the_problems_of_fields_come_over_with_their_places() -> None:
-    found = own(client.InvalidInput([client.FieldProblem("is wrong", "/a", 3)], 4))
+    found = product_error(client.InvalidInput([client.FieldProblem("is wrong", "/a", 3)], 4))
     assert isinstance(found, errors.InvalidInput)
     assert found.problems == (errors.Problem("is wrong", "/a", 3),)
     assert found.left_out == 4

@@ -87,7 +87,7 @@ def run(
                 show_count(count)
             return
         if not yes:
-            _ask_if_unlikely(api.post(_calibrations(feature), json={**body, "dry_run": True}))
+            _confirm_if_unlikely(api.post(_calibrations(feature), json={**body, "dry_run": True}))
         _show_made(_followed(api, api.post(_searches(feature), json=body)), as_json=as_json)
 
 
@@ -176,7 +176,7 @@ def _promise(
     }
 
 
-def _ask_if_unlikely(count: JSON) -> None:
+def _confirm_if_unlikely(count: JSON) -> None:
     """Ask before outcomes are used up if success is unlikely. Raises UsageError without a terminal,
     and TierlineError if the answer is no.
     """

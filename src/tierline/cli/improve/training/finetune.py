@@ -70,7 +70,7 @@ def start(
         else f"about ${expected.usd:,.2f}"
     )
     note(f"{card['files']['train.jsonl']['examples']:,} examples, {tokens}, at {price}")
-    _ask_first(yes=yes)
+    _confirm_cost(yes=yes)
     with _tuning() as tuning:
         validation = _upload(tuning, folder, state, "validation.jsonl")
         job = tuning.start(
@@ -207,7 +207,7 @@ def _tuning() -> "Tuning":
     )
 
 
-def _ask_first(*, yes: bool) -> None:
+def _confirm_cost(*, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tierline.base.errors import UsageError
 from tierline.cli.run.backfill.progress import Progress
+from tierline.cli.run.backfill.retrying_client import RetryingClient
 from tierline.cli.run.backfill.sources import fingerprint_of, stamp_of
 from tierline.cli.run.backfill.state import Batch, RunRequest, RunState
-from tierline.cli.run.backfill.steady import Steady
 
 
-def recovered_or_new(api: Steady, request: RunRequest, progress: Progress) -> RunState:
+def recovered_or_new(api: RetryingClient, request: RunRequest, progress: Progress) -> RunState:
     """The run whose state file was lost, else a new one. Raises UsageError if OUT belongs to
     something else.
     """
@@ -26,7 +26,7 @@ def recovered_or_new(api: Steady, request: RunRequest, progress: Progress) -> Ru
     return new
 
 
-def new_run(api: Steady, request: RunRequest) -> RunState:
+def new_run(api: RetryingClient, request: RunRequest) -> RunState:
     """A new run, although the API may have earlier runs of the same request."""
     source = fingerprint_of(Path(request.file))
     restart = next(n for n in count() if api.batch_of_key(request.key(source.sha256, n, 0)) is None)
@@ -55,7 +55,7 @@ def refuse_other_run(state: RunState, request: RunRequest) -> None:
     state.source = source
 
 
-def recovered_run(api: Steady, state: RunState) -> RunState | None:
+def recovered_run(api: RetryingClient, state: RunState) -> RunState | None:
     """The run whose state file was lost, by the keys of its batches; None if it never began."""
     run = None
     for restart in count():

@@ -18,9 +18,9 @@ OnInterrupt = Literal["ask", "cancel", "keep"]
 if TYPE_CHECKING:
     from tierline.cli.run.backfill.piped import Piped
     from tierline.cli.run.backfill.progress import Progress
+    from tierline.cli.run.backfill.retrying_client import RetryingClient
     from tierline.cli.run.backfill.run import RunOptions
     from tierline.cli.run.backfill.state import RunRequest, StateFile
-    from tierline.cli.run.backfill.steady import Steady
 
 
 def backfill(
@@ -116,10 +116,10 @@ def backfill(
     from tierline.cli.run.backfill.encodings import encoding_named, refuse_other_encoding
     from tierline.cli.run.backfill.piped import piped_rows
     from tierline.cli.run.backfill.progress import Progress
+    from tierline.cli.run.backfill.retrying_client import RetryingClient
     from tierline.cli.run.backfill.run import RunOptions, feature_named
     from tierline.cli.run.backfill.sources import kind_of
     from tierline.cli.run.backfill.state import RunRequest
-    from tierline.cli.run.backfill.steady import Steady
 
     options = RunOptions(limit, _cap(max_cost_usd), retry_failed, raw_csv)
     fields = _mapping(mapping or [])
@@ -143,7 +143,7 @@ def backfill(
             None if codec == "utf-8" else codec,
         )
         progress = stack.enter_context(Progress())
-        api = stack.enter_context(Steady(home, progress.say))
+        api = stack.enter_context(RetryingClient(home, progress.say))
         if dry_run:
             counted = count(feature_named(api, feature), request, limit, progress)
         else:
@@ -157,7 +157,7 @@ def backfill(
 
 
 def _held_run(
-    api: "Steady",
+    api: "RetryingClient",
     request: "RunRequest",
     options: "RunOptions",
     progress: "Progress",
@@ -185,7 +185,7 @@ def _held_run(
 
 
 def _run(
-    api: "Steady",
+    api: "RetryingClient",
     state_file: "StateFile",
     request: "RunRequest",
     options: "RunOptions",

@@ -8,9 +8,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tierline.base.json_text import JSON
-from tierline.cli.run.backfill.progress import Picture, Progress
+from tierline.cli.run.backfill.progress import Progress, Snapshot
+from tierline.cli.run.backfill.retrying_client import RetryingClient
 from tierline.cli.run.backfill.send import room_under
-from tierline.cli.run.backfill.steady import Steady
 
 LEAST_PAUSE_S = 0.1
 USUAL_PAUSE_S = 1.0
@@ -23,7 +23,7 @@ class Follower:
 
     def __init__(
         self,
-        api: Steady,
+        api: RetryingClient,
         batch_id: str,
         progress: Progress,
         tiers: Sequence[str] = (),
@@ -40,25 +40,25 @@ class Follower:
         self._began = time.monotonic()
         self._took: deque[float] = deque(maxlen=3)  # seconds; a single slow answer has no effect
         self._due = 0.0
-        self.picture = Picture(retry=retry, cost_usd=str(spent))
+        self.snapshot = Snapshot(retry=retry, cost_usd=str(spent))
 
     @property
     def cost_usd(self) -> Decimal:
         """The cost of the whole run, as far as it is known."""
-        return Decimal(self.picture.cost_usd)
+        return Decimal(self.snapshot.cost_usd)
 
     @property
     def unfinished(self) -> int:
-        return sum(self.picture.counts.get(status, 0) for status in ("queued", "in_progress"))
+        return sum(self.snapshot.counts.get(status, 0) for status in ("queued", "in_progress"))
 
     def note_sent(self, rows: int, bad: int) -> None:
         """Record new jobs and invalid rows; show them, with new counts if due."""
-        picture = self.picture
-        self.picture = replace(picture, sent=picture.sent + rows, bad=picture.bad + bad)
+        snapshot = self.snapshot
+        self.snapshot = replace(snapshot, sent=snapshot.sent + rows, bad=snapshot.bad + bad)
         if time.monotonic() >= self._due:
-            self.look()
+            self.poll()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Request the counts now."""
         started_at = time.monotonic()
         batch: JSON = self._api.batch(self._id)
@@ -67,33 +67,33 @@ class Follower:
         self._took.append(now - started_at)
         pause_s = max(usual_s, PAUSE_SHARE * min(self._took))
         self._due = now + min(pause_s, LONGEST_PAUSE_S)
-        self.picture = replace(
-            self.picture,
+        self.snapshot = replace(
+            self.snapshot,
             counts=batch["counts"],
             tiers={name: batch["tiers"][name] for name in self._tiers if name in batch["tiers"]},
             cost_usd=str(self._spent + Decimal(batch["cost_usd"])),
             unknown_cost_calls=batch["unknown_cost_calls"],
         )
-        self._progress.show(self.picture)
+        self._progress.show(self.snapshot)
 
     def wait(self) -> None:
         """Wait until the next poll is due, and poll."""
         self._pause(max(0.0, self._due - time.monotonic()))
-        self.look()
+        self.poll()
 
     def until_ended(self, all_sent: bool) -> None:
         """Follow until every row that was sent has ended."""
-        self.picture = replace(self.picture, all_sent=all_sent)
-        self.look()
+        self.snapshot = replace(self.snapshot, all_sent=all_sent)
+        self.poll()
         while self.unfinished:
             self.wait()
 
     def room(self, cap: Decimal) -> int:
         """How many rows may be sent under the cap (a Gate). Waits while there is no room."""
-        self.look()
+        self.poll()
         while self._spent + self._charged() < cap:
             room = room_under(
-                cap - self._spent, self._charged(), self.picture.ended, self.unfinished
+                cap - self._spent, self._charged(), self.snapshot.ended, self.unfinished
             )
             if room:
                 return room
@@ -103,6 +103,6 @@ class Follower:
     def _charged(self) -> Decimal:
         """This batch's cost; each call of unknown cost counts as much as an average row."""
         cost = self.cost_usd - self._spent
-        if not self.picture.ended:
+        if not self.snapshot.ended:
             return cost
-        return cost + self.picture.unknown_cost_calls * cost / self.picture.ended
+        return cost + self.snapshot.unknown_cost_calls * cost / self.snapshot.ended

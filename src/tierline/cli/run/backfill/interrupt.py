@@ -6,14 +6,14 @@ from typing import Literal
 
 from tierline.base.errors import NotFound
 from tierline.cli.run.backfill.progress import Progress
+from tierline.cli.run.backfill.retrying_client import RetryingClient
 from tierline.cli.run.backfill.state import StateFile
-from tierline.cli.run.backfill.steady import Steady
 
 OnInterrupt = Literal["ask", "cancel", "keep"]
 
 
 def interrupted(
-    api: Steady,
+    api: RetryingClient,
     state_file: StateFile,
     progress: Progress,
     on_interrupt: OnInterrupt,

@@ -26,7 +26,7 @@ SHOWN_BAD = 10  # invalid rows that are reported one by one
 
 
 @dataclass(frozen=True)
-class Picture:
+class Snapshot:
     """The state of the run to show."""
 
     sent: int = 0  # rows that became jobs
@@ -48,7 +48,7 @@ class Picture:
 
 
 class Progress:
-    """Shows the pictures that it gets. Use it in a with statement."""
+    """Shows the snapshots that it gets. Use it in a with statement."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -104,12 +104,12 @@ class Progress:
         """How many invalid rows will still be reported one by one."""
         return max(0, SHOWN_BAD - self._bad_reported)
 
-    def show(self, picture: Picture) -> None:
-        rate = self._rate.of(picture.ended, time.monotonic())
+    def show(self, snapshot: Snapshot) -> None:
+        rate = self._rate.of(snapshot.ended, time.monotonic())
         if self._live is not None:
-            self._live.update(_picture(picture, rate, self._console.width), refresh=True)
+            self._live.update(_renderable(snapshot, rate, self._console.width), refresh=True)
         else:
-            self._line(" · ".join(progress_parts(picture, rate) + answer_parts(picture)))
+            self._line(" · ".join(progress_parts(snapshot, rate) + answer_parts(snapshot)))
 
     def count(self, verb: str, rows: int) -> None:
         """Show at intervals how many rows were read or written, where the API is not called."""
@@ -146,55 +146,55 @@ class Rate:
         return (ended - before) / (now - then) if now > then else 0.0
 
 
-def progress_parts(picture: Picture, rate: float) -> list[str]:
+def progress_parts(snapshot: Snapshot, rate: float) -> list[str]:
     """How many rows, how fast, and the time left."""
-    ended = f"{picture.ended:,}"
-    if picture.all_sent:
-        parts = [f"{ended} of {max(picture.sent, picture.ended):,}"]
+    ended = f"{snapshot.ended:,}"
+    if snapshot.all_sent:
+        parts = [f"{ended} of {max(snapshot.sent, snapshot.ended):,}"]
     else:
-        parts = [f"{ended} done, {picture.sent:,} sent so far"]
-    if picture.retry:
-        parts[0] = f"retry {picture.retry}: {parts[0]}"
+        parts = [f"{ended} done, {snapshot.sent:,} sent so far"]
+    if snapshot.retry:
+        parts[0] = f"retry {snapshot.retry}: {parts[0]}"
     if rate * 60 >= 1:
         parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:.0f}/min")
-        left = picture.sent - picture.ended
-        if picture.all_sent and left > 0:
+        left = snapshot.sent - snapshot.ended
+        if snapshot.all_sent and left > 0:
             parts.append(f"{seconds(float(round(left / rate)))} left")
     return parts
 
 
-def answer_parts(picture: Picture) -> list[str]:
+def answer_parts(snapshot: Snapshot) -> list[str]:
     """The number of answers per tier, failures, and the cost."""
     parts = []
-    for name, tier in picture.tiers.items():
+    for name, tier in snapshot.tiers.items():
         waiting = f" + {tier['unfinished']:,} waiting" if tier["unfinished"] else ""
         parts.append(f"{name} {tier['completed']:,}{waiting}")
-    if picture.unanswered:
-        parts.append(f"failed {picture.unanswered:,}")
-    if picture.bad:
-        parts.append(f"bad {picture.bad:,}")
-    unknown = " + ?" if picture.unknown_cost_calls else ""
-    parts.append(f"cost {usd(picture.cost_usd)}{unknown}")
+    if snapshot.unanswered:
+        parts.append(f"failed {snapshot.unanswered:,}")
+    if snapshot.bad:
+        parts.append(f"bad {snapshot.bad:,}")
+    unknown = " + ?" if snapshot.unknown_cost_calls else ""
+    parts.append(f"cost {usd(snapshot.cost_usd)}{unknown}")
     return parts
 
 
-def _picture(picture: Picture, rate: float, width: int) -> "RenderableType":
+def _renderable(snapshot: Snapshot, rate: float, width: int) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
     width -= 1  # a line as wide as the terminal wraps on some terminals
     length = min(BAR, width)
-    total = max(picture.sent, picture.ended)
-    full = length * picture.ended // total if picture.all_sent and total else 0
+    total = max(snapshot.sent, snapshot.ended)
+    full = length * snapshot.ended // total if snapshot.all_sent and total else 0
     # Two characters and not two colours, so that NO_COLOR shows the bar too.
     bar = Text("━" * full, style="green") + Text("╌" * (length - full), style="bright_black")
-    head = " · ".join(progress_parts(picture, rate))
+    head = " · ".join(progress_parts(snapshot, rate))
     if length + 2 + len(head) <= width:
         bar += Text("  " + head)
         lines = []
     else:
-        lines = wrapped(progress_parts(picture, rate), width)
-    return Group(bar, *(Text(line) for line in lines + wrapped(answer_parts(picture), width)))
+        lines = wrapped(progress_parts(snapshot, rate), width)
+    return Group(bar, *(Text(line) for line in lines + wrapped(answer_parts(snapshot), width)))
 
 
 def wrapped(parts: list[str], width: int) -> list[str]:

@@ -17,9 +17,9 @@ from pathlib import Path
 from tierline.base.errors import UsageError
 from tierline.base.formats import usd
 from tierline.base.json_text import JSON
+from tierline.cli.run.backfill.retrying_client import RetryingClient
 from tierline.cli.run.backfill.rows import BadLine, Record, Row, id_of
 from tierline.cli.run.backfill.state import Batch
-from tierline.cli.run.backfill.steady import Steady
 from tierline.cli.shared.csv_cells import Table
 from tierline.cli.shared.private_files import new_private
 
@@ -49,7 +49,7 @@ class Tally:
         return self.rows - self.statuses["completed"]
 
 
-def sent_rows(api: Steady, batches: Sequence[Batch]) -> Iterator[JSON]:
+def sent_rows(api: RetryingClient, batches: Sequence[Batch]) -> Iterator[JSON]:
     """The rows of a run's first batch; retried ones with their later results."""
     rows = api.rows(batches[0].id)
     for retry in batches[1:]:

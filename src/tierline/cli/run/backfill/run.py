@@ -17,11 +17,11 @@ from tierline.cli.run.backfill.follow import Follower
 from tierline.cli.run.backfill.progress import Progress
 from tierline.cli.run.backfill.reading import Reading, ReportBad
 from tierline.cli.run.backfill.results import Tally, results, rows_to_retry, sent_rows, write_out
+from tierline.cli.run.backfill.retrying_client import RetryingClient
 from tierline.cli.run.backfill.rows import Row
 from tierline.cli.run.backfill.send import no_cap, send
 from tierline.cli.run.backfill.sources import Source, open_source, stamp_of
 from tierline.cli.run.backfill.state import Batch, RunState, StateFile
-from tierline.cli.run.backfill.steady import Steady
 from tierline.features import Feature
 from tierline.pricing.estimates import models_without_price
 from tierline.rules.batches import PLACES
@@ -42,7 +42,7 @@ class Run:
 
     def __init__(
         self,
-        api: Steady,
+        api: RetryingClient,
         state_file: StateFile,
         state: RunState,
         options: RunOptions,
@@ -258,7 +258,7 @@ class Run:
         }
 
 
-def feature_named(api: Steady, name: str) -> JSON:
+def feature_named(api: RetryingClient, name: str) -> JSON:
     """The feature's current version. Raises UsageError if there is none."""
     try:
         return api.feature(name)

@@ -12,8 +12,8 @@ from typing import Protocol
 from tierline.base.errors import Conflict, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.run.backfill.parts import MAX_PART_ROWS, Cutter
+from tierline.cli.run.backfill.retrying_client import RetryingClient
 from tierline.cli.run.backfill.rows import Row
-from tierline.cli.run.backfill.steady import Steady
 
 FIRST_ROWS = 10  # sent under a cap before any cost is known
 WINDOW_ROWS = 2_000  # the most unfinished rows under a cap
@@ -59,7 +59,7 @@ def room_under(cap: Decimal, cost: Decimal, finished: int, unfinished: int) -> i
 
 
 def send(
-    api: Steady,
+    api: RetryingClient,
     batch_id: str,
     rows: Callable[[], Iterator[Row]],
     gate: Gate,
@@ -78,7 +78,7 @@ def send(
 
 
 def _send(
-    api: Steady,
+    api: RetryingClient,
     batch_id: str,
     rows: Iterator[Row],
     gate: Gate,

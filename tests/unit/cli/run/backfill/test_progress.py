@@ -1,8 +1,8 @@
 """What the bar says, and how it fits."""
 
-from tierline.cli.run.backfill.progress import Picture, Rate, answer_parts, progress_parts, wrapped
+from tierline.cli.run.backfill.progress import Rate, Snapshot, answer_parts, progress_parts, wrapped
 
-PICTURE = Picture(
+SNAPSHOT = Snapshot(
     sent=5000,
     bad=2,
     all_sent=True,
@@ -16,7 +16,7 @@ PICTURE = Picture(
 
 
 def test_the_pieces_say_how_far_how_fast_which_tier_and_what_it_cost() -> None:
-    assert progress_parts(PICTURE, 38.2) + answer_parts(PICTURE) == [
+    assert progress_parts(SNAPSHOT, 38.2) + answer_parts(SNAPSHOT) == [
         "1,243 of 5,000",
         "38/s",
         "98.0 s left",
@@ -29,7 +29,7 @@ def test_the_pieces_say_how_far_how_fast_which_tier_and_what_it_cost() -> None:
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
-    said = progress_parts(PICTURE, 38.2) + answer_parts(PICTURE)
+    said = progress_parts(SNAPSHOT, 38.2) + answer_parts(SNAPSHOT)
     lines = wrapped(said, 49)
     assert all(len(line) <= 49 for line in lines)
     assert " · ".join(lines) == " · ".join(said)

@@ -10,9 +10,9 @@ import pytest
 
 from tierline.base.errors import UsageError
 from tierline.cli.run.backfill.results import results, rows_to_retry, sent_rows, write_out
+from tierline.cli.run.backfill.retrying_client import RetryingClient
 from tierline.cli.run.backfill.rows import BadLine, Record, Row
 from tierline.cli.run.backfill.state import Batch
-from tierline.cli.run.backfill.steady import Steady
 
 
 class Answers:
@@ -39,7 +39,7 @@ def job(status: str, cost: str = "0.1", **more: Any) -> dict[str, Any]:
 
 
 def merged(api: Answers, *batches: Batch) -> list[dict[str, Any]]:
-    return list(sent_rows(cast(Steady, api), list(batches)))
+    return list(sent_rows(cast(RetryingClient, api), list(batches)))
 
 
 RECORDS: list[Record] = [

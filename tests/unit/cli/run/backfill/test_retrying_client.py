@@ -7,20 +7,20 @@ import pytest
 
 from tests.support.fake_servers.scripted_api import ScriptedApi, scripted_api
 from tierline.base.errors import Forbidden, InvalidInput
-from tierline.cli.run.backfill import steady
-from tierline.cli.run.backfill.steady import Steady
+from tierline.cli.run.backfill import retrying_client
+from tierline.cli.run.backfill.retrying_client import RetryingClient
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedApi]:
     monkeypatch.delenv("TIERLINE_URL", raising=False)
     with scripted_api() as made:
-        monkeypatch.setattr(steady, "find", lambda home: made.place)
+        monkeypatch.setattr(retrying_client, "find", lambda home: made.place)
         yield made
 
 
-def opened() -> Steady:
-    api = Steady(Path("/home"), lambda text: None, lambda pause_s: None)
+def opened() -> RetryingClient:
+    api = RetryingClient(Path("/home"), lambda text: None, lambda pause_s: None)
     assert api.get("/first") == {"ok": True}
     return api
 
@@ -35,7 +35,7 @@ def test_a_key_from_the_environment_is_not_waited_for(
     server: ScriptedApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIERLINE_URL", server.place.url)
-    with Steady(None, lambda text: None, pytest.fail) as api:
+    with RetryingClient(None, lambda text: None, pytest.fail) as api:
         api.get("/first")
         server.script = [(403, {"detail": "this key may only read"})]
         with pytest.raises(Forbidden, match="only read"):
@@ -53,7 +53,7 @@ def test_what_the_api_refuses_is_the_products_error_and_not_repeated(server: Scr
 def test_rows_are_read_page_by_page_after_the_last_one(
     server: ScriptedApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steady, "PAGE", 2)
+    monkeypatch.setattr(retrying_client, "PAGE", 2)
     with opened() as api:
         server.script = [
             (200, b'{"row": 1}\n{"row": 2}\n'),

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from tierline.base.errors import Unavailable
 from tierline.base.json_text import JSON, parse_json
-from tierline.cli.shared.client import USER_AGENT, find, own_errors
+from tierline.cli.shared.client import USER_AGENT, find, product_errors
 from tierline_client import Place, Retrying, Transport
 from tierline_client import Unavailable as Silent
 
@@ -25,7 +25,7 @@ PAGE = 500  # rows per page
 T = TypeVar("T")
 
 
-class Steady:
+class RetryingClient:
     """Requests that survive a restart of the API.
 
     Before the first answer, errors are not retried.
@@ -42,7 +42,7 @@ class Steady:
         self._pause = pause
         self._retrying: Retrying | None = None
 
-    def __enter__(self) -> "Steady":
+    def __enter__(self) -> "RetryingClient":
         return self
 
     def __exit__(
@@ -122,7 +122,7 @@ class Steady:
                 pause=self._pause,
                 user_agent=USER_AGENT,
             )
-        with own_errors():
+        with product_errors():
             return self._retrying.call(request)
 
     def _find_again(self) -> Place | None:
