@@ -16,7 +16,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.search.methods import CONFIDENCE, KINDS, NOTHING, Kind, draw, tierline
 from tierline.routing.thresholds.promise import FIT_SHARE, outcomes_for
-from tierline.routing.thresholds.search_chance import WANTED_CHANCE, chances
+from tierline.routing.thresholds.search_chance import TARGET_CHANCE, chances
 from tierline.routing.thresholds.threshold_search import Scored, confidence_of_attempt
 
 CASES = ((KINDS[0], 0.03), (KINDS[0], 0.05), (KINDS[1], 0.05))
@@ -42,7 +42,7 @@ def of_case(kind: Kind, max_error: float, runs: int) -> list[Figure]:
     progress(f"{name}: the chance by the number of outcomes")
     known = [success(kind, max_error, number) for number in NUMBERS]
     enough = next(
-        (number for number, one in zip(NUMBERS, known, strict=True) if one >= WANTED_CHANCE), None
+        (number for number, one in zip(NUMBERS, known, strict=True) if one >= TARGET_CHANCE), None
     )
     found = [Figure(f"{name}: outcomes that suffice in 90%", float(enough or NUMBERS[-1]), "")]
     for at in LOOKS:

@@ -1,4 +1,4 @@
-"""Whether a tier is asked at all: by the account's plan, the complexity router, the micro model.
+"""Whether a tier is called at all: by the account's plan, the complexity router, the micro model.
 
 Pure. Each rule returns why the tier is skipped, or None. `first_tier` chooses the first tier of a
 job; `later_tiers` chooses the tier that a job escalates to.
@@ -15,7 +15,7 @@ from tierline.rules.verdicts import Verdict
 
 @dataclass(frozen=True)
 class Skip:
-    """Why a tier is not asked."""
+    """Why a tier is not called."""
 
     verdict: Verdict  # of the attempt: plan, too_complex, low_confidence
     reason: str
@@ -38,7 +38,7 @@ def refused_by_plan(tier_index: int, first_tier_plan: str | None) -> Skip | None
 
 
 def is_routed(feature: Feature, tier: Tier) -> bool:
-    """Whether a complexity router decides if the tier is asked: only the first of several tiers."""
+    """Whether a complexity router decides about the tier: only about the first of several."""
     allowed = feature.allowed_tiers()
     return feature.complexity is not None and len(allowed) > 1 and tier is allowed[0]
 
@@ -51,7 +51,7 @@ def is_too_complex(prediction: Prediction, max_risk: float) -> bool:
 def predicted_to_fail(
     feature: Feature, prediction: Prediction, max_risk: float, later: LaterTiers
 ) -> Skip | None:
-    """Skips a tier that is likely to fail, unless no later tier may be asked instead."""
+    """Skips a tier that is likely to fail, unless no later tier may be called instead."""
     if later.next is None or not is_too_complex(prediction, max_risk):
         return None
     by = prediction.by

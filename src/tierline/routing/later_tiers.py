@@ -30,7 +30,7 @@ class TierStats:
 
 @dataclass(frozen=True)
 class LaterTier:
-    """One later tier, and why it is skipped; None: it is asked."""
+    """One later tier, and why it is skipped; None: it is called."""
 
     stats: TierStats
     skipped: str | None
@@ -41,8 +41,8 @@ class LaterTiers:
     """Where a job may go from the tier that it is on."""
 
     tiers: tuple[int, ...] = ()  # indexes into the feature's tiers, in order
-    skipped: tuple[str, ...] = ()  # why each of the others is not asked
-    blocked: Blocked | None = None  # why none of them may be asked
+    skipped: tuple[str, ...] = ()  # why each of the others is not called
+    blocked: Blocked | None = None  # why none of them may be called
 
     @property
     def next(self) -> int | None:
@@ -53,7 +53,7 @@ class LaterTiers:
 def later_tiers(
     worth: Sequence[tuple[int, LaterTier]], blocked: Blocked | None = None
 ) -> LaterTiers:
-    """The tiers that may be asked, of those from `worth_asking`, by their index.
+    """The tiers that may be called, of those from `worth_calling`, by their index.
 
     `blocked` is a plan or a budget that forbids all of them. Every tier is skipped only if the last
     one is too slow; then the latency target forbids them.
@@ -65,7 +65,7 @@ def later_tiers(
     return LaterTiers(tiers, skipped, blocked)
 
 
-def worth_asking(following: Sequence[TierStats], left_s: float | None) -> list[LaterTier]:
+def worth_calling(following: Sequence[TierStats], left_s: float | None) -> list[LaterTier]:
     """The later tiers in order, each with the reason to skip it, if there is one.
 
     `left_s`: seconds to the feature's latency target; None: it has none. A tier before the last is

@@ -8,16 +8,16 @@ Changes = dict[Path, JSON]
 """The new value by the path of its key; None removes the key. See `features.edit`."""
 
 
-def promoted(feature: Feature, *, share: float, doubts: bool) -> Changes:
+def promoted(feature: Feature, *, share: float, on_low_confidence: bool) -> Changes:
     """The first tier begins with `share` of the jobs (always the same callers), or with all.
 
-    Without `doubts`, only failed checks escalate from it: low confidence no longer does.
+    Without `on_low_confidence`, only failed checks escalate from it, and low confidence does not.
     """
     if share < 1.0:
         canary = {"tier": feature.tiers[0].name, "share": share}
         return {("routing",): "frontier_first", ("canary",): canary}
     changes: Changes = {("routing",): "slm_first", ("canary",): None}
-    return changes if doubts else changes | undoubting(feature)
+    return changes if on_low_confidence else changes | without_threshold(feature)
 
 
 def demoted() -> Changes:
@@ -25,7 +25,7 @@ def demoted() -> Changes:
     return {("routing",): "frontier_first", ("canary",): None}
 
 
-def undoubting(feature: Feature) -> Changes:
+def without_threshold(feature: Feature) -> Changes:
     """Sets the first tier's threshold to 0. Nothing changes if that would affect other tiers too,
     or on a micro tier, whose promise is its check.
     """
@@ -33,13 +33,13 @@ def undoubting(feature: Feature) -> Changes:
     if tier.is_micro:
         return {}
     if tier.confidence is not None:
-        return _undoubting(tier.confidence, ("tiers", 0, "confidence"))
+        return _threshold_off(tier.confidence, ("tiers", 0, "confidence"))
     if feature.confidence is not None and len(feature.tiers) <= 2:
-        return _undoubting(feature.confidence, ("confidence",))
+        return _threshold_off(feature.confidence, ("confidence",))
     return {}
 
 
-def _undoubting(confidence: Confidence, path: Path) -> Changes:
+def _threshold_off(confidence: Confidence, path: Path) -> Changes:
     if confidence.threshold == 0:
         return {}
     changes: Changes = {(*path, "threshold"): 0}

@@ -57,7 +57,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Complexity:
-    """The probability that the small model is right, before it is asked."""
+    """The probability that the small model is right, before it is called."""
 
     combined: Combination  # of text_signals, and of Meaning's signals if there is one
     meaning: Meaning | None = None
@@ -98,19 +98,22 @@ def train(
     fitted: dict[int, Logistic] = {}  # by fold, with the penalty before
     for penalty in _PENALTIES:
         held_out = np.zeros(len(truth), dtype=np.float32)
-        for fold, (others, asked) in enumerate(folds):
+        for fold, (others, held_out_rows) in enumerate(folds):
             fitted[fold] = fit_logistic(vectors[others], truth[others], penalty, fitted.get(fold))
-            held_out[asked] = fitted[fold].log_odds(vectors[asked])
+            held_out[held_out_rows] = fitted[fold].log_odds(vectors[held_out_rows])
         loss = float(np.logaddexp(0.0, np.where(truth, -held_out, held_out)).mean())
         tried.append((loss, penalty, held_out))
     _, penalty, held_out = min(tried, key=lambda one: one[0])
     whole = fit_logistic(vectors, truth, penalty, fitted[0])
-    kept = np.linspace(0, len(right) - 1, min(len(right), most_examples)).astype(int)
+    example_rows = np.linspace(0, len(right) - 1, min(len(right), most_examples)).astype(int)
     meaning = Meaning(
-        whole.weights.astype(np.float32), vectors[kept], truth[kept].astype(np.float32)
+        whole.weights.astype(np.float32),
+        vectors[example_rows],
+        truth[example_rows].astype(np.float32),
     )
     likeness = vectors @ meaning.examples.T
-    likeness[kept, np.arange(len(kept))] = -np.inf  # a request is not its own neighbour
+    # A request is not its own neighbour.
+    likeness[example_rows, np.arange(len(example_rows))] = -np.inf
     shares = _neighbours(likeness, meaning.right)
     along = held_out - whole.intercept
     together = [

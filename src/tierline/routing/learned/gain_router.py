@@ -85,8 +85,8 @@ class Linear:
     direction: Array | None  # of embeddings; None: they are not used
 
     def predict(self, requests: Requests) -> Array:
-        found = requests.forms @ self.weights
-        return found if self.direction is None else found + _seen(requests) @ self.direction
+        gains = requests.forms @ self.weights
+        return gains if self.direction is None else gains + _vectors_of(requests) @ self.direction
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Kinds:
     def predict(self, requests: Requests) -> Array:
         import numpy as np
 
-        likeness = _seen(requests) @ self.centres.T
+        likeness = _vectors_of(requests) @ self.centres.T
         return self.gains[np.argmax(likeness - (self.centres**2).sum(axis=1) / 2.0, axis=1)]
 
 
@@ -224,8 +224,8 @@ def _mean_gains(
     """For each count, the mean gain of so many nearest examples; nearer ones weigh more."""
     import numpy as np
 
-    vectors = _seen(requests)
-    found = {count: np.zeros(len(vectors)) for count in counts}
+    vectors = _vectors_of(requests)
+    means = {count: np.zeros(len(vectors)) for count in counts}
     most = min(max(counts), len(examples))
     for start in range(0, len(vectors), AT_ONCE):
         likeness = _likeness(vectors[start : start + AT_ONCE], examples)
@@ -238,8 +238,8 @@ def _mean_gains(
         weighed = weights * gains[near]
         for count in counts:
             mean = weighed[:, :count].sum(axis=1) / weights[:, :count].sum(axis=1)
-            found[count][start : start + AT_ONCE] = mean
-    return found
+            means[count][start : start + AT_ONCE] = mean
+    return means
 
 
 def _likeness(vectors: Vectors, examples: Vectors) -> Array:
@@ -259,7 +259,7 @@ def _looks_at_vectors(predictor: Predictor) -> bool:
     return not isinstance(predictor, ByLength)
 
 
-def _seen(requests: Requests) -> Vectors:
+def _vectors_of(requests: Requests) -> Vectors:
     if requests.vectors is None:
         raise ValueError("this router was trained on embeddings and needs them")
     return requests.vectors

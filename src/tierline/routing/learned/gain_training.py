@@ -85,13 +85,13 @@ def train_gain(rows: GainRows) -> GainRouter:
     held_out = _held_out(fitters, rows)
     price = _price(rows)
     per_step = 1.0 if price is None else price.predict(rows.requests.log_lengths)
-    known = {
+    predictions = {
         _Candidate(name, weighed): values / per_step if weighed else values
         for name, values in held_out.items()
         for weighed in ((False,) if price is None or name == "length" else (False, True))
     }
-    ranks = {one: ranks_of(values) for one, values in known.items()}
-    places = {one: ranks[one].of(values) for one, values in known.items()}
+    ranks = {one: ranks_of(values) for one, values in predictions.items()}
+    places = {one: ranks[one].of(values) for one, values in predictions.items()}
     known_prices = np.isfinite(rows.prices)
     cost = np.ones(len(rows)) if price is None else np.where(known_prices, rows.prices, per_step)
     chosen = _ensemble(places, rows.gains * rows.stands_for, cost * rows.stands_for)
@@ -151,14 +151,14 @@ def _held_out(fitters: Mapping[str, Fitter], rows: GainRows) -> dict[str, Array]
     """Each predictor's predictions for the rows, fitted on the other folds."""
     import numpy as np
 
-    found = {name: np.zeros(len(rows)) for name in fitters}
+    predictions = {name: np.zeros(len(rows)) for name in fitters}
     places = np.arange(len(rows))
     for fold in range(FOLDS):
         judged = places[places % FOLDS == fold]
         others = places[places % FOLDS != fold]
         for name, fitter in fitters.items():
-            found[name][judged] = fitter(others).predict(rows.requests.of(judged))
-    return found
+            predictions[name][judged] = fitter(others).predict(rows.requests.of(judged))
+    return predictions
 
 
 def _ensemble(
@@ -247,10 +247,10 @@ def _price(rows: GainRows) -> StepPrice | None:
     """The price of a step by the length of the request; None if too few are known."""
     import numpy as np
 
-    known = np.isfinite(rows.prices)
-    if int(known.sum()) < min(FEWEST_PRICES, len(rows)):
+    has_price = np.isfinite(rows.prices)
+    if int(has_price.sum()) < min(FEWEST_PRICES, len(rows)):
         return None
-    x, y = np.expm1(rows.requests.log_lengths[known]), rows.prices[known]
+    x, y = np.expm1(rows.requests.log_lengths[has_price]), rows.prices[has_price]
     mean, middle, spread = float(y.mean()), float(x.mean()), float(x.var())
     if mean <= 0:
         return None

@@ -109,12 +109,12 @@ def curvature_of(rows: Vectors, spread: Any) -> "NDArray[np.float64]":
     import numpy as np
 
     count, columns = rows.shape
-    found: NDArray[np.float64] = np.zeros((columns + 1, columns + 1))
+    curvature: NDArray[np.float64] = np.zeros((columns + 1, columns + 1))
     for begin in range(0, count, CHUNK):
         part = rows[begin : begin + CHUNK] * np.sqrt(spread[begin : begin + CHUNK, None])
-        found[:-1, :-1] += part.T @ part
+        curvature[:-1, :-1] += part.T @ part
     edge = spread @ rows
-    found[-1, :-1] = found[:-1, -1] = edge
-    found[-1, -1] = spread.sum(dtype=np.float64)
-    found /= count
-    return found
+    curvature[-1, :-1] = curvature[:-1, -1] = edge
+    curvature[-1, -1] = spread.sum(dtype=np.float64)
+    curvature /= count
+    return curvature

@@ -19,7 +19,7 @@ def meaning_groups(vectors: Vectors, alike: float = ALIKE) -> list[int]:
     """
     import numpy as np
 
-    found: list[int] = []
+    groups: list[int] = []
     leaders: list[int] = []
     for begin in range(0, len(vectors), AT_ONCE):
         block = vectors[begin : begin + AT_ONCE]
@@ -39,5 +39,5 @@ def meaning_groups(vectors: Vectors, alike: float = ALIKE) -> list[int]:
             if of < 0:
                 of = begin + place
                 leaders.append(of)
-            found.append(of)
-    return found
+            groups.append(of)
+    return groups

@@ -118,19 +118,22 @@ def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> 
         )
     signals: list[dict[str, float]] = []
     right: list[bool] = []
-    for fitted, asked in [*_by_text(len(labels)), *(_by_label(labels, names) if withhold else ())]:
+    for fitted, held_out in [
+        *_by_text(len(labels)),
+        *(_by_label(labels, names) if withhold else ()),
+    ]:
         head = fit_head(vectors[fitted], [labels[index] for index in fitted])
-        answers, seen = head.look(vectors[asked])
+        answers, seen = head.look(vectors[held_out])
         signals += seen
-        right += [labels[index] == answer for index, answer in zip(asked, answers, strict=True)]
+        right += [labels[index] == answer for index, answer in zip(held_out, answers, strict=True)]
     # If nothing went wrong, trust cannot be learned; only the head's own confidence is left.
     trust = fit(signals, right) if len(set(right)) == 2 else _OWN_WORD
-    known = signals[: len(labels)]  # of heads that were fitted on other texts than these
-    least = least_of([seen["likeness"] for seen in known])
+    held_out_signals = signals[: len(labels)]  # of heads that were fitted on other texts than these
+    least = least_of([seen["likeness"] for seen in held_out_signals])
     micro = Micro(fit_head(vectors, labels), trust, least)
     planned = tuple(
         Scored(micro.trust.score(seen), not good)
-        for seen, good in zip(known, right[: len(labels)], strict=True)
+        for seen, good in zip(held_out_signals, right[: len(labels)], strict=True)
         if not micro.novel(seen)
     )
     return Trained(micro, planned)
@@ -140,13 +143,13 @@ def strangers(
     micro: Micro,
     vectors: Vectors,
     labels: Sequence[str],
-    asked: Vectors,
-    asked_labels: Sequence[str],
+    tested: Vectors,
+    tested_labels: Sequence[str],
 ) -> list[Scored]:
     """The confidence of `micro` in texts whose label its head was not fitted on.
 
     Each group of labels is withheld in turn from a head fitted on `vectors`, which then answers the
-    texts of `asked` from that group. All its answers are wrong, so its confidence in them is what
+    texts of `tested` from that group. All its answers are wrong, so its confidence in them is what
     counts. A text that is novel to it is not answered, and counts with a confidence of 0.
 
     A future kind may be more similar to the known kinds than most of them are to each other, and
@@ -160,16 +163,16 @@ def strangers(
         fitted = [i for i, label in enumerate(labels) if all_labels.index(label) % groups != group]
         strange = [
             index
-            for index, label in enumerate(asked_labels)
+            for index, label in enumerate(tested_labels)
             if label in all_labels and all_labels.index(label) % groups == group
         ]
         if not strange:
             continue
         head = fit_head(vectors[fitted], [labels[index] for index in fitted])
-        _, seen = head.look(asked[strange])
+        _, seen = head.look(tested[strange])
         for index, one in zip(strange, seen, strict=True):
             score = 0.0 if micro.novel(one) else micro.trust.score(one)
-            scored.setdefault(asked_labels[index], []).append(Scored(score, wrong=True))
+            scored.setdefault(tested_labels[index], []).append(Scored(score, wrong=True))
     surest = sorted(
         scored, key=lambda label: -sum(one.score for one in scored[label]) / len(scored[label])
     )
@@ -177,19 +180,19 @@ def strangers(
     return [one for label in taken for one in scored[label]]
 
 
-def mixed(known: Sequence[Scored], strange: Sequence[Scored], share: float) -> list[Scored]:
-    """`known`, plus so many of `strange` that they are `share` of the whole, taken evenly.
+def mixed(familiar: Sequence[Scored], strange: Sequence[Scored], share: float) -> list[Scored]:
+    """`familiar`, plus so many of `strange` that they are `share` of the whole, taken evenly.
 
     A promise calibrated on this mixture holds while at most that share of the traffic is of unseen
     kinds. Raises ValueError for a share outside 0..1, or if strangers are needed and missing.
     """
     if not 0.0 <= share < 1.0:
         raise ValueError(f"a share lies between 0 and 1, not {share}")
-    wanted = round(len(known) * share / (1.0 - share))
-    if wanted and not strange:
+    count = round(len(familiar) * share / (1.0 - share))
+    if count and not strange:
         raise ValueError("there are no strangers: at least four labels are needed")
-    step = len(strange) / wanted if wanted else 0.0
-    return [*known, *(strange[int(place * step) % len(strange)] for place in range(wanted))]
+    step = len(strange) / count if count else 0.0
+    return [*familiar, *(strange[int(place * step) % len(strange)] for place in range(count))]
 
 
 def fit_head(vectors: Vectors, labels: Sequence[str]) -> Head:
@@ -224,19 +227,19 @@ def _by_text(count: int) -> list[tuple[list[int], list[int]]]:
     ]
 
 
-def _by_label(labels: Sequence[str], known: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+def _by_label(labels: Sequence[str], names: Sequence[str]) -> list[tuple[list[int], list[int]]]:
     """Splits in which the head lacks a group of labels and answers the texts of that group."""
-    groups = _groups(known)
+    groups = _groups(names)
     return [
         (
-            [i for i, label in enumerate(labels) if known.index(label) % groups != group],
-            [i for i, label in enumerate(labels) if known.index(label) % groups == group],
+            [i for i, label in enumerate(labels) if names.index(label) % groups != group],
+            [i for i, label in enumerate(labels) if names.index(label) % groups == group],
         )
         for group in range(groups)
     ]
 
 
-def _groups(known: Sequence[str]) -> int:
+def _groups(names: Sequence[str]) -> int:
     """How many groups of labels are withheld in turn, so that two labels always stay; 0: none."""
-    groups = min(GROUPS, len(known) // 2)
+    groups = min(GROUPS, len(names) // 2)
     return groups if groups >= 2 else 0

@@ -85,16 +85,18 @@ def learn(
     )
 
 
-def no_looser_than_meaning(lesson: Lesson, found: Calibrated, meaning: Calibrated) -> Calibrated:
-    """The result `found` on the held-out inputs, but no looser than `meaning` allows, which is the
+def no_looser_than_meaning(
+    lesson: Lesson, calibrated: Calibrated, meaning: Calibrated
+) -> Calibrated:
+    """`calibrated` on the held-out inputs, but no looser than `meaning` allows, which is the
     same search on the held-out inputs split by meaning. Stopping earlier keeps the promise.
     """
-    if found.chosen is None or meaning.missing is not None or not lesson.by_meaning:
-        return found
+    if calibrated.chosen is None or meaning.missing is not None or not lesson.by_meaning:
+        return calibrated
     loosest = None if meaning.chosen is None else meaning.chosen.threshold
-    passed = [one for one in found.tested if one.threshold >= found.chosen.threshold]
+    passed = [one for one in calibrated.tested if one.threshold >= calibrated.chosen.threshold]
     kept = [one for one in passed if loosest is not None and one.threshold >= loosest]
-    return replace(found, chosen=kept[-1] if kept else None)
+    return replace(calibrated, chosen=kept[-1] if kept else None)
 
 
 def _by_meaning(
@@ -110,22 +112,22 @@ def _by_meaning(
     if not held:
         return [], 0
     groups = meaning_groups(vectors)
-    found: list[HeldOut] = []
+    held_out: list[HeldOut] = []
     novel = 0
     for fold in range(MEANING_FOLDS):
-        asked = [place for place in held if groups[place] % MEANING_FOLDS == fold]
-        withheld = {groups[place] for place in asked}
+        tested = [place for place in held if groups[place] % MEANING_FOLDS == fold]
+        withheld = {groups[place] for place in tested}
         others = [place for place in fitted if groups[place] not in withheld]
-        known = {labels[place] for place in others}
-        asked = [place for place in asked if labels[place] in known]
-        if len(known) < 2 or not asked:
+        trained_labels = {labels[place] for place in others}
+        tested = [place for place in tested if labels[place] in trained_labels]
+        if len(trained_labels) < 2 or not tested:
             continue
         head = fit_head(vectors[others], [labels[place] for place in others])
-        answers, seen = head.look(vectors[asked])
-        for place, answer, signals in zip(asked, answers, seen, strict=True):
+        answers, seen = head.look(vectors[tested])
+        for place, answer, signals in zip(tested, answers, seen, strict=True):
             if micro.novel(signals):
                 novel += 1
                 continue
             scored = Scored(micro.trust.score(signals), answer != labels[place])
-            found.append(HeldOut(scored, labels[place]))
-    return found, novel
+            held_out.append(HeldOut(scored, labels[place]))
+    return held_out, novel

@@ -103,8 +103,8 @@ def learn_router(
     aurocs = scores | {"prompt length": [1.0 - len(text) / longest for text in texts]}
     measured: dict[str, JSON] = {**quality(right, scores["router"], weights)}
     measured["baselines"] = {"a coin": COIN} | {
-        name: quality(right, found, weights)["auroc"]
-        for name, found in aurocs.items()
+        name: quality(right, values, weights)["auroc"]
+        for name, values in aurocs.items()
         if name != "router"
     }
     return RouterLesson(
@@ -125,8 +125,8 @@ def _served(rows: GainRows, done: Callable[[], None]) -> Ranker:
     def ranker(fitting: Sequence[int]) -> Scorer:
         router = train_gain(rows.of(np.array(fitting)))
         done()
-        return lambda asked: [
-            1.0 - risk for risk in router.risks(rows.requests.of(np.array(asked)))
+        return lambda indexes: [
+            1.0 - risk for risk in router.risks(rows.requests.of(np.array(indexes)))
         ]
 
     return ranker
@@ -139,14 +139,14 @@ def _gains(
     outcomes = [Outcome(float(good), 1.0, 0.0, 1.0) for good in right]
     length = scores["prompt length"]
     over_length = {
-        name: apgr_beside(outcomes, found, length, weights) for name, found in scores.items()
+        name: apgr_beside(outcomes, values, length, weights) for name, values in scores.items()
     }
     over_coin = {
-        name: apgr_beside(outcomes, found, None, weights) for name, found in scores.items()
+        name: apgr_beside(outcomes, values, None, weights) for name, values in scores.items()
     }
     return {
         "apgr": {"a coin": COIN}
-        | {name: apgr(outcomes, found, weights) for name, found in scores.items()},
+        | {name: apgr(outcomes, values, weights) for name, values in scores.items()},
         "over_length": {name: dict(vars(one)) for name, one in over_length.items()},
         "over_coin": {name: dict(vars(one)) for name, one in over_coin.items()},
         "recommended": recommended(

@@ -25,7 +25,7 @@ Router = Complexity | GainRouter
 
 @dataclass(frozen=True)
 class Prediction:
-    """The expected result of the first tier before it is asked."""
+    """The expected result of the first tier before it is called."""
 
     risk: float  # 0..1: the probability that it fails
     signals: Mapping[str, float]

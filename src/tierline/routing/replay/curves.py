@@ -96,11 +96,11 @@ def cost_of_quality(points: Sequence[Point], strong_only: Point, quality: float)
     its cost is the most if it has that quality, and infinite otherwise.
     """
     ordered = sorted(points, key=lambda one: (one.cost, -one.quality))
-    found = strong_only.cost if strong_only.quality >= quality else math.inf
+    strong_cost = strong_only.cost if strong_only.quality >= quality else math.inf
     if ordered and ordered[0].quality >= quality:
-        return min(found, ordered[0].cost)
+        return min(strong_cost, ordered[0].cost)
     for before, after in pairwise(ordered):
         if after.quality >= quality:
             share = (quality - before.quality) / (after.quality - before.quality)
-            return min(found, before.cost + share * (after.cost - before.cost))
-    return found
+            return min(strong_cost, before.cost + share * (after.cost - before.cost))
+    return strong_cost

@@ -21,8 +21,8 @@ def gain(prompts: Sequence[str], outcomes: Sequence[Outcome], embeddings: Vector
         router = train_gain(rows.of(np.array(fitting)))
 
         def score(indexes: Sequence[int]) -> list[float]:
-            asked = rows.requests.of(np.array(indexes))
-            return [-float(one) for one in router.ranks(router.values(asked))]
+            requests = rows.requests.of(np.array(indexes))
+            return [-float(one) for one in router.ranks(router.values(requests))]
 
         return score
 

@@ -47,16 +47,16 @@ def beside(
 
     gains = _gains(outcomes)
     ours, theirs = _places(scores), _places([-length for length in lengths])
-    found = []
+    compared = []
     for rate in rates:
         most = round(rate * len(gains))
         up, other = (ours < most).astype(float), (theirs < most).astype(float)
         share = most / len(gains)
-        found.append(
+        compared.append(
             Beside(rate, _difference((up - other) * gains), _difference((up - share) * gains))
         )
-    assert all(np.isfinite(one.length.mean) for one in found)
-    return found
+    assert all(np.isfinite(one.length.mean) for one in compared)
+    return compared
 
 
 def apgr(
@@ -67,7 +67,9 @@ def apgr(
     has 0.5. `weights` says how many requests each outcome stands for; None: 1 each.
     """
     gains, weighed = _gains(outcomes), _weighed(outcomes, weights)
-    return float((gains * weighed * _kept(scores, weighed)).mean() / (gains * weighed).mean())
+    return float(
+        (gains * weighed * _escalated_share(scores, weighed)).mean() / (gains * weighed).mean()
+    )
 
 
 def apgr_beside(
@@ -78,11 +80,11 @@ def apgr_beside(
 ) -> Difference:
     """How much higher the APGR of `scores` is than that of `others`; None: than that of a coin."""
     gains, weighed = _gains(outcomes), _weighed(outcomes, weights)
-    theirs = 0.5 if others is None else _kept(others, weighed)
-    found = _difference(gains * weighed * (_kept(scores, weighed) - theirs))
+    theirs = 0.5 if others is None else _escalated_share(others, weighed)
+    difference = _difference(gains * weighed * (_escalated_share(scores, weighed) - theirs))
     lead = float((gains * weighed).mean())
-    low, high = sorted((found.low / lead, found.high / lead))
-    return Difference(found.mean / lead, low, high)
+    low, high = sorted((difference.low / lead, difference.high / lead))
+    return Difference(difference.mean / lead, low, high)
 
 
 def _gains(outcomes: Sequence[Outcome]) -> Any:
@@ -106,7 +108,7 @@ def _places(scores: Sequence[float]) -> Any:
     return places
 
 
-def _kept(scores: Sequence[float], weights: Any) -> Any:
+def _escalated_share(scores: Sequence[float], weights: Any) -> Any:
     """The share of all rates at which each request is escalated."""
     import numpy as np
 

@@ -49,7 +49,9 @@ def complexity(
             vectors(fitting),
             most_examples,
         )
-        return lambda asked: router.scores([glances[index] for index in asked], vectors(asked))
+        return lambda indexes: router.scores(
+            [glances[index] for index in indexes], vectors(indexes)
+        )
 
     return ranker
 

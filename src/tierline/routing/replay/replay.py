@@ -156,8 +156,8 @@ def replay(
         escalated = 1.0 - promised[main].served / count
     else:
         escalated, escalated_by = HALF, "default"
-    wanted = tuple(kept)
-    ends = _Ends(weak_only, strong_only, wanted)
+    shares = tuple(kept)
+    ends = _Ends(weak_only, strong_only, shares)
     policies = [
         _fixed("weak only", outcomes, [False] * count, ends),
         _fixed("strong only", outcomes, [True] * count, ends),
@@ -177,7 +177,7 @@ def replay(
             )
         )
     return Replay(
-        *(count, escalated, escalated_by, main, wanted, tuple(policies), weak_only, strong_only)
+        *(count, escalated, escalated_by, main, shares, tuple(policies), weak_only, strong_only)
     )
 
 
@@ -221,7 +221,7 @@ class _Steps:
 
 @dataclass(frozen=True)
 class _Ends:
-    """Both tiers alone, and the shares of the strong one's quality whose cost is wanted."""
+    """Both tiers alone, and the shares of the strong one's quality whose cost is computed."""
 
     weak_only: Point
     strong_only: Point

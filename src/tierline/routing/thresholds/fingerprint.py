@@ -64,8 +64,8 @@ class Recipes:
 
 
 def fingerprint(recipe: str, answerers: Collection[str]) -> str:
-    """SHA-256, in hex, of a recipe and of the models that answered: see `models_told`."""
-    return _digest(f"{recipe}\n{models_told(answerers)}")
+    """SHA-256, in hex, of a recipe and of the models that answered: see `models_text`."""
+    return _digest(f"{recipe}\n{models_text(answerers)}")
 
 
 def behind(recipe: str, before: Collection[str], in_force: Collection[str]) -> str:
@@ -78,7 +78,7 @@ def behind(recipe: str, before: Collection[str], in_force: Collection[str]) -> s
     return _digest(canonical_json([recipe, list(before), sorted(in_force)]))
 
 
-def models_told(answerers: Collection[str]) -> str:
+def models_text(answerers: Collection[str]) -> str:
     """The models that answered, as text: each `provider:model` with the exact id it reported."""
     return ", ".join(sorted(answerers))
 

@@ -50,16 +50,16 @@ class OfLabel:
 
 @dataclass(frozen=True)
 class Promise:
-    """The result. `found.chosen` is None if nothing can be promised."""
+    """The result. `calibrated.chosen` is None if nothing can be promised."""
 
     combination: Combination
     learned: bool  # from several signals; otherwise it is one signal, and `why_not` says why
     why_not: str | None
     fitted: int  # outcomes that the scores were fitted on
     tested_at: float  # the confidence of the test, as earlier attempts leave it
-    found: Calibrated
+    calibrated: Calibrated
     by_label: Mapping[str, OfLabel]
-    known: KnownInputs | None = None  # inputs like these are covered; None: any input is
+    known_inputs: KnownInputs | None = None  # inputs like these are covered; None: any input is
     novel: int = 0  # outcomes left out of its test because it does not cover their inputs
 
     def to_dict(self) -> dict[str, JSON]:
@@ -70,9 +70,9 @@ class Promise:
             "why_not": self.why_not,
             "fitted": self.fitted,
             "tested_at": self.tested_at,
-            "least_likeness": None if self.known is None else self.known.least,
+            "least_likeness": None if self.known_inputs is None else self.known_inputs.least,
             "novel": self.novel,
-            "tested": [vars(one) for one in self.found.tested],
+            "tested": [vars(one) for one in self.calibrated.tested],
             "by_label": {name: vars(one) for name, one in self.by_label.items()},
         }
 
@@ -93,10 +93,10 @@ def promise(
     """
     made_from = [one for one in outcomes if fits(one.key)]
     tested = [one for one in outcomes if not fits(one.key)]
-    known = _known(made_from) if all(one.vector is not None for one in outcomes) else None
+    known_inputs = _known(made_from) if all(one.vector is not None for one in outcomes) else None
     count = len(tested)
-    if known is not None:
-        tested = _alike(known, tested)
+    if known_inputs is not None:
+        tested = _alike(known_inputs, tested)
     combination, why_not = _score(made_from, signal)
     planned = _scored(combination, made_from)
     tested_at = confidence_of_attempt(attempt, confidence)
@@ -115,7 +115,7 @@ def promise(
         tested_at,
         calibrated,
         _by_label(combination, tested, calibrated),
-        known,
+        known_inputs,
         count - len(tested),
     )
 
@@ -157,13 +157,15 @@ def _known(outcomes: Sequence[Outcome]) -> KnownInputs | None:
     return known_from(np.stack([one.vector for one in outcomes]))
 
 
-def _alike(known: KnownInputs, outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _alike(known_inputs: KnownInputs, outcomes: Sequence[Outcome]) -> list[Outcome]:
     if not outcomes:
         return []
     import numpy as np
 
-    likenesses = known.likeness(np.stack([one.vector for one in outcomes]))
-    return [one for one, like in zip(outcomes, likenesses, strict=True) if like >= known.least]
+    likenesses = known_inputs.likeness(np.stack([one.vector for one in outcomes]))
+    return [
+        one for one, like in zip(outcomes, likenesses, strict=True) if like >= known_inputs.least
+    ]
 
 
 def alone(signal: str) -> Combination:
@@ -188,14 +190,14 @@ def _scored(combination: Combination, outcomes: Iterable[Outcome]) -> list[Score
 
 
 def _by_label(
-    combination: Combination, outcomes: Iterable[Outcome], found: Calibrated
+    combination: Combination, outcomes: Iterable[Outcome], calibrated: Calibrated
 ) -> dict[str, OfLabel]:
     counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for one in outcomes:
         if one.label is None:
             continue
-        served = found.chosen is not None and (
-            combination.score(one.signals) >= found.chosen.threshold
+        served = calibrated.chosen is not None and (
+            combination.score(one.signals) >= calibrated.chosen.threshold
         )
         count = counts[one.label]
         count[0] += 1

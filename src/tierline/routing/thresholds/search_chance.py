@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tierline.routing.thresholds.many_searches import NONE, Array, search_each
 from tierline.routing.thresholds.threshold_search import Scored, grid
 
-WANTED_CHANCE = 0.9
+TARGET_CHANCE = 0.9
 LIVES = 1_000  # simulated searches: a chance of 90% is found within about 2%
 FEWEST_FITTED = 20  # with fewer outcomes to simulate from, the chance is unknown
 MOST_TESTED = 50_000
@@ -25,7 +25,7 @@ class Chances:
     """What is known, before a search, about its success."""
 
     now: float  # the chance that a search on the present outcomes finds a promise
-    tested: int | None  # tested outcomes with which that chance is WANTED_CHANCE; None: too many
+    tested: int | None  # tested outcomes with which that chance is TARGET_CHANCE; None: too many
 
 
 def chances(
@@ -40,13 +40,13 @@ def chances(
         return None
     lives = _Lives(fitted, max_error, confidence)
     low, high = 0, 64
-    while lives.chance(high) < WANTED_CHANCE:
+    while lives.chance(high) < TARGET_CHANCE:
         low, high = high, high * 2
         if high > MOST_TESTED:
             return Chances(lives.chance(tested), None)
     while high - low > max(1, low // 50):  # within 2%: the simulation is not more exact
         middle = (low + high) // 2
-        low, high = (low, middle) if lives.chance(middle) >= WANTED_CHANCE else (middle, high)
+        low, high = (low, middle) if lives.chance(middle) >= TARGET_CHANCE else (middle, high)
     return Chances(lives.chance(tested), high)
 
 

@@ -32,7 +32,7 @@ from tierline.routing.confidence_gate import (
 )
 from tierline.routing.learned.novelty import KnownInputs, packed, unpacked
 from tierline.routing.thresholds.combination import Combination
-from tierline.routing.thresholds.fingerprint import Recipes, fingerprint, models_told
+from tierline.routing.thresholds.fingerprint import Recipes, fingerprint, models_text
 from tierline.routing.thresholds.sampling import drawn_at
 from tierline.rules.verdicts import Verdict
 from tierline.services.calls.answer import Answered
@@ -90,7 +90,7 @@ class ConfidenceGate:
             feature=feature.name,
             recipe=recipe,
             fingerprint=print_,
-            models=models_told(answerers),
+            models=models_text(answerers),
             signals=_signals(answered, claim.input, time_of(claim.job_id)),
             served=answered.checked.verdict is Verdict.PASSED,
             inclusion=share,

@@ -11,7 +11,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.features import Feature
-from tierline.routing.later_tiers import LaterTier, TierStats, worth_asking
+from tierline.routing.later_tiers import LaterTier, TierStats, worth_calling
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.steering.tiers_seen import tiers_seen
 
@@ -34,7 +34,7 @@ class TierHistory:
     due_s: float = 0.0  # monotonic time of the next reading
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
-    def worth_asking(self, feature: Feature, claim: Claim) -> list[tuple[int, LaterTier]]:
+    def worth_calling(self, feature: Feature, claim: Claim) -> list[tuple[int, LaterTier]]:
         """The tiers after the claim's that the feature allows, by their index, each with the
         reason to skip it. Features without a choice among tiers need no figures.
         """
@@ -50,7 +50,7 @@ class TierHistory:
         self.look()
         figures, version = self.figures, claim.feature_version_id
         stats = [figures.get((version, name), TierStats(name)) for _, name in later]
-        worth = worth_asking(stats, left_s)
+        worth = worth_calling(stats, left_s)
         return [(index, tier) for (index, _), tier in zip(later, worth, strict=True)]
 
     def read(self) -> None:

@@ -101,7 +101,7 @@ class TierPath:
             later = self._later(attempt)
         elif isinstance(outcome, ProviderFailed):
             # No budget is read: this may be a retry, and a later call can still be refused.
-            later = later_tiers(self.history.worth_asking(attempt.feature, attempt.claim))
+            later = later_tiers(self.history.worth_calling(attempt.feature, attempt.claim))
         return Route(
             tiers=later.tiers,
             skipped=later.skipped,
@@ -126,7 +126,7 @@ class TierPath:
     def _later(self, attempt: Attempt) -> LaterTiers:
         """Decided once per attempt, so that the answer before and after the call is the same."""
         if attempt.later is None:
-            worth = self.history.worth_asking(attempt.feature, attempt.claim)
+            worth = self.history.worth_calling(attempt.feature, attempt.claim)
             attempt.later = later_tiers(worth, self._blocked(attempt) if worth else None)
         return attempt.later
 

@@ -19,20 +19,20 @@ def outcomes(count: int, *, seed: int = 7, honest: bool = True) -> list[Outcome]
 
 def test_scores_are_fitted_on_other_outcomes_than_those_that_are_tested() -> None:
     found = promise(outcomes(1000), "agreement", 0.05, 0.95)
-    assert found.fitted + found.found.samples == 1000
+    assert found.fitted + found.calibrated.samples == 1000
     assert abs(found.fitted / 1000 - FIT_SHARE) < 0.05
     assert found.learned
 
 
 def test_an_honest_signal_serves_most_and_keeps_the_promise() -> None:
-    found = promise(outcomes(1000), "agreement", 0.05, 0.95).found
+    found = promise(outcomes(1000), "agreement", 0.05, 0.95).calibrated
     assert found.chosen is not None
     assert found.chosen.bound <= 0.05
     assert found.chosen.served > 0.5 * found.samples
 
 
 def test_a_signal_that_says_nothing_serves_nothing() -> None:
-    assert promise(outcomes(1000, honest=False), "agreement", 0.05, 0.95).found.chosen is None
+    assert promise(outcomes(1000, honest=False), "agreement", 0.05, 0.95).calibrated.chosen is None
 
 
 def test_where_all_are_right_the_one_signal_ranks() -> None:
@@ -40,8 +40,8 @@ def test_where_all_are_right_the_one_signal_ranks() -> None:
     found = promise(right, "agreement", 0.05, 0.95)
     assert not found.learned
     assert "nothing can be learned" in str(found.why_not)
-    assert found.found.chosen is not None
-    assert found.found.chosen.served == found.found.samples
+    assert found.calibrated.chosen is not None
+    assert found.calibrated.chosen.served == found.calibrated.samples
     score = alone("agreement").score
     assert score({"agreement": 0.2}) < score({"agreement": 0.9}) < 1.0
 
@@ -49,8 +49,8 @@ def test_where_all_are_right_the_one_signal_ranks() -> None:
 def test_what_was_seen_is_told_by_label() -> None:
     found = promise(outcomes(1000), "agreement", 0.05, 0.95)
     assert set(found.by_label) == {"a", "b"}
-    assert sum(one.samples for one in found.by_label.values()) == found.found.samples
-    chosen = found.found.chosen
+    assert sum(one.samples for one in found.by_label.values()) == found.calibrated.samples
+    chosen = found.calibrated.chosen
     assert chosen is not None
     assert sum(one.errors for one in found.by_label.values()) == chosen.errors
 

@@ -177,8 +177,8 @@ def calibrate(
         tested_promise = promise(
             outcomes, _signal(feature, tier), terms.max_error, terms.confidence, available.attempt
         )
-        if tested_promise.found.missing is not None:
-            more = max(1, outcomes_for(tested_promise.found.missing))
+        if tested_promise.calibrated.missing is not None:
+            more = max(1, outcomes_for(tested_promise.calibrated.missing))
             raise too_few(name, len(available.outcomes), more)
         tested = Tested(
             feature=feature,

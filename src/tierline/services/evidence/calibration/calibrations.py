@@ -51,7 +51,7 @@ class Tested:
 
 def add(connection: Connection[Any], tested: Tested, promise: Promise) -> Calibration:
     """Store a calibration. It is in force within seconds."""
-    chosen = promise.found.chosen
+    chosen = promise.calibrated.chosen
     row = calibrations.add_calibration(
         connection,
         NewCalibration(
@@ -71,9 +71,9 @@ def add(connection: Connection[Any], tested: Tested, promise: Promise) -> Calibr
             served=None if chosen is None else chosen.served,
             errors=None if chosen is None else chosen.errors,
             bound=None if chosen is None else chosen.bound,
-            samples=promise.found.samples,
+            samples=promise.calibrated.samples,
             document=promise.to_dict() | {"judge": tested.judge},
-            vectors=None if promise.known is None else packed(promise.known.examples),
+            vectors=None if promise.known_inputs is None else packed(promise.known_inputs.examples),
         ),
     )
     applied = is_calibrated(tested.feature, tested.tier)

@@ -23,7 +23,7 @@ from tierline.checks.signals import signals_of
 from tierline.features import Feature, Tier
 from tierline.features.stored import UnreadableFeature
 from tierline.routing.first_tier import share_of
-from tierline.routing.thresholds.fingerprint import answerer, fingerprint, models_told, recipe
+from tierline.routing.thresholds.fingerprint import answerer, fingerprint, models_text, recipe
 from tierline.storage.evidence import outcome_labels
 from tierline.storage.evidence.outcome_labels import EndedJob
 from tierline.storage.evidence.outcomes import AnswerOutcome
@@ -114,7 +114,7 @@ def _outcome(feature: Feature, tier: Tier, row: EndedJob, answerers: set[str]) -
         feature=feature.name,
         recipe=made_by,
         fingerprint=fingerprint(made_by, answerers),
-        models=models_told(answerers),
+        models=models_text(answerers),
         signals=signals,
         served=row.served is True,
         inclusion=1.0,

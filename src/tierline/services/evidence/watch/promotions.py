@@ -71,8 +71,8 @@ def promote(connection: Connection[Any], name: str, request: PromotionRequest) -
         before = promotions.in_force(connection, name)
         _refuse_unwatched(connection, feature, request.share, before)
         rung = valid.compared["verdict"]
-        doubts = rung != "default" or request.keep_confidence
-        changes = promoted(feature, share=request.share, doubts=doubts)
+        escalates = rung != "default" or request.keep_confidence
+        changes = promoted(feature, share=request.share, on_low_confidence=escalates)
         after, text = _edited(connection, version, feature, changes)
         fields = {
             "feature": name,
@@ -96,7 +96,7 @@ def promote(connection: Connection[Any], name: str, request: PromotionRequest) -
             valid.compared["differ_at_most"],
             low_of(valid.compared),
             valid.large["quality"],
-            "ship" if doubts else "default",
+            "ship" if escalates else "default",
         )
         if before is not None:
             promotions.end_promotion(connection, before["id"], "another promotion followed")
@@ -105,7 +105,7 @@ def promote(connection: Connection[Any], name: str, request: PromotionRequest) -
             feature=name,
             tier=feature.tiers[0].name,
             evaluation_id=valid.evaluation["id"],
-            rung="ship" if doubts else "default",
+            rung="ship" if escalates else "default",
             share=request.share,
             version=made.version,
             most_differing=most,
