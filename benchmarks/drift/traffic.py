@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tierline.base.embeddings import Embedder
 from tierline.base.vectors import Vectors
-from tierline.drift.looks import MOST_LIVE, DriftState, Look, Seen, look, reference_of
+from tierline.drift.looks import MOST_LIVE, DriftState, Look, ObservedInputs, look, reference_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 BANK = DATA / "banking77" / "train.csv"
@@ -32,9 +32,9 @@ class Traffic:
     lengths: list[int]
     labels: list[str]
 
-    def take(self, places: np.ndarray) -> Seen:
+    def take(self, places: np.ndarray) -> ObservedInputs:
         """Some of them, as a look takes them."""
-        return Seen(
+        return ObservedInputs(
             self.vectors[places],
             [self.lengths[place] for place in places],
             [self.labels[place] for place in places],
@@ -133,7 +133,9 @@ def _run(
             str(draw.choice(known_labels)) if label in all_new else label for label in seen.labels
         ]
         wrong = [bool(one) for one in audit.random(audits) < WRONG]
-        found = look(reference, state, earlier, Seen(seen.vectors, seen.lengths, told, wrong))
+        found = look(
+            reference, state, earlier, ObservedInputs(seen.vectors, seen.lengths, told, wrong)
+        )
         state = found.state
         earlier = np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
         if found.alarm:

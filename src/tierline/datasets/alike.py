@@ -39,7 +39,7 @@ def _near(texts: Sequence[str], places: Sequence[int]) -> list[tuple[int, int]]:
     from datasketch import MinHash
 
     buckets: dict[tuple[int, bytes], int] = {}
-    found: list[tuple[int, int]] = []
+    pairs: list[tuple[int, int]] = []
     seeds = MinHash(num_perm=PERMUTATIONS)
     for start in range(0, len(places), AT_ONCE):
         some = places[start : start + AT_ONCE]
@@ -58,8 +58,8 @@ def _near(texts: Sequence[str], places: Sequence[int]) -> list[tuple[int, int]]:
                 if other != place and other not in seen:
                     seen.add(other)
                     if _overlap(texts[place], texts[other]) >= ALIKE:
-                        found.append((other, place))
-    return found
+                        pairs.append((other, place))
+    return pairs
 
 
 def _overlap(one: str, other: str) -> float:

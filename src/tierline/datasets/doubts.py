@@ -31,7 +31,7 @@ def contradictions(
     of_group: defaultdict[int, list[int]] = defaultdict(list)
     for place, group in enumerate(groups):
         of_group[group].append(place)
-    found = []
+    doubts = []
     for places in of_group.values():
         counts = Counter(labels[place] for place in places)
         lost = sum(disagreeing[place] for place in places)
@@ -41,11 +41,11 @@ def contradictions(
         if lost:
             labelled += f"; {lost} other labels of the same input differ"
         what = "near duplicates labelled" if len(places) > 1 else "labelled"
-        found.append(Doubt("contradiction", tuple(places), f"{what} {labelled}"))
-    return found
+        doubts.append(Doubt("contradiction", tuple(places), f"{what} {labelled}"))
+    return doubts
 
 
-def rare_labels(labels: Sequence[str], known: Sequence[str]) -> list[Doubt]:
+def rare_labels(labels: Sequence[str], allowed: Sequence[str]) -> list[Doubt]:
     """Labels with too few rows, including labels that the feature allows and that have none."""
     counts = Counter(labels)
     return [
@@ -54,7 +54,7 @@ def rare_labels(labels: Sequence[str], known: Sequence[str]) -> list[Doubt]:
             tuple(place for place, one in enumerate(labels) if one == label),
             f"{label} has {counts[label]} rows; at least {FEWEST_A_LABEL} are needed to learn from",
         )
-        for label in sorted({*known, *counts})
+        for label in sorted({*allowed, *counts})
         if counts[label] < FEWEST_A_LABEL
     ]
 
@@ -64,7 +64,7 @@ def too_rare(labels: Sequence[str], groups: Sequence[int]) -> list[str]:
     of_label: defaultdict[str, set[int]] = defaultdict(set)
     for label, group in zip(labels, groups, strict=True):
         of_label[label].add(group)
-    return sorted(label for label, found in of_label.items() if len(found) < 2)
+    return sorted(label for label, in_groups in of_label.items() if len(in_groups) < 2)
 
 
 def label_errors(vectors: Vectors, labels: Sequence[str], groups: Sequence[int]) -> list[Doubt]:
@@ -82,19 +82,19 @@ def label_errors(vectors: Vectors, labels: Sequence[str], groups: Sequence[int])
     if len(names) < 2:
         return []
     numbers = np.array([names.index(labels[place]) for place in places])
-    chances, known = _cross_fitted(
+    chances, trained = _cross_fitted(
         vectors[places], numbers, np.array([groups[place] for place in places])
     )
     own = [
         float(of_label.mean()) if len(of_label) else 1.0
         for label in range(len(names))
-        for of_label in (chances[(numbers == label) & known[:, label], label],)
+        for of_label in (chances[(numbers == label) & trained[:, label], label],)
     ]
-    found: list[tuple[float, Doubt]] = []
+    ranked: list[tuple[float, Doubt]] = []
     for at, row in enumerate(chances):
         number = numbers[at]
         sure = [label for label in range(len(names)) if row[label] >= own[label]]
-        if not sure or not known[at, number]:
+        if not sure or not trained[at, number]:
             continue
         best = max(sure, key=lambda label: row[label])
         if best != number:
@@ -103,8 +103,8 @@ def label_errors(vectors: Vectors, labels: Sequence[str], groups: Sequence[int])
                 f"against {row[number]:.2f}"
             )
             doubt = Doubt("label_error", (places[at],), message)
-            found.append((float(row[best] - row[number]), doubt))
-    return [doubt for _, doubt in sorted(found, key=lambda one: -one[0])]
+            ranked.append((float(row[best] - row[number]), doubt))
+    return [doubt for _, doubt in sorted(ranked, key=lambda one: -one[0])]
 
 
 def _cross_fitted(vectors: Vectors, numbers: Any, groups: Any) -> tuple[Any, Any]:
@@ -117,19 +117,19 @@ def _cross_fitted(vectors: Vectors, numbers: Any, groups: Any) -> tuple[Any, Any
 
     count = int(numbers.max()) + 1
     chances = np.zeros((len(numbers), count))
-    known = np.zeros((len(numbers), count), dtype=bool)
+    trained = np.zeros((len(numbers), count), dtype=bool)
     folds = min(FOLDS, int(np.bincount(numbers).max()), len(set(groups.tolist())))
     cut = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds
-        for fitted, asked in cut.split(vectors, numbers, groups):
+        for fitted, held_out in cut.split(vectors, numbers, groups):
             if len(set(numbers[fitted].tolist())) < 2:
                 continue
             model = LogisticRegression(C=10.0, max_iter=300).fit(vectors[fitted], numbers[fitted])
-            at = np.ix_(asked, model.classes_)
-            chances[at] = model.predict_proba(vectors[asked])
-            known[at] = True
-    return chances, known
+            at = np.ix_(held_out, model.classes_)
+            chances[at] = model.predict_proba(vectors[held_out])
+            trained[at] = True
+    return chances, trained
 
 
 def counted(doubts: Sequence[Doubt]) -> Mapping[str, int]:

@@ -39,7 +39,7 @@ AT_ONCE = 25  # a day's inputs that are compared with the earlier ones at a time
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedInputs:
     """Some inputs and their results, in the same order."""
 
     vectors: Vectors  # one row each, of length 1
@@ -48,9 +48,9 @@ class Seen:
     labels: Sequence[str | None] = ()
     wrong: Sequence[bool] = ()  # whether audited answers differ, of any inputs
 
-    def part(self, which: slice, *, wrong: bool) -> "Seen":
+    def part(self, which: slice, *, wrong: bool) -> "ObservedInputs":
         """Some of the inputs, with or without the audited answers."""
-        return Seen(
+        return ObservedInputs(
             self.vectors[which],
             self.lengths[which],
             self.labels[which],
@@ -62,7 +62,7 @@ class Seen:
 class Reference:
     """The state before any change."""
 
-    known: Vectors  # the half that inputs are compared with
+    baseline: Vectors  # the half that inputs are compared with
     others: Vectors  # the half that they are compared like
     lengths: tuple[int, ...]  # sorted
     labels: Mapping[str, int]
@@ -71,15 +71,15 @@ class Reference:
     @cached_property
     def halves(self) -> tuple[Half, Half]:
         """Both halves, to compare with."""
-        return Half(self.known, self.others), Half(self.others, self.known)
+        return Half(self.baseline, self.others), Half(self.others, self.baseline)
 
     @cached_property
     def all(self) -> Vectors:
         """Every known input."""
         import numpy as np
 
-        found: Vectors = np.concatenate([self.known, self.others])
-        return found
+        inputs: Vectors = np.concatenate([self.baseline, self.others])
+        return inputs
 
     @cached_property
     def apart(self) -> Any:
@@ -122,20 +122,24 @@ class Look:
     novel: tuple[int, ...]  # positions of the inputs of a new kind, the clearest first
 
 
-def reference_of(seen: Seen, errors: tuple[int, int] | None = None) -> Reference | None:
+def reference_of(
+    observed: ObservedInputs, errors: tuple[int, int] | None = None
+) -> Reference | None:
     """None if it is too small for a decision."""
-    if len(seen.vectors) < FEWEST:
+    if len(observed.vectors) < FEWEST:
         return None
     return Reference(
-        seen.vectors[0::2],
-        seen.vectors[1::2],
-        tuple(sorted(seen.lengths)),
-        Counter(label for label in seen.labels if label is not None),
+        observed.vectors[0::2],
+        observed.vectors[1::2],
+        tuple(sorted(observed.lengths)),
+        Counter(label for label in observed.labels if label is not None),
         errors,
     )
 
 
-def look(reference: Reference, state: DriftState, earlier: Vectors, seen: Seen) -> Look:
+def look(
+    reference: Reference, state: DriftState, earlier: Vectors, observed: ObservedInputs
+) -> Look:
     """Process a day's inputs, in the order they came. `earlier`: the live inputs of the days
     before, the newest last. After LOOKS checks a new term begins, with nothing won.
     """
@@ -147,8 +151,8 @@ def look(reference: Reference, state: DriftState, earlier: Vectors, seen: Seen) 
     values: dict[str, list[float]] = {}
     bounds: dict[str, Bounds] = {}
     shares: dict[str, tuple[str, ...]] = {}
-    for start in range(0, max(1, len(seen.vectors)), AT_ONCE):
-        some = seen.part(slice(start, start + AT_ONCE), wrong=start == 0)
+    for start in range(0, max(1, len(observed.vectors)), AT_ONCE):
+        some = observed.part(slice(start, start + AT_ONCE), wrong=start == 0)
         for name, parts in _figures(reference, earlier, some).items():
             shares[name] = tuple(parts)
             for key, part in parts.items():
@@ -165,7 +169,7 @@ def look(reference: Reference, state: DriftState, earlier: Vectors, seen: Seen) 
         if given
     }
     after = DriftState(state.looks + 1, wealth)
-    return Look(after, money, alarms(money), by, means, _novel(reference, seen))
+    return Look(after, money, alarms(money), by, means, _novel(reference, observed))
 
 
 @dataclass(frozen=True)
@@ -174,26 +178,29 @@ class _Part:
     bounds: Bounds
 
 
-def _figures(reference: Reference, earlier: Vectors, seen: Seen) -> dict[str, dict[str, _Part]]:
+def _figures(
+    reference: Reference, earlier: Vectors, observed: ObservedInputs
+) -> dict[str, dict[str, _Part]]:
     """The parts of each figure. The parts share the figure's stake. The reference alone decides
     which parts exist, so that no bet uses hindsight.
     """
     halves, fewest = reference.halves, len(reference.others)
-    found = {
-        "novelty": _novel_parts(reference, seen.vectors),
-        "crowding": {"crowding": _rare(crowding(halves, earlier, seen.vectors))},
-        "mixture": {"mixture": _ranks(mixture(halves, earlier, seen.vectors), fewest)},
-        "length": {"length": _length(reference, seen.lengths)},
+    parts = {
+        "novelty": _novel_parts(reference, observed.vectors),
+        "crowding": {"crowding": _rare(crowding(halves, earlier, observed.vectors))},
+        "mixture": {"mixture": _ranks(mixture(halves, earlier, observed.vectors), fewest)},
+        "length": {"length": _length(reference, observed.lengths)},
     }
     if reference.labels:
-        found["labels"] = {
-            f"label {label}": _label(reference, label, seen.labels) for label in reference.labels
+        parts["labels"] = {
+            f"label {label}": _label(reference, label, observed.labels)
+            for label in reference.labels
         }
     if reference.errors is not None:
         high = interval(*reference.errors, 2 * SURE - 1)[1]
-        values = [float(wrong) for wrong in seen.wrong]
-        found["errors"] = {"errors": _Part(values, Bounds(0.0, high))}
-    return found
+        values = [float(wrong) for wrong in observed.wrong]
+        parts["errors"] = {"errors": _Part(values, Bounds(0.0, high))}
+    return parts
 
 
 def _novel_parts(reference: Reference, vectors: Vectors) -> dict[str, _Part]:
@@ -212,10 +219,10 @@ def _rare(halves: Beside, share: float = RARE) -> _Part:
     import numpy as np
 
     values, strange, known_ones = [], 0, 0
-    for live, known in halves:
-        limit = float(np.sort(known)[::-1][int(share * len(known))])
-        strange += int((known > limit).sum())
-        known_ones += len(known)
+    for live, own in halves:
+        limit = float(np.sort(own)[::-1][int(share * len(own))])
+        strange += int((own > limit).sum())
+        known_ones += len(own)
         values.append((np.asarray(live) > limit).astype(float))
     if not values:
         return _Part((), Bounds(0.0, BETS_LATER))
@@ -231,7 +238,7 @@ def _ranks(halves: Beside, fewest: int) -> _Part:
     bounds = Bounds(0.0, 0.5 + _slack(fewest))
     if not halves:
         return _Part((), bounds)
-    values = [np.searchsorted(np.sort(known), live) / len(known) for live, known in halves]
+    values = [np.searchsorted(np.sort(own), live) / len(own) for live, own in halves]
     return _Part(np.mean(values, axis=0).tolist(), bounds)
 
 
@@ -239,19 +246,22 @@ def _length(reference: Reference, lengths: Sequence[int]) -> _Part:
     """The rank of each length among the known ones, 0 to 1; the mean is 1/2 while nothing
     changed.
     """
-    known = reference.lengths
+    lengths_before = reference.lengths
     ranks = [
-        (bisect_left(known, one) + bisect_right(known, one)) / 2.0 / len(known) for one in lengths
+        (bisect_left(lengths_before, one) + bisect_right(lengths_before, one))
+        / 2.0
+        / len(lengths_before)
+        for one in lengths
     ]
-    slack = _slack(len(known))
+    slack = _slack(len(lengths_before))
     return _Part(ranks, Bounds(0.5 - slack, 0.5 + slack))
 
 
-def _slack(known: int) -> float:
+def _slack(count: int) -> float:
     """How far a mean rank among so many may be from 1/2, because they are only a sample: the mean
     of n ranks has a standard deviation of 1 / sqrt(12 n).
     """
-    return 2.6 / math.sqrt(12.0 * known)
+    return 2.6 / math.sqrt(12.0 * count)
 
 
 def _label(reference: Reference, label: str, labels: Sequence[str | None]) -> _Part:
@@ -261,12 +271,12 @@ def _label(reference: Reference, label: str, labels: Sequence[str | None]) -> _P
     return _Part(values, Bounds(low, high))
 
 
-def _novel(reference: Reference, seen: Seen) -> tuple[int, ...]:
+def _novel(reference: Reference, observed: ObservedInputs) -> tuple[int, ...]:
     import numpy as np
 
-    if not len(seen.vectors):
+    if not len(observed.vectors):
         return ()
-    live = -(seen.vectors @ reference.all.T).max(axis=1)
+    live = -(observed.vectors @ reference.all.T).max(axis=1)
     limit = float(np.sort(reference.apart)[::-1][int(RARE * len(reference.apart))])
     order = np.argsort(-live)
     return tuple(int(place) for place in order if live[place] > limit)

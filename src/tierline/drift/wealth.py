@@ -54,15 +54,15 @@ class Wealth:
             *([(1.0 - bounds.low, True)] if bounds.low > 0.0 else ()),
         ]
         held = [_NOTHING] * (len(sides) * len(FRACTIONS)) if not self.bets else list(self.bets)
-        found = []
+        capital = []
         for place, bet in enumerate(held):
             high, falling = sides[place // len(FRACTIONS)]
             size = FRACTIONS[place % len(FRACTIONS)] / max(high, 1e-9)
             money = _added(bet, -math.log(LOOKS)) if begins else bet
             for value in values:
                 money += math.log1p(size * ((1.0 - value if falling else value) - high))
-            found.append(money)
-        return Wealth(tuple(found))
+            capital.append(money)
+        return Wealth(tuple(capital))
 
     def to_list(self) -> list[JSON]:
         """As JSON; null is no money."""

@@ -32,7 +32,7 @@ def agreement(pairs: Sequence[tuple[Hashable, Hashable]]) -> Agreement:
         return Agreement(0, 0, None)
     first = Counter(one for one, _ in pairs)
     second = Counter(other for _, other in pairs)
-    by_chance = sum(first[said] * second[said] for said in first)
+    by_chance = sum(first[label] * second[label] for label in first)
     if by_chance == count * count:
         return Agreement(count, same, None)
     expected = by_chance / (count * count)

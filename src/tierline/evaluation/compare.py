@@ -141,7 +141,7 @@ def bootstrap(a: Any, b: Any, confidence: float = CONFIDENCE) -> Interval | None
         return x.mean(axis=axis) / y.mean(axis=axis)
 
     with np.errstate(all="ignore"):
-        found = resampled(
+        bounds = resampled(
             (a, b),
             ratio,
             paired=True,
@@ -152,7 +152,7 @@ def bootstrap(a: Any, b: Any, confidence: float = CONFIDENCE) -> Interval | None
             method="BCa",
             rng=np.random.default_rng(SEED),
         ).confidence_interval
-    low, high = float(found.low), float(found.high)
+    low, high = float(bounds.low), float(bounds.high)
     if not (math.isfinite(low) and math.isfinite(high)):
         return None
     return Interval(low, high, confidence)
@@ -163,11 +163,11 @@ def _ratio_interval(
 ) -> tuple[Interval | None, Method | None]:
     if better + worse < FEW:
         return _by_pairs_that_differ(len(a), float(b.mean()), better, worse, confidence), "exact"
-    found = bootstrap(a, b, confidence) if len(a) <= MOST_RESAMPLED else None
-    if found is not None:
-        return found, "bootstrap"
-    found = fieller(a, b, confidence)
-    return found, None if found is None else "fieller"
+    interval = bootstrap(a, b, confidence) if len(a) <= MOST_RESAMPLED else None
+    if interval is not None:
+        return interval, "bootstrap"
+    interval = fieller(a, b, confidence)
+    return interval, None if interval is None else "fieller"
 
 
 def _by_pairs_that_differ(

@@ -38,14 +38,14 @@ class Curve:
 
 
 def learning_curve(
-    vectors: Vectors, labels: Sequence[str], asked: Vectors, asked_labels: Sequence[str]
+    vectors: Vectors, labels: Sequence[str], test_vectors: Vectors, test_labels: Sequence[str]
 ) -> Curve | None:
     """Trained on shares of the rows, and tested on the others; None if there are too few."""
     import numpy as np
 
     draw = np.random.default_rng(SEED)
     given = np.asarray(labels)
-    right = np.asarray(asked_labels)
+    right = np.asarray(test_labels)
     count = min(len(given), MOST_ROWS)
     rows = [round(share * count) for share in SHARES]
     if len(set(labels)) < 2 or rows[0] < 2 * len(set(labels)) or not len(right):
@@ -57,7 +57,7 @@ def learning_curve(
             some = order[:size]
             if len(set(given[some].tolist())) < 2:
                 return None
-            errors[number, place] = _error(vectors[some], given[some], asked, right)
+            errors[number, place] = _error(vectors[some], given[some], test_vectors, right)
     means = errors.mean(axis=0)
     now, doubled, floor = _extended(rows, count, means)
     gains = []
@@ -76,11 +76,11 @@ def learning_curve(
     )
 
 
-def _error(vectors: Any, labels: Any, asked: Any, right: Any) -> float:
+def _error(vectors: Any, labels: Any, test_vectors: Any, right: Any) -> float:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=10.0, max_iter=200, tol=1e-3).fit(vectors, labels)
-    return float((model.predict(asked) != right).mean())
+    return float((model.predict(test_vectors) != right).mean())
 
 
 def _extended(rows: Sequence[int], count: int, errors: Any) -> tuple[float, float, float]:

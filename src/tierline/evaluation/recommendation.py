@@ -35,19 +35,19 @@ class Recommendation:
     too_close: tuple[Rung, ...] = ()  # "ship", "default": no realistic number decides them
 
 
-def recommendation(found: Compared) -> Recommendation:
+def recommendation(compared: Compared) -> Recommendation:
     """From the interval of the ratio."""
-    if found.ratio is None or found.interval is None:
+    if compared.ratio is None or compared.interval is None:
         return Recommendation("investigate", "the large tier is right on none of the examples")
-    low, high = found.interval.low, found.interval.high
-    quality = f"it keeps {found.ratio:.1%} ({low:.1%}-{high:.1%}) of the large tier's quality"
+    low, high = compared.interval.low, compared.interval.high
+    quality = f"it keeps {compared.ratio:.1%} ({low:.1%}-{high:.1%}) of the large tier's quality"
     if low >= DEFAULT:
         return Recommendation("default", f"{quality}: at least {DEFAULT:.0%}")
     if high < SHIP:
         return Recommendation("investigate", f"{quality}: less than {SHIP:.0%}")
     ships = low >= SHIP
-    more = None if ships else more_examples(found, SHIP)
-    for_default = None if high < DEFAULT else more_examples(found, DEFAULT)
+    more = None if ships else more_examples(compared, SHIP)
+    for_default = None if high < DEFAULT else more_examples(compared, DEFAULT)
     close: list[Rung] = []
     if not ships and more is None:
         close.append("ship")
@@ -62,24 +62,24 @@ def recommendation(found: Compared) -> Recommendation:
     return Recommendation("ship" if ships else "open", reason, more, for_default, tuple(close))
 
 
-def more_examples(found: Compared, floor: float) -> int | None:
+def more_examples(compared: Compared, floor: float) -> int | None:
     """How many further examples would show on which side of `floor` the ratio is; None: too close
     to call.
 
     The estimated ratio is normal around the true one. So the true ratio is, with probability
     NEARER, at least some distance from the floor, and the plan is made for that distance.
     """
-    if found.ratio is None:
+    if compared.ratio is None:
         return None
-    error = math.sqrt(_variance(found, found.ratio) / found.examples) / found.large
-    distance = _distance(abs(found.ratio - floor), error)
-    needed = examples_needed(found, floor, distance)
+    error = math.sqrt(_variance(compared, compared.ratio) / compared.examples) / compared.large
+    distance = _distance(abs(compared.ratio - floor), error)
+    needed = examples_needed(compared, floor, distance)
     if needed > MOST_EXAMPLES:
         return None
-    return max(_at_least(found.examples), needed - found.examples)
+    return max(_at_least(compared.examples), needed - compared.examples)
 
 
-def examples_needed(found: Compared, floor: float, distance: float) -> int:
+def examples_needed(compared: Compared, floor: float, distance: float) -> int:
     """The number of examples, in all, that decide with probability POWER if the true ratio is
     `distance` from `floor`. Raises ValueError if that is not above 0.
 
@@ -90,20 +90,20 @@ def examples_needed(found: Compared, floor: float, distance: float) -> int:
         raise ValueError(f"a distance of {distance:g} from {floor:g} is not above 0")
     from scipy.stats import norm
 
-    gain = (distance * found.large) ** 2 / (2.0 * _variance(found, floor))
-    wanted = math.log(2.0 / (1.0 - CONFIDENCE)) + MIXED
+    gain = (distance * compared.large) ** 2 / (2.0 * _variance(compared, floor))
+    log_capital = math.log(2.0 / (1.0 - CONFIDENCE)) + MIXED
     z = float(norm.ppf(POWER))
     # n gain - z sqrt(2 n gain) >= wanted
-    root = (z * math.sqrt(2.0) + math.sqrt(2.0 * z * z + 4.0 * wanted)) / 2.0
+    root = (z * math.sqrt(2.0) + math.sqrt(2.0 * z * z + 4.0 * log_capital)) / 2.0
     return math.ceil(root**2 / gain)
 
 
-def _variance(found: Compared, ratio: float) -> float:
+def _variance(compared: Compared, ratio: float) -> float:
     """The variance over the pairs of small - ratio * large, not underestimated where few differ."""
-    differ = upper_bound(found.only_small + found.only_large, found.examples, UNSURE)
-    most = differ + (1.0 - ratio) ** 2 * found.large * (1.0 - found.large)
-    few = found.only_small + found.only_large < FEW_DIFFER
-    return max(most if few else found.variance, 1e-9)
+    differ = upper_bound(compared.only_small + compared.only_large, compared.examples, UNSURE)
+    most = differ + (1.0 - ratio) ** 2 * compared.large * (1.0 - compared.large)
+    few = compared.only_small + compared.only_large < FEW_DIFFER
+    return max(most if few else compared.variance, 1e-9)
 
 
 def _distance(estimated: float, error: float) -> float:

@@ -68,9 +68,9 @@ def standing(facts: FeatureState) -> Standing:
 def _in_use(facts: FeatureState) -> Standing:
     name, first = facts.name, facts.tiers[0]
     if facts.rung is None and facts.verdict is not None:
-        found = _evaluated(facts)
-        meaning = f"{first} answers first without a promotion; {found.meaning}"
-        return Standing("shipped", meaning, found.next, found.why)
+        evaluated = _evaluated(facts)
+        meaning = f"{first} answers first without a promotion; {evaluated.meaning}"
+        return Standing("shipped", meaning, evaluated.next, evaluated.why)
     if facts.rung is None:
         return Standing(
             "shipped",
@@ -99,7 +99,7 @@ def _in_use(facts: FeatureState) -> Standing:
             f"{first} answers first, "
             + ("within its promise" if facts.micro else "and only failed checks escalate"),
             f"tierline drift {name}",
-            "whether the traffic still is what that was found out on",
+            "whether the traffic is still like the evaluated traffic",
         )
     return Standing(
         "shipped",
@@ -151,25 +151,25 @@ def _candidate(facts: FeatureState) -> Standing:
 
 
 def _collecting(facts: FeatureState) -> Standing:
-    known = max(facts.labels, facts.dataset_rows)
+    labelled = max(facts.labels, facts.dataset_rows)
     name, last = facts.name, facts.tiers[-1]
-    if known >= FEWEST_LABELS:
+    if labelled >= FEWEST_LABELS:
         return Standing(
             "candidate",
-            f"{known:,} inputs have a label",
+            f"{labelled:,} inputs have a label",
             f"tierline dataset build {name}",
             "keep them, split, for training and for testing",
         )
-    if not known and not facts.jobs:
+    if not labelled and not facts.jobs:
         return Standing(
             "prototype",
-            f"{last} would answer, and nobody asked yet",
+            f"{last} would answer, and no job was submitted yet",
             f"tierline jobs submit {name} --input …",
             "traffic: what the last tier answers becomes its first labels",
         )
     return Standing(
         "collecting",
-        f"{known:,} of {FEWEST_LABELS} inputs have a label, as {last} goes on answering",
+        f"{labelled:,} of {FEWEST_LABELS} inputs have a label, as {last} goes on answering",
         f"tierline feedback sample {name}",
         "labels of people, who know better than a model; or wait for more traffic",
     )

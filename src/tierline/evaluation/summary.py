@@ -90,28 +90,28 @@ def _beside(
     same: Same,
 ) -> dict[str, JSON]:
     a, b = [one.score for one in small], [one.score for one in large]
-    found = compare(a, b)
-    said = recommendation(found)
+    compared = compare(a, b)
+    advice = recommendation(compared)
     differ = sum(
         not same(one.output, other.output) for one, other in zip(small, large, strict=True)
     )
     return {
         "tier": name,
         "with": last,
-        "ratio": found.ratio,
-        "interval": None if found.interval is None else _pair(found.interval),
-        "interval_once": None if found.interval_once is None else _pair(found.interval_once),
-        "method": found.method,
-        "only_this": found.only_small,
-        "only_the_other": found.only_large,
-        "mcnemar_p": found.mcnemar_p,
+        "ratio": compared.ratio,
+        "interval": None if compared.interval is None else _pair(compared.interval),
+        "interval_once": None if compared.interval_once is None else _pair(compared.interval_once),
+        "method": compared.method,
+        "only_this": compared.only_small,
+        "only_the_other": compared.only_large,
+        "mcnemar_p": compared.mcnemar_p,
         "differ": differ,
         "differ_at_most": upper_bound(differ, len(a), DIFFER_SURE),
-        "verdict": said.rung,
-        "reason": said.reason,
-        "more_examples": said.more,
-        "more_examples_for_default": said.more_for_default,
-        "too_close": list(said.too_close),
+        "verdict": advice.rung,
+        "reason": advice.reason,
+        "more_examples": advice.more,
+        "more_examples_for_default": advice.more_for_default,
+        "too_close": list(advice.too_close),
         "rows": [examples[place].number for place in differing(a, b)[:MOST_DIFFERING]],
     }
 
@@ -119,20 +119,20 @@ def _beside(
 def _fields(answers: Mapping[str, Sequence[Answer]]) -> list[dict[str, JSON]]:
     """For each field of the output, the share that each tier has right, where it was expected."""
     names = sorted({name for of_tier in answers.values() for one in of_tier for name in one.fields})
-    found = []
+    rows = []
     for name in names:
         of_field = {
             tier: [one.fields[name] for one in of_tier if name in one.fields]
             for tier, of_tier in answers.items()
         }
-        found.append(
+        rows.append(
             {
                 "field": name,
                 "examples": max(len(right) for right in of_field.values()),
                 "quality": {tier: statistics.fmean(right) for tier, right in of_field.items()},
             }
         )
-    return found
+    return rows
 
 
 def _slices(
@@ -141,7 +141,7 @@ def _slices(
     """Each tier's result on each slice; slices where the first tier loses most to the last come
     first.
     """
-    found = []
+    slices = []
     for kind in sorted({kind for example in examples for kind in example.slices}):
         for value in sorted({one.slices[kind] for one in examples if kind in one.slices}):
             places = [place for place, one in enumerate(examples) if one.slices.get(kind) == value]
@@ -149,14 +149,14 @@ def _slices(
                 name: statistics.fmean(of_tier[place].score for place in places)
                 for name, of_tier in answers.items()
             }
-            found.append({"by": kind, "value": value, "examples": len(places), "quality": quality})
+            slices.append({"by": kind, "value": value, "examples": len(places), "quality": quality})
     names = list(answers)
 
     def lost(one: dict[str, JSON]) -> float:
         lead = one["quality"][names[-1]] - one["quality"][names[0]]
         return -float(lead * one["examples"])
 
-    return sorted(found, key=lost)
+    return sorted(slices, key=lost)
 
 
 def _pair(interval: Interval) -> list[float]:

@@ -18,8 +18,8 @@ from tierline.drift.looks import (
     NOVEL,
     RARE,
     DriftState,
+    ObservedInputs,
     Reference,
-    Seen,
     look,
     reference_of,
 )
@@ -171,7 +171,9 @@ def mixture_seen(bank: Traffic, seed: int, reference: int, days: int) -> bool:
     state, earlier = DriftState(), bank.vectors[:0]
     for _ in range(days):
         seen = bank.take(draw.choice(rest, 50, p=weights / weights.sum()))
-        ended = look(replace(known, labels={}), state, earlier, Seen(seen.vectors, seen.lengths))
+        ended = look(
+            replace(known, labels={}), state, earlier, ObservedInputs(seen.vectors, seen.lengths)
+        )
         state, earlier = ended.state, np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
     return ended.alarm and ended.by["mixture"] > 20.0
 
@@ -181,7 +183,7 @@ def test_the_inputs_of_the_new_kind_are_named(small_bank: Traffic, few_commands:
     assert known is not None
     strange = few_commands.of("GetWeather")
     live = small_bank.take(np.arange(800, 890))
-    seen = Seen(
+    seen = ObservedInputs(
         np.concatenate([live.vectors, strange.vectors[:10]]),
         [*live.lengths, *strange.lengths[:10]],
         [*live.labels, *([None] * 10)],
@@ -206,7 +208,7 @@ def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
     label = few_commands.labels[0]
     for _ in range(6):
         same = few_commands.take(MIXED[:200:2])
-        changed = Seen(
+        changed = ObservedInputs(
             same.vectors,
             [length * 3 for length in same.lengths],
             [label] * 100,
@@ -224,7 +226,7 @@ def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
 
 def test_a_day_without_inputs_changes_nothing_but_the_stake(few_commands: Traffic) -> None:
     nothing: Vectors = np.zeros((0, 384), np.float32)
-    found = look(reference(few_commands), DriftState(), nothing, Seen(nothing, [], []))
+    found = look(reference(few_commands), DriftState(), nothing, ObservedInputs(nothing, [], []))
     assert not found.alarm
     assert found.state.looks == 1
     assert found.novel == ()
@@ -238,9 +240,9 @@ def test_too_few_known_inputs_are_no_reference(few_commands: Traffic) -> None:
 def test_a_term_begins_with_nothing_won(few_commands: Traffic) -> None:
     known, nothing = reference(few_commands), np.zeros((0, 384), np.float32)
     rich = DriftState(LOOKS - 1, {"length": Wealth((9.0,) * 6)})
-    late = look(known, rich, nothing, Seen(nothing, [], []))
+    late = look(known, rich, nothing, ObservedInputs(nothing, [], []))
     assert (late.alarm, late.state.looks) == (True, LOOKS)
-    anew = look(known, late.state, nothing, Seen(nothing, [], []))
+    anew = look(known, late.state, nothing, ObservedInputs(nothing, [], []))
     assert (anew.alarm, anew.state.looks) == (False, 1)
     assert anew.money <= 1.0
 

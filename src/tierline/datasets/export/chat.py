@@ -62,12 +62,12 @@ def keys_faults(given: JSON, keys: Collection[str]) -> list[str]:
     ]
 
 
-def messages_faults(given: JSON, roles: Collection[str]) -> list[str]:
+def messages_faults(row: JSON, roles: Collection[str]) -> list[str]:
     """What is wrong with a row that is a list of turns alone, the last of which is learned."""
-    found = keys_faults(given, ("messages",))
-    if found:
-        return found
-    messages = given["messages"]
+    problems = keys_faults(row, ("messages",))
+    if problems:
+        return problems
+    messages = row["messages"]
     return [
         *turn_faults(messages, "messages", roles),
         *last_is_assistant(messages, "messages"),

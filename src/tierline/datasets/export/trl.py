@@ -16,20 +16,20 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
     return {"prompt": turns(prompt), "completion": [{"role": "assistant", "content": answer}]}
 
 
-def faults(given: JSON) -> list[str]:
+def faults(row: JSON) -> list[str]:
     """What is wrong with a row; empty if nothing."""
-    found = keys_faults(given, ("prompt", "completion"))
-    if found:
-        return found
-    found = turn_faults(given["prompt"], "prompt", ROLES)
-    if not found and given["prompt"][-1]["role"] != "user":
-        found.append("prompt: the last turn must be the user's")
-    completion = given["completion"]
+    problems = keys_faults(row, ("prompt", "completion"))
+    if problems:
+        return problems
+    problems = turn_faults(row["prompt"], "prompt", ROLES)
+    if not problems and row["prompt"][-1]["role"] != "user":
+        problems.append("prompt: the last turn must be the user's")
+    completion = row["completion"]
     if not isinstance(completion, list) or len(completion) != 1:
-        return [*found, "completion is not a list of one turn"]
+        return [*problems, "completion is not a list of one turn"]
     (turn,) = completion
     if not isinstance(turn, dict) or turn.get("role") != "assistant":
-        return [*found, "completion: the turn must be the assistant's"]
+        return [*problems, "completion: the turn must be the assistant's"]
     if not isinstance(turn.get("content"), str) or not turn["content"].strip():
-        found.append("completion is empty")
-    return found
+        problems.append("completion is empty")
+    return problems

@@ -20,36 +20,36 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
         if message.role != "system"
     ]
     system = "\n\n".join(message.content for message in prompt if message.role == "system")
-    found: dict[str, JSON] = {"contents": [*contents, _content("model", answer)]}
+    example: dict[str, JSON] = {"contents": [*contents, _content("model", answer)]}
     if system:
-        found = {"systemInstruction": _content("system", system), **found}
-    return found
+        example = {"systemInstruction": _content("system", system), **example}
+    return example
 
 
 def faults(given: JSON) -> list[str]:
     """What is wrong with a row; empty if nothing."""
     keys = ("systemInstruction", "contents")
-    found = [
+    problems = [
         one
         for one in keys_faults(given, keys)
         if one != "systemInstruction is missing"  # it is optional
     ]
-    if found:
-        return found
+    if problems:
+        return problems
     contents = given["contents"]
     if not isinstance(contents, list) or not contents:
         return ["contents is not a list of turns"]
     if "systemInstruction" in given:
-        found += _content_faults(given["systemInstruction"], "systemInstruction", ("system",))
+        problems += _content_faults(given["systemInstruction"], "systemInstruction", ("system",))
     for number, content in enumerate(contents):
-        found += _content_faults(content, f"contents[{number}]", ROLES)
-    if not found:
+        problems += _content_faults(content, f"contents[{number}]", ROLES)
+    if not problems:
         spoken = [content["role"] for content in contents]
         if any(one != ROLES[at % 2] for at, one in enumerate(spoken)):
-            found.append("contents: user and model must alternate, beginning with user")
+            problems.append("contents: user and model must alternate, beginning with user")
         if spoken[-1] != "model":
-            found.append("contents: the last turn must be the model's, which is learned")
-    return found
+            problems.append("contents: the last turn must be the model's, which is learned")
+    return problems
 
 
 def _content(role: str, text: str) -> JSON:
@@ -59,14 +59,14 @@ def _content(role: str, text: str) -> JSON:
 def _content_faults(given: JSON, place: str, roles: Sequence[str]) -> list[str]:
     if not isinstance(given, dict) or set(given) != {"role", "parts"}:
         return [f"{place} needs exactly the keys role and parts"]
-    found = []
+    problems = []
     if given["role"] not in roles:
-        found.append(f"{place} has the role {short(given['role'])}; use {' or '.join(roles)}")
+        problems.append(f"{place} has the role {short(given['role'])}; use {' or '.join(roles)}")
     parts = given["parts"]
     if not isinstance(parts, list) or not parts:
-        return [*found, f"{place} has no parts"]
+        return [*problems, f"{place} has no parts"]
     for part in parts:
         text = part.get("text") if isinstance(part, dict) and set(part) == {"text"} else None
         if not isinstance(text, str) or not text.strip():
-            found.append(f"{place} has a part without a text")
-    return found
+            problems.append(f"{place} has a part without a text")
+    return problems

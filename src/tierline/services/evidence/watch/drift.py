@@ -23,7 +23,7 @@ from tierline.drift.looks import (
     MOST_LIVE,
     DriftState,
     Look,
-    Seen,
+    ObservedInputs,
     look,
 )
 from tierline.features import Feature
@@ -198,11 +198,11 @@ def _latest(earlier: Vectors, new: Vectors) -> Vectors:
 
 def _seen(
     feature: Feature, rows: Sequence[SampledJob], texts: _Texts, wrong: Sequence[bool]
-) -> Seen:
+) -> ObservedInputs:
     inputs = [input_text(row["input"]) for row in rows]
     lengths = [len(text) for text in inputs]
     labels = list(_labels(feature, [row["output"] for row in rows]))
-    return Seen(texts.embed(inputs), lengths, labels, wrong)
+    return ObservedInputs(texts.embed(inputs), lengths, labels, wrong)
 
 
 def _labels(feature: Feature, outputs: Sequence[JSON]) -> Iterator[str | None]:
