@@ -33,7 +33,7 @@ from tests.support.processes.started import model_server
 from tierline.base.settings import Settings
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
-from tierline.pricing import Asked, cost_usd, price_of
+from tierline.pricing import PricedCall, cost_usd, price_of
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.gemini import Gemini
 from tierline.providers.http.transport import Transport
@@ -153,7 +153,7 @@ def ours(name: str) -> Callable[[], object]:
 
     def call() -> object:
         found = provider.complete(asked)
-        price = price_of(ref, Asked(datetime.now(UTC), found.service_tier, found.model))
+        price = price_of(ref, PricedCall(datetime.now(UTC), found.service_tier, found.model))
         assert found.text == WRITTEN
         return cost_usd(found.usage, price, found.latency_s)
 

@@ -18,7 +18,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from tierline.base.usage import Usage
 from tierline.features import ModelRef
-from tierline.pricing import Asked, OwnPrices, Price, cost_usd, price_of
+from tierline.pricing import OwnPrices, Price, PricedCall, cost_usd, price_of
 
 WANTED_US = 50.0
 MODELS = ("gpt-5", "gpt-6.1-sol", "gpt-6-luna", "gpt-4o-mini", "gpt-5.6-terra", "gpt-4.1")
@@ -32,7 +32,7 @@ OWN: OwnPrices = {
 
 
 def ours(model: str) -> object:
-    asked = Asked(AT, "default", model)
+    asked = PricedCall(AT, "default", model)
     price = price_of(ModelRef("openai", model), asked, None, OWN)
     return cost_usd(Usage(900, 60, 400, reasoning_tokens=120), price, 0.5)
 

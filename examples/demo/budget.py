@@ -7,7 +7,7 @@ from decimal import ROUND_UP, Decimal
 from examples.demo.rows import Row
 from tierline.features import Feature, ModelRef
 from tierline.features.prompts import answer_messages
-from tierline.pricing import Asked, price_of
+from tierline.pricing import PricedCall, price_of
 
 CHARACTERS_A_TOKEN = 3.0  # on the safe side: English has about 4, numbers and tables fewer
 REASONING = 800  # tokens that a reasoning model may think before a short answer; billed as output
@@ -33,7 +33,7 @@ def budget(rows: list[Row], features: dict[str, Feature], model: str, now: datet
         messages = answer_messages(feature, tier, row.input)
         tokens_in += round(sum(len(one.content) for one in messages) / CHARACTERS_A_TOKEN) + 200
         tokens_out += tier.max_tokens + REASONING
-    price = price_of(ModelRef.parse(model), Asked(now))
+    price = price_of(ModelRef.parse(model), PricedCall(now))
     if price is None:
         return Budget(tokens_in, tokens_out, None, None)
     million = Decimal(1_000_000)

@@ -17,7 +17,7 @@ from examples.demo.costs import Used, by_tier, second_tier_alone
 from examples.demo.outcomes import Outcome, Tally, quantile
 from examples.demo.second_tier import SecondTier
 from tierline.features import ModelRef, Price
-from tierline.pricing import Asked, list_price, price_of
+from tierline.pricing import PricedCall, list_price, price_of
 
 ASSUMED = "openai:gpt-6.1-sol"  # its list price stands in where no frontier model was paid
 
@@ -135,7 +135,7 @@ def _print_estimate(
     used = by_tier(outcomes)
     there = used.get(second.tier, Used())
     reference = ModelRef.parse(second.model if second.paid else ASSUMED)
-    price = price_of(reference, Asked(now)) if second.paid else list_price(reference, now)
+    price = price_of(reference, PricedCall(now)) if second.paid else list_price(reference, now)
     table = _table("Against the second tier alone (estimated)", "")
     for title in ("tokens there", "model seconds", "cost there"):
         table.add_column(title, justify="right")

@@ -8,7 +8,7 @@ from tierline.advice.signals import Signal, high_stakes
 
 Tier = Literal["frontier", "open", "small first", "small"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
-TOLD = {
+IN_WORDS = {
     "frontier": "stay on the frontier for now",
     "open": "open: the known signals do not decide",
     "small first": "a small model first, with escalation to the frontier",
@@ -42,5 +42,5 @@ def recommend(signals: Sequence[Signal]) -> Recommendation:
         return Recommendation("frontier", lean, sure)
     if lean < OPEN:
         return Recommendation("open", lean, 0.0)
-    kept = any(s.name == _STAKES and s.points in ("frontier", "unknown") for s in signals)
-    return Recommendation("small first" if kept or lean < CLEAR else "small", lean, sure)
+    stakes_open = any(s.name == _STAKES and s.points in ("frontier", "unknown") for s in signals)
+    return Recommendation("small first" if stakes_open or lean < CLEAR else "small", lean, sure)

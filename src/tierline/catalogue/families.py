@@ -79,10 +79,10 @@ def families() -> tuple[Family, ...]:
 @cache
 def sources() -> Mapping[str, Mapping[str, Any]]:
     """Key → {url, read}: where facts were read, and on which day."""
-    found: Mapping[str, Mapping[str, Any]] = tomllib.loads(
+    facts: Mapping[str, Mapping[str, Any]] = tomllib.loads(
         (FOLDER / "sources.toml").read_text(encoding="utf-8")
     )
-    return found
+    return facts
 
 
 def sold_ids(provider: str) -> frozenset[str]:

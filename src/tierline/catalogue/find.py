@@ -31,10 +31,10 @@ def replacement(ref: str, today: date) -> str | None:
     seen = {ref}
     while True:
         provider, _, model = ref.partition(":")
-        found = find(provider, model)
-        if found is None:
+        entry = find(provider, model)
+        if entry is None:
             return None
-        family, sold = found
+        family, sold = entry
         following = sold.successor if sold is not None else family.nearest
         if following is None or following in seen:
             return None

@@ -19,7 +19,7 @@ class TierUse:
     """How a request uses one tier."""
 
     name: str
-    asked: Estimate  # attempts per request
+    attempts: Estimate  # per request
     cost: Estimate  # USD per attempt
     input_tokens: Decimal  # per attempt, without cached input
     output_tokens: Decimal  # including reasoning
@@ -39,10 +39,10 @@ class Lever:
 def levers(tiers: Sequence[TierUse], volume: Volume) -> list[Lever]:
     """The MOST levers that save most. Tiers are asked as they are now."""
     a_month = volume.per_day * DAYS_A_MONTH
-    found = [*_fewer_escalations(tiers), *(one for tier in tiers for one in _of_tier(tier))]
+    candidates = [*_fewer_escalations(tiers), *(one for tier in tiers for one in _of_tier(tier))]
     worth = [
         Lever(one.name, one.saves_per_month.scaled(a_month))
-        for one in found
+        for one in candidates
         if one.saves_per_month.value > 0
     ]
     return sorted(worth, key=lambda one: -one.saves_per_month.value)[:MOST]
@@ -53,27 +53,31 @@ def _fewer_escalations(tiers: Sequence[TierUse]) -> list[Lever]:
     if len(tiers) < 2:
         return []
     last = tiers[-1]
-    return [Lever("half the escalations", last.asked.times(last.cost).scaled(FEWER))]
+    return [Lever("half the escalations", last.attempts.times(last.cost).scaled(FEWER))]
 
 
 def _of_tier(tier: TierUse) -> list[Lever]:
-    found: list[Lever] = []
+    savings: list[Lever] = []
     price = tier.price
     if price is None:
-        return found
+        return savings
     output = tier.output_tokens * price.output_usd_per_mtok / MILLION
-    found.append(Lever(f"{tier.name}: a quarter less output", tier.asked.scaled(output * SHORTER)))
+    savings.append(
+        Lever(f"{tier.name}: a quarter less output", tier.attempts.scaled(output * SHORTER))
+    )
     cached = price.cached_input_usd_per_mtok
     if cached is not None and cached < price.input_usd_per_mtok:
         less = price.input_usd_per_mtok - cached
         saved = tier.input_tokens * tier.fixed_share * less / MILLION
-        found.append(
-            Lever(f"{tier.name}: instructions read from a cache", tier.asked.scaled(saved))
+        savings.append(
+            Lever(f"{tier.name}: instructions read from a cache", tier.attempts.scaled(saved))
         )
     if tier.flex is not None and price.output_usd_per_mtok:
         saved = (
             tier.input_tokens * (price.input_usd_per_mtok - tier.flex.input_usd_per_mtok)
             + tier.output_tokens * (price.output_usd_per_mtok - tier.flex.output_usd_per_mtok)
         ) / MILLION
-        found.append(Lever(f"{tier.name}: the slower service tier flex", tier.asked.scaled(saved)))
-    return found
+        savings.append(
+            Lever(f"{tier.name}: the slower service tier flex", tier.attempts.scaled(saved))
+        )
+    return savings

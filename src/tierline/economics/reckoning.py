@@ -128,7 +128,7 @@ def reckon(feature: Feature, measured: Measured, question: CostQuestion) -> Cost
         question.volume.peak_per_s,
         [scenario(way, question.volume, question.revenue_usd) for way in ways],
         break_evens(ways, question.volume),
-        levers(_asked(feature, uses, small, escalated), question.volume),
+        levers(_with_attempts(feature, uses, small, escalated), question.volume),
         notes,
     )
 
@@ -143,15 +143,19 @@ def _ways(
 ) -> list[Way]:
     last = uses[-1]
     ways = [Way(f"{last.name} only", last.cost)]
-    known = measured.known_jobs >= FEWEST
-    if known:
+    measured_enough = measured.known_jobs >= FEWEST
+    if measured_enough:
         ways.append(
             Way(
                 "as routed now",
                 _mean(measured.cost_usd, measured.deviation_usd, measured.known_jobs),
             )
         )
-    if small is not None and escalated is not None and not (known and _begins_early(feature)):
+    if (
+        small is not None
+        and escalated is not None
+        and not (measured_enough and _begins_early(feature))
+    ):
         ways.append(Way(f"{small.name} first", small.cost.plus(escalated.times(last.cost))))
     if small is not None:
         ways.append(Way(f"{small.name} only", small.cost))
@@ -192,7 +196,7 @@ def _use(
     written = Decimal(measured.prompt_characters) / CHARACTERS_PER_TOKEN
     return TierUse(
         name=tier.name,
-        asked=NOTHING,
+        attempts=NOTHING,
         cost=cost,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
@@ -249,13 +253,13 @@ def _escalated(
     return None
 
 
-def _asked(
+def _with_attempts(
     feature: Feature, uses: Sequence[TierUse], small: TierUse | None, escalated: Estimate | None
 ) -> list[TierUse]:
-    """The tiers that are asked now, with how often."""
+    """The tiers that are called now, with how often."""
     one = Estimate.exact(Decimal(1))
     if small is None or not _begins_early(feature):
-        return [replace(uses[-1], asked=one)]
+        return [replace(uses[-1], attempts=one)]
     if escalated is None:
-        return [replace(small, asked=one)]
-    return [replace(small, asked=one), replace(uses[-1], asked=escalated)]
+        return [replace(small, attempts=one)]
+    return [replace(small, attempts=one), replace(uses[-1], attempts=escalated)]

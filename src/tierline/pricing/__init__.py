@@ -7,8 +7,8 @@ depends on it; it is never 0.
 
 from tierline.pricing.in_force import (
     SELLERS,
-    Asked,
     OwnPrices,
+    PricedCall,
     at_sellers,
     host_of,
     list_price,
@@ -19,10 +19,10 @@ from tierline.pricing.price import FREE, LongContext, Price, cost_usd
 __all__ = [
     "FREE",
     "SELLERS",
-    "Asked",
     "LongContext",
     "OwnPrices",
     "Price",
+    "PricedCall",
     "at_sellers",
     "cost_usd",
     "host_of",

@@ -49,13 +49,13 @@ def compiled(compiled_on: str) -> dict[str, JSON]:
 def _seller(provider: types.Provider) -> dict[str, JSON]:
     models: dict[str, JSON] = {}
     aliases: dict[str, str] = {}
-    known = sold_ids(CATALOGUE_NAMES.get(provider.id, provider.id))
+    ids = sold_ids(CATALOGUE_NAMES.get(provider.id, provider.id))
     for model in provider.models:
         dated = _standard(model)
         if not dated:
             continue
         models[model.id] = {STANDARD: dated} | _variants(model)
-        names = {*_exact_names(model.match), *(one for one in known if model.is_match(one))}
+        names = {*_exact_names(model.match), *(one for one in ids if model.is_match(one))}
         aliases |= dict.fromkeys(names - {model.id}, model.id)
     return {
         "models": dict(sorted(models.items())),
@@ -87,8 +87,8 @@ def _variants(model: types.ModelInfo) -> dict[str, JSON]:
             by_terms.setdefault(terms, []).append((variant.constraint, variant.prices))
     return {
         terms: dated
-        for terms, found in sorted(by_terms.items())
-        if (dated := _dated(found, standard=False))
+        for terms, prices in sorted(by_terms.items())
+        if (dated := _dated(prices, standard=False))
     }
 
 
@@ -104,16 +104,16 @@ def _terms(when: Mapping[str, str]) -> str | None:
 
 def _dated(conditional: Iterable[tuple[Any, types.ModelPrice]], *, standard: bool) -> list[JSON]:
     """[since or null, price or null], newest first; empty if no price by date is known."""
-    found: dict[str, JSON] = {}
+    by_date: dict[str, JSON] = {}
     for constraint, prices in conditional:
         since = getattr(constraint, "start_date", None)
         if constraint is not None and since is None:
             return []  # for example by the hour of the day: not a date, so unknown
         price = _price(prices, standard=standard)
-        found[since.isoformat() if since else ""] = None if price is None else price.to_dict()
-    if not any(found.values()):
+        by_date[since.isoformat() if since else ""] = None if price is None else price.to_dict()
+    if not any(by_date.values()):
         return []
-    return [[since or None, price] for since, price in sorted(found.items(), reverse=True)]
+    return [[since or None, price] for since, price in sorted(by_date.items(), reverse=True)]
 
 
 def _price(prices: types.ModelPrice, *, standard: bool) -> Price | None:
@@ -153,11 +153,11 @@ def _rates(prices: types.ModelPrice, input_tokens: int, standard: bool) -> Price
 def _at(rate: Decimal | types.TieredPrices | None, input_tokens: int) -> Decimal | None:
     if not isinstance(rate, types.TieredPrices):
         return rate
-    found = rate.base
+    price = rate.base
     for tier in rate.tiers:  # in ascending order
         if input_tokens > tier.start:
-            found = tier.price
-    return found
+            price = tier.price
+    return price
 
 
 def as_text(table: Mapping[str, Any]) -> str:

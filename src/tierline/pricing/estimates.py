@@ -15,7 +15,7 @@ from tierline.base.json_text import JSON
 from tierline.base.usage import CHARACTERS_PER_TOKEN
 from tierline.features import Feature, ModelRef, Price, Tier
 from tierline.features.prompts import Message, answer_messages, step_messages
-from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.pricing import OwnPrices, PricedCall, price_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def prices_of(feature: Feature, own: OwnPrices, at: datetime) -> dict[str, JSON]
         tier.name: {
             str(model): None if price is None else price.to_dict()
             for model in tier.models
-            for price in [price_of(model, Asked(at, tier.service_tier), tier.prices, own)]
+            for price in [price_of(model, PricedCall(at, tier.service_tier), tier.prices, own)]
         }
         for tier in feature.tiers
     }

@@ -40,7 +40,7 @@ has its own prices, and a regional address may have a surcharge."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class PricedCall:
     """The facts about a call that its price depends on."""
 
     at: datetime  # aware
@@ -65,7 +65,7 @@ NO_OWN: OwnPrices = {}
 
 def price_of(
     ref: ModelRef,
-    asked: Asked,
+    call: PricedCall,
     override: Mapping[str, Price] | None = None,
     own: OwnPrices = NO_OWN,
 ) -> Price | None:
@@ -74,11 +74,11 @@ def price_of(
     A price in the feature's tier applies to the standard terms only. The others apply to the terms
     that they name.
     """
-    name, terms = str(ref), asked.terms
+    name, terms = str(ref), call.terms
     if terms == STANDARD and override and name in override:
         return override[name]
     for since, price in own.get((name, terms), ()):
-        if since <= asked.at:
+        if since <= call.at:
             if price is not None:
                 return price
             break
@@ -87,10 +87,10 @@ def price_of(
     if not at_sellers(ref.provider):
         return None
     seller = SELLERS[ref.provider]
-    if asked.answered and is_listed(seller.name, asked.answered):
+    if call.answered and is_listed(seller.name, call.answered):
         # The seller bills the model that answered, which may differ from the requested one.
-        return listed(seller.name, asked.answered, asked.at, terms)
-    return listed(seller.name, ref.model, asked.at, terms)
+        return listed(seller.name, call.answered, call.at, terms)
+    return listed(seller.name, ref.model, call.at, terms)
 
 
 def list_price(ref: ModelRef, at: datetime) -> Price | None:
@@ -101,12 +101,12 @@ def list_price(ref: ModelRef, at: datetime) -> Price | None:
 
 def host_of(provider: str) -> str | None:
     """The host that the provider's calls go to; None if the settings name none."""
-    found = settings()
-    base_url: str | None = getattr(found, f"{provider}_base_url", None)
+    current = settings()
+    base_url: str | None = getattr(current, f"{provider}_base_url", None)
     if base_url is not None:
         return urlsplit(base_url).hostname
     if provider == "vertex":
-        location = getattr(found, "google_cloud_location", "global")
+        location = getattr(current, "google_cloud_location", "global")
         return VERTEX if location == "global" else f"{location}-{VERTEX}"
     return None
 

@@ -55,8 +55,8 @@ def edition() -> tuple[str, str]:
 
 @cache
 def _table() -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(FILE.read_bytes())
-    return found
+    table: Mapping[str, Any] = json.loads(FILE.read_bytes())
+    return table
 
 
 @cache

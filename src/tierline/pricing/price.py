@@ -48,22 +48,22 @@ class Price:
 
     def to_dict(self) -> dict[str, JSON]:
         """The price as JSON. Derived values are left out."""
-        found: dict[str, JSON] = {name: str(getattr(self, name)) for name in _NEEDED}
+        rates: dict[str, JSON] = {name: str(getattr(self, name)) for name in _NEEDED}
         cached = self.cached_input_usd_per_mtok
         if cached != self.input_usd_per_mtok:
-            found[_CACHED] = None if cached is None else str(cached)
+            rates[_CACHED] = None if cached is None else str(cached)
         for name in _WRITES:
             rate = getattr(self, name)
             if rate is not None:
-                found[name] = str(rate)
+                rates[name] = str(rate)
         if self.usd_per_hour:
-            found[_HOUR] = str(self.usd_per_hour)
+            rates[_HOUR] = str(self.usd_per_hour)
         if self.long_context:
-            found["long_context"] = [
+            rates["long_context"] = [
                 {"above_input_tokens": step.above_input_tokens} | step.price.to_dict()
                 for step in self.long_context
             ]
-        return found
+        return rates
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Price":

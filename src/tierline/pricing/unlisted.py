@@ -27,10 +27,10 @@ def unlisted_models(
     for number, tier in enumerate(feature.tiers):
         for place, model in enumerate(tier.models):
             if model.wanted_class is None and str(model) not in {*tier.prices, *priced}:
-                told = unlisted(model)
-                if told is not None:
+                warning = unlisted(model)
+                if warning is not None:
                     line = document.line(("tiers", number, "models", place))
-                    yield line, f"tier {tier.name}: {told}"
+                    yield line, f"tier {tier.name}: {warning}"
 
 
 def unlisted(model: ModelRef) -> str | None:
@@ -42,8 +42,8 @@ def unlisted(model: ModelRef) -> str | None:
         return None
     if find(model.provider, model.model) is not None or is_listed(seller.name, model.model):
         return None
-    known = sold_ids(model.provider) | listed_ids(seller.name)
-    close = close_to(model.model.lower(), known, most=1, cutoff=0.6)
+    ids = sold_ids(model.provider) | listed_ids(seller.name)
+    close = close_to(model.model.lower(), ids, most=1, cutoff=0.6)
     nearest = f"; the nearest is {model.provider}:{close[0]}" if close else ""
     return (
         f"{model} is in no catalogue and no price list of {model.provider}{nearest}. If the "

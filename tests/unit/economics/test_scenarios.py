@@ -98,7 +98,7 @@ def test_the_three_that_save_most_are_named_with_their_worth() -> None:
 
 def test_escalations_are_a_lever_where_there_are_any_and_what_is_free_is_none() -> None:
     small = use(name="slm", price=None, flex=None)
-    last = use(asked=Estimate.exact(Decimal("0.5")), price=None, flex=None)
+    last = use(attempts=Estimate.exact(Decimal("0.5")), price=None, flex=None)
     (found,) = levers([small, last], Volume(Decimal(1_000), Decimal(1)))
     assert found.name == "half the escalations"
     assert levers([small], VOLUME) == []

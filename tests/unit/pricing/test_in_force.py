@@ -7,10 +7,10 @@ import pytest
 
 from tierline.base.settings import settings
 from tierline.features import ModelRef
-from tierline.pricing import Asked, OwnPrices, Price, list_price, price_of
+from tierline.pricing import OwnPrices, Price, PricedCall, list_price, price_of
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-ASKED = Asked(NOW)
+ASKED = PricedCall(NOW)
 PRICE = Price(Decimal("1.25"), Decimal("10"), Decimal("0.125"))
 CHEAP = Price(Decimal("1"), Decimal("2"))
 
@@ -57,24 +57,24 @@ def test_another_server_is_not_bound_by_the_list(
 
 @pytest.mark.parametrize("service_tier", ["default", "standard", "", None])
 def test_a_call_of_no_service_tier_has_the_standard_price(service_tier: str | None) -> None:
-    assert price_of(ref("openai:gpt-5"), Asked(NOW, service_tier)) == PRICE
+    assert price_of(ref("openai:gpt-5"), PricedCall(NOW, service_tier)) == PRICE
 
 
 def test_a_service_tier_with_a_rate_of_its_own_has_that() -> None:
-    flex = price_of(ref("openai:gpt-5"), Asked(NOW, "flex"))
+    flex = price_of(ref("openai:gpt-5"), PricedCall(NOW, "flex"))
     assert flex is not None
     assert flex.input_usd_per_mtok == Decimal("0.625")
 
 
 def test_a_service_tier_without_a_rate_of_its_own_has_none() -> None:
-    assert price_of(ref("openai:gpt-5"), Asked(NOW, "scale")) is None
-    before_it_was_published = Asked(datetime(2026, 9, 1, tzinfo=UTC), "flex")
+    assert price_of(ref("openai:gpt-5"), PricedCall(NOW, "scale")) is None
+    before_it_was_published = PricedCall(datetime(2026, 9, 1, tzinfo=UTC), "flex")
     assert price_of(ref("openai:gpt-5"), before_it_was_published) is None
 
 
 def test_the_price_is_that_of_the_day_of_the_call() -> None:
     def luna_input(day: datetime) -> Decimal:
-        price = price_of(ref("openai:gpt-5.6-luna"), Asked(day))
+        price = price_of(ref("openai:gpt-5.6-luna"), PricedCall(day))
         assert price is not None
         return price.input_usd_per_mtok
 
@@ -91,7 +91,7 @@ def test_a_features_price_goes_before_the_operators_and_that_before_the_list() -
 
 
 def test_a_features_price_is_not_that_of_another_service_tier() -> None:
-    flex = price_of(ref("openai:gpt-5"), Asked(NOW, "flex"), {"openai:gpt-5": CHEAP})
+    flex = price_of(ref("openai:gpt-5"), PricedCall(NOW, "flex"), {"openai:gpt-5": CHEAP})
     assert flex is not None
     assert flex != CHEAP
 
@@ -99,12 +99,12 @@ def test_a_features_price_is_not_that_of_another_service_tier() -> None:
 def test_the_operators_price_holds_from_its_moment_on() -> None:
     mine = own((NOW + timedelta(hours=1), CHEAP))
     assert price_of(ref("openai:gpt-5"), ASKED, own=mine) == PRICE
-    assert price_of(ref("openai:gpt-5"), Asked(NOW + timedelta(hours=1)), own=mine) == CHEAP
+    assert price_of(ref("openai:gpt-5"), PricedCall(NOW + timedelta(hours=1)), own=mine) == CHEAP
 
 
 def test_the_operators_price_of_a_service_tier_is_for_that_tier() -> None:
     mine = own((NOW, CHEAP), terms="scale")
-    assert price_of(ref("openai:gpt-5"), Asked(NOW, "scale"), own=mine) == CHEAP
+    assert price_of(ref("openai:gpt-5"), PricedCall(NOW, "scale"), own=mine) == CHEAP
     assert price_of(ref("openai:gpt-5"), ASKED, own=mine) == PRICE
 
 
@@ -148,8 +148,8 @@ def test_a_regional_vertex_address_has_no_list_price(monkeypatch: pytest.MonkeyP
 
 
 def test_the_price_is_that_of_the_model_that_answered_where_the_list_knows_it() -> None:
-    moved = Asked(NOW, None, "gemini-3.6-flash")
+    moved = PricedCall(NOW, None, "gemini-3.6-flash")
     asked = price_of(ref("gemini:gemini-3.5-flash"), moved)
     assert asked == price_of(ref("gemini:gemini-3.6-flash"), ASKED)
-    unknown = Asked(NOW, None, "deployment-7")
+    unknown = PricedCall(NOW, None, "deployment-7")
     assert price_of(ref("openai:gpt-5"), unknown) == PRICE

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tierline.base.usage import Usage
 from tierline.features import ModelRef, Tier
-from tierline.pricing import Asked, OwnPrices, Price, cost_usd, price_of
+from tierline.pricing import OwnPrices, Price, PricedCall, cost_usd, price_of
 from tierline.providers import Completion
 from tierline.storage.jobs.finishes import Settlement
 
@@ -31,7 +31,7 @@ class BookedCall:
         self, tier: Tier, own: OwnPrices, service_tier: str | None, answered_by: str | None = None
     ) -> Price | None:
         """The model's price at the time of the call; None: unknown. `own`: the operator's."""
-        terms = Asked(self.asked_at, service_tier, answered_by)
+        terms = PricedCall(self.asked_at, service_tier, answered_by)
         return price_of(self.model, terms, tier.prices, own)
 
     def answered(

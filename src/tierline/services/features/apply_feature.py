@@ -21,7 +21,7 @@ from tierline.features import Feature, Retention
 from tierline.features.edit import SOURCE
 from tierline.features.parse import parse_with_warnings
 from tierline.features.stored import UnreadableFeature
-from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.pricing import OwnPrices, PricedCall, price_of
 from tierline.pricing.unlisted import unlisted_models
 from tierline.services.features.model_objections import objections
 from tierline.services.features.provider_keys import ProviderKeys, read_keys
@@ -153,7 +153,7 @@ def unpriced(feature: Feature, own: OwnPrices) -> list[str]:
         "set a price with 'tierline prices set', or under the tier's prices"
         for tier in feature.allowed_tiers()
         for model in tier.models
-        if price_of(model, Asked(now, tier.service_tier), tier.prices, own) is None
+        if price_of(model, PricedCall(now, tier.service_tier), tier.prices, own) is None
     ]
 
 

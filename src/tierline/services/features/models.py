@@ -15,7 +15,7 @@ from tierline.base.json_text import JSON
 from tierline.catalogue import Family, Sold, families, find, replacement
 from tierline.catalogue.families import sources
 from tierline.features import ModelRef, Price
-from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.pricing import OwnPrices, PricedCall, price_of
 from tierline.services.features.model_objections import SOON, region
 from tierline.services.features.provider_keys import ProviderKeys, read_keys
 from tierline.storage.calls import circuits
@@ -97,7 +97,7 @@ def _model(
     price = (
         None
         if ref is None
-        else price_of(ref, Asked(installation.now), use.override, installation.own)
+        else price_of(ref, PricedCall(installation.now), use.override, installation.own)
     )
     circuit = None if ref is None else installation.circuits.get(str(ref))
     open_because = None if circuit is None else circuit.reason

@@ -12,7 +12,7 @@ from tierline.base.yaml_lines import Path
 from tierline.catalogue import families
 from tierline.catalogue.families import Sold
 from tierline.features import Feature, ModelRef, Tier
-from tierline.pricing import Asked, OwnPrices, Price, price_of
+from tierline.pricing import OwnPrices, Price, PricedCall, price_of
 from tierline.services.features.model_objections import SOON, allowed, objections
 from tierline.services.features.provider_keys import NO_WORKER, ProviderKeys
 
@@ -71,7 +71,7 @@ def _choose(
         model = ModelRef(sold.provider, sold.id)
         if model in taken:
             continue
-        price = price_of(model, Asked(now, tier.service_tier), None, own)
+        price = price_of(model, PricedCall(now, tier.service_tier), None, own)
         reason = _why_not(feature, tier, sold, model, now, keys)
         if reason is None and price is None:
             reason = f"{model}: its price is unknown"

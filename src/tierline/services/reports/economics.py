@@ -10,7 +10,7 @@ from tierline.base.errors import Conflict, InvalidInput, Problem
 from tierline.economics.reckoning import CostQuestion, Costs, Measured, MeasuredTier, Upkeep, reckon
 from tierline.features import Feature, Tier
 from tierline.features.prompts import answer_messages
-from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.pricing import OwnPrices, PricedCall, price_of
 from tierline.services.features.find_feature import current_version
 from tierline.storage.money.prices import own_prices
 from tierline.storage.reports import economics
@@ -98,8 +98,8 @@ def _measured(feature: Feature, tier: Tier, row: TierMeans, own: OwnPrices) -> M
         prompt_characters=0
         if tier.is_micro
         else sum(len(message.content) for message in answer_messages(feature, tier, "")),
-        price=price_of(model, Asked(now, tier.service_tier), tier.prices, own),
-        flex=None if tier.is_micro else price_of(model, Asked(now, FLEX), {}, own),
+        price=price_of(model, PricedCall(now, tier.service_tier), tier.prices, own),
+        flex=None if tier.is_micro else price_of(model, PricedCall(now, FLEX), {}, own),
     )
 
 

@@ -204,7 +204,7 @@ def _next(
 def _show(
     name: str, signals: "Sequence[Signal]", recommendation: "Recommendation", next_: tuple[str, str]
 ) -> None:
-    from tierline.advice.recommend import TOLD
+    from tierline.advice.recommend import IN_WORDS
     from tierline.cli.shared.output import Col, line, print_table
 
     print_table(
@@ -220,7 +220,7 @@ def _show(
         empty="",
     )
     line()
-    line(f"{name}: {TOLD[recommendation.tier]}.")
+    line(f"{name}: {IN_WORDS[recommendation.tier]}.")
     unknown = sum(one.points == "unknown" for one in signals)
     line(
         f"Confidence: {recommendation.sure:.0%}; {unknown} of {len(signals)} signals are unknown. "

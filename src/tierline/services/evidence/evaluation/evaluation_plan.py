@@ -13,7 +13,7 @@ from tierline.base.errors import Conflict, NotFound
 from tierline.base.json_text import canonical_json
 from tierline.evaluation.summary import FEWEST
 from tierline.features import Feature, ModelRef
-from tierline.pricing import Asked, price_of
+from tierline.pricing import PricedCall, price_of
 from tierline.pricing.estimates import prices_of
 from tierline.routing.thresholds.fingerprint import task
 from tierline.services.evidence.evaluation.evaluation_judge import keep_judge
@@ -114,7 +114,7 @@ def _refuse_unpriced(connection: Connection[Any], feature: Feature, tiers: Seque
         if not feature.tier(name).is_micro and prices[name][str(model)] is None
     ]
     judge = feature.compared_by.model
-    if judge is not None and price_of(ModelRef.parse(judge), Asked(now), None, own) is None:
+    if judge is not None and price_of(ModelRef.parse(judge), PricedCall(now), None, own) is None:
         unknown.append(("the judge", judge))
     for who, model in unknown:
         raise Conflict(

@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.ids import new_id
 from tierline.features import Feature
-from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.pricing import OwnPrices, PricedCall, price_of
 from tierline.providers.types import CompletionRequest
 from tierline.rules.purposes import Purpose
 from tierline.rules.queues import lane
@@ -148,7 +148,7 @@ class _Batch:
         """The highest possible cost of both calls. None if the judge has no price."""
         tier = judge_of(feature).tiers[-1]
         (model,) = tier.models
-        price = price_of(model, Asked(datetime.now(UTC)), None, self._prices)
+        price = price_of(model, PricedCall(datetime.now(UTC)), None, self._prices)
         if price is None:
             return None
         request = CompletionRequest(
