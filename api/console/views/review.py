@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tierline.base.json_text import JSON
-from tierline.checks.evidence import GroundedValue, Place, places
+from tierline.checks.evidence import GroundedValue, ValueSpan, places
 
 MOST_PARTS = 40
 MOST_SHOWN = 20_000  # characters of one part, and of all together
@@ -45,7 +45,7 @@ def parts_of(
     return parts
 
 
-def segments_of(text: str, marked: Sequence[Place]) -> list[Segment]:
+def segments_of(text: str, marked: Sequence[ValueSpan]) -> list[Segment]:
     """The text cut at its places, which are in order."""
     found = []
     at = 0

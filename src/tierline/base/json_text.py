@@ -146,7 +146,7 @@ def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise NotJson(f"the name {name_told(name)} occurs twice in one object")
+                raise NotJson(f"the name {quoted_name(name)} occurs twice in one object")
             seen.add(name)
     return found
 
@@ -161,7 +161,7 @@ def short(text: str, limit: int = 60) -> str:
     return json.dumps(text if len(text) <= limit else text[: limit - 1] + "…", ensure_ascii=False)
 
 
-def name_told(name: str) -> str:
+def quoted_name(name: str) -> str:
     """A member name from outside, quoted for a message. Names of several words are not shown,
     because messages are shown to models and such a name can be an instruction."""
     return short(name) if _PLAIN_NAME.fullmatch(name) else '"…"'

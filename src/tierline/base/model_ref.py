@@ -16,7 +16,7 @@ class ModelRef:
         return f"{self.provider}:{self.model}"
 
     @property
-    def wanted_class(self) -> str | None:
+    def requested_class(self) -> str | None:
         """The class in `class:small`, which asks for a model class instead of a model; else None.
 
         Applying the feature replaces it with an exact model id, so jobs never see it.

@@ -12,7 +12,7 @@ from tierline.checks.grounding import Ground, values_at
 from tierline.checks.json_repair import read_answer
 from tierline.checks.listed import not_matching, not_one_of
 from tierline.checks.rules import RuleBroken, rule
-from tierline.checks.schema import Fault, Schema, schema_check, told
+from tierline.checks.schema import Fault, Schema, faults_text, schema_check
 from tierline.checks.work import NotChecked, TooMuch, Work
 from tierline.features.model import Feature
 from tierline.features.task import Check, Task
@@ -71,7 +71,7 @@ def check(task: Task, input: JSON, text: str, context: CheckContext = NO_CONTEXT
         return Checked(Verdict.UNCHECKED, much.message, output, repaired, (much.message,))
     if faults:
         failures = tuple(str(fault) for fault in faults)
-        return Checked(Verdict.SCHEMA, told(faults), output, repaired, failures)
+        return Checked(Verdict.SCHEMA, faults_text(faults), output, repaired, failures)
     failed: list[tuple[Verdict, str]] = []
     checking = _Checking(input, output, work, context)
     for check in task.checks:
@@ -85,7 +85,7 @@ def check(task: Task, input: JSON, text: str, context: CheckContext = NO_CONTEXT
         return Checked(Verdict.PASSED, None, output, repaired, ())
     failed.sort(key=lambda one: one[0] is Verdict.UNCHECKED)  # faults that are certain come first
     failures = tuple(dict.fromkeys(message for _, message in failed))
-    reason = told([Fault((), message) for message in failures])
+    reason = faults_text([Fault((), message) for message in failures])
     return Checked(failed[0][0], reason, output, repaired, failures)
 
 
@@ -110,16 +110,16 @@ def marks(
         faults = schema_check(task.output_schema).faults_within(output, work)
     except TooMuch as much:
         return [*results, ("fits the schema", much.message)]
-    results.append(("fits the schema", told(faults) if faults else None))
+    results.append(("fits the schema", faults_text(faults) if faults else None))
     if faults:
         return results
     checking = _Checking(input, output, work, context)
     for check in task.checks:
         try:
             failures = [message for _, message in checking.failures(check)]
-            results.append((check.told, "; ".join(failures) or None))
+            results.append((check.description, "; ".join(failures) or None))
         except NotChecked as why:
-            results.append((check.told, why.message))
+            results.append((check.description, why.message))
     return results
 
 
@@ -140,7 +140,7 @@ class _Checking:
         if check.kind == "grounded":
             self._ground = self._ground or Ground(self._input, self._work, self._context.created_at)
             missing = _ungrounded(check, self._ground, self._output)
-            return [(Verdict.UNGROUNDED, _said(check, missing))] if missing else []
+            return [(Verdict.UNGROUNDED, _grounding_message(check, missing))] if missing else []
         if check.kind == "custom":
             if self._context.custom is None:
                 raise NotChecked(f"the check {check.custom} is made by workers only")
@@ -176,19 +176,19 @@ def _read(task: Task, text: str) -> tuple[JSON, bool]:
 
 
 def _read_plain(text: str) -> str:
-    found = text.strip()
-    if not found:
+    answer = text.strip()
+    if not answer:
         raise NotJson("the answer is empty")
-    if "\x00" in found or any("\ud800" <= character <= "\udfff" for character in found):
+    if "\x00" in answer or any("\ud800" <= character <= "\udfff" for character in answer):
         raise NotJson("the answer contains characters that cannot be stored")
-    return found
+    return answer
 
 
 def _bare_label(schema: Schema, text: str) -> str | None:
     """The label if the text is a label of a string enum without quotes, else None."""
     options = schema.get("enum")
-    found = text.strip()
-    return found if isinstance(options, list) and found in options else None
+    label = text.strip()
+    return label if isinstance(options, list) and label in options else None
 
 
 def _ungrounded(check: Check, ground: Ground, output: JSON) -> list[str]:
@@ -199,6 +199,6 @@ def _ungrounded(check: Check, ground: Ground, output: JSON) -> list[str]:
     ]
 
 
-def _said(check: Check, missing: list[str]) -> str:
+def _grounding_message(check: Check, missing: list[str]) -> str:
     what = f"{', '.join(missing)}: not found in the input; take the value from the input"
     return f"{check.says} ({what})" if check.says else what

@@ -22,26 +22,24 @@ def case_fault(case: Case, job: Mapping[str, JSON]) -> str | None:
         detail = f": {error['message']}" if error.get("message") else ""
         return f"it ended as {error.get('code') or job['status']}{detail}"
     if case.kind == "unserved":
-        return (
-            None
-            if checked
-            else f"{_told(job['output'])} was served, but the case expects that no answer is served"
-        )
+        if checked:
+            return None
+        return f"{_short(job['output'])} was served, but the case expects that no answer is served"
     if checked:
         return f"nothing was served: {error.get('message') or 'the answer failed a check'}"
     if case.kind == "equal":
         if canonical_json(job["output"]) == canonical_json(case.expected):
             return None
-        return f"{_told(job['output'])} is not {_told(case.expected)}"
+        return f"{_short(job['output'])} is not {_short(case.expected)}"
     try:
         holds = rule(case.rule).holds(case.input, job["output"])
     except (RuleBroken, TooMuch) as broken:
         return broken.message
     if holds:
         return None
-    return f"{_told(job['output'])}: {case.says or f'this does not hold: {case.rule}'}"
+    return f"{_short(job['output'])}: {case.says or f'this does not hold: {case.rule}'}"
 
 
-def _told(value: JSON) -> str:
+def _short(value: JSON) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

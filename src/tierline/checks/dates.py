@@ -98,24 +98,24 @@ def dates_in(text: str, work: Work | None = None) -> Dates:
     """
     work = work or Work()
     work.spend(len(text) // 2)
-    found = Dates()
-    taken: list[tuple[int, int]] = []
-    for match in _found(_NAME, text):
+    dates = Dates()
+    spans: list[tuple[int, int]] = []
+    for match in _matches(_NAME, text):
         work.spend(_STEPS)
-        span = _read_named(text, match, found)
+        span = _read_named(text, match, dates)
         if span is not None:
-            taken.append(span)
-    found.spans.extend(taken)
-    for match in _found(_NUMERIC, text):
+            spans.append(span)
+    dates.spans.extend(spans)
+    for match in _matches(_NUMERIC, text):
         work.spend(_STEPS)
-        _read_numeric(text, match, found)
-    for match in _found(_COMPACT, text):
+        _read_numeric(text, match, dates)
+    for match in _matches(_COMPACT, text):
         work.spend(_STEPS)
-        _read_compact(match, found)
-    for match in _found(_SHORT, text):
+        _read_compact(match, dates)
+    for match in _matches(_SHORT, text):
         work.spend(_STEPS)
-        _read_short(text, match, found)
-    return found
+        _read_short(text, match, dates)
+    return dates
 
 
 def is_day(year: int, month: int, day: int) -> bool:
@@ -127,7 +127,7 @@ def is_day(year: int, month: int, day: int) -> bool:
     return True
 
 
-def _found(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Matches in slices, since one search of a long text would block the interpreter."""
     start = 0
     while start < len(text):
@@ -145,7 +145,7 @@ def _found(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
         start = last
 
 
-def _read_named(text: str, match: re.Match[str], found: Dates) -> tuple[int, int] | None:
+def _read_named(text: str, match: re.Match[str], dates: Dates) -> tuple[int, int] | None:
     """Reads the date around a month's name. Returns the span of a whole date."""
     month = _MONTH_OF[match.group()]
     start, end = match.span()
@@ -156,40 +156,40 @@ def _read_named(text: str, match: re.Match[str], found: Dates) -> tuple[int, int
     whole: list[tuple[int, int]] = []
     before_day = before and before.group("day")
     before_year = before and before.group("year")
-    if before and before_day and year_after and _keep(found, year_after, month, int(before_day)):
+    if before and before_day and year_after and _keep(dates, year_after, month, int(before_day)):
         whole.append((before.start(), year_after.end()))
     if day_after:
         day = int(day_after.group("day"))
-        if (day_after.group("y4") or day_after.group("y2")) and _keep(found, day_after, month, day):
+        if (day_after.group("y4") or day_after.group("y2")) and _keep(dates, day_after, month, day):
             whole.append((start, day_after.end()))
         if before and before_year and is_day(int(before_year), month, day):
-            found.days.add((int(before_year), month, day))
-            found.years.add(int(before_year))
+            dates.days.add((int(before_year), month, day))
+            dates.years.add(int(before_year))
             whole.append((before.start(), day_after.end("day")))
     if whole:
         return min(at for at, _ in whole), max(at for _, at in whole)
     for day_text in (before_day, day_after and day_after.group("day")):
         if day_text and is_day(2000, month, int(day_text)):
-            found.named.add((month, int(day_text)))
+            dates.named.add((month, int(day_text)))
     return None
 
 
-def _keep(found: Dates, year: re.Match[str], month: int, day: int) -> bool:
+def _keep(dates: Dates, year: re.Match[str], month: int, day: int) -> bool:
     """Adds the day of the year that was matched. Returns whether there is such a day."""
     whole, two_digits = year.group("y4"), year.group("y2")
     if whole:
         if not is_day(int(whole), month, day):
             return False
-        found.days.add((int(whole), month, day))
-        found.years.add(int(whole))
+        dates.days.add((int(whole), month, day))
+        dates.years.add(int(whole))
         return True
     if not is_day(2000, month, day):  # a leap year: the century is not known yet
         return False
-    found.two_digit.add((int(two_digits), month, day))
+    dates.two_digit.add((int(two_digits), month, day))
     return True
 
 
-def _read_numeric(text: str, match: re.Match[str], found: Dates) -> None:
+def _read_numeric(text: str, match: re.Match[str], dates: Dates) -> None:
     by, again = match.group("by"), match.group("again")
     first, second, third = match.group("a"), match.group("b"), match.group("c")
     if (by == "年") != (again == "月") or by not in ("年", again):
@@ -201,9 +201,9 @@ def _read_numeric(text: str, match: re.Match[str], found: Dates) -> None:
         readings = _either_way(int(third), int(first), int(second))
     readings = {day for day in readings if is_day(*day)}
     if readings:
-        found.days |= readings
-        found.years |= {year for year, _, _ in readings}
-        found.spans.append(match.span())
+        dates.days |= readings
+        dates.years |= {year for year, _, _ in readings}
+        dates.spans.append(match.span())
         return
     if len(third) != 2 or len(first) > 2 or by == "年" or _goes_on(text, match, by):
         return
@@ -213,8 +213,8 @@ def _read_numeric(text: str, match: re.Match[str], found: Dates) -> None:
         if is_day(2000, month, day)
     }
     if short:
-        found.two_digit |= short
-        found.spans.append(match.span())
+        dates.two_digit |= short
+        dates.spans.append(match.span())
 
 
 def _either_way(year: int, one: int, other: int) -> set[Day]:
@@ -230,19 +230,19 @@ def _goes_on(text: str, match: re.Match[str], by: str) -> bool:
     )
 
 
-def _read_compact(match: re.Match[str], found: Dates) -> None:
+def _read_compact(match: re.Match[str], dates: Dates) -> None:
     """20180325, 25032018 and 03252018. Not in the spans: it may be an amount as well."""
     digits = match.group()
     whole = {(int(digits[:4]), int(digits[4:6]), int(digits[6:]))}
     whole |= _either_way(int(digits[4:]), int(digits[:2]), int(digits[2:4]))
-    found.days |= {day for day in whole if is_day(*day)}
+    dates.days |= {day for day in whole if is_day(*day)}
 
 
-def _read_short(text: str, match: re.Match[str], found: Dates) -> None:
+def _read_short(text: str, match: re.Match[str], dates: Dates) -> None:
     one, other = int(match.group(1)), int(match.group(2) or match.group(3))
     readings = [(month, day) for _, month, day in _either_way(2000, one, other)]
     readings = [(month, day) for month, day in readings if is_day(2000, month, day)]
-    found.numeric.update(readings)
+    dates.numeric.update(readings)
     # "1.3. - 5.3.2026": the year of the date after it is its own.
     joined = _RANGE.match(text, match.end())
     if joined is None:
@@ -250,4 +250,4 @@ def _read_short(text: str, match: re.Match[str], found: Dates) -> None:
     after = _NUMERIC.match(text, joined.end())
     if after is not None and len(after.group("c")) == 4:
         year = int(after.group("c"))
-        found.days.update((year, *reading) for reading in readings if is_day(year, *reading))
+        dates.days.update((year, *reading) for reading in readings if is_day(year, *reading))

@@ -98,9 +98,9 @@ def modern(schema: Schema) -> Schema:
     dialect = dialect_of(schema)
     if dialect is CURRENT:
         return schema
-    found: dict[str, JSON] = _modern(schema, dialect.name == "2019-09")
-    found.pop("$schema", None)
-    return found
+    current: dict[str, JSON] = _modern(schema, dialect.name == "2019-09")
+    current.pop("$schema", None)
+    return current
 
 
 def _modern(node: JSON, with_siblings: bool) -> JSON:
@@ -108,33 +108,33 @@ def _modern(node: JSON, with_siblings: bool) -> JSON:
         return [_modern(item, with_siblings) for item in node]
     if not isinstance(node, dict):
         return node
-    found: dict[str, JSON] = {}
+    current: dict[str, JSON] = {}
     for name, item in node.items():
         if name in VALUES:
-            found[name] = item
+            current[name] = item
         elif name == "definitions" and "$defs" not in node:
-            found["$defs"] = {key: _modern(below, with_siblings) for key, below in item.items()}
+            current["$defs"] = {key: _modern(below, with_siblings) for key, below in item.items()}
         elif name in _NAMED and isinstance(item, dict):
-            found[name] = {key: _modern(below, with_siblings) for key, below in item.items()}
+            current[name] = {key: _modern(below, with_siblings) for key, below in item.items()}
         else:
-            found[name] = _modern(item, with_siblings)
-    reference = found.get("$ref")
+            current[name] = _modern(item, with_siblings)
+    reference = current.get("$ref")
     if isinstance(reference, str):
-        found["$ref"] = reference.replace("#/definitions/", "#/$defs/", 1)
+        current["$ref"] = reference.replace("#/definitions/", "#/$defs/", 1)
         if not with_siblings:  # until draft-07 nothing beside a reference counts
-            found = {name: item for name, item in found.items() if name in ("$ref", "$defs")}
-    if isinstance(found.get("items"), list):
-        found["prefixItems"] = found.pop("items")
-        if "additionalItems" in found:
-            found["items"] = found.pop("additionalItems")
-    found.pop("additionalItems", None)
+            current = {name: item for name, item in current.items() if name in ("$ref", "$defs")}
+    if isinstance(current.get("items"), list):
+        current["prefixItems"] = current.pop("items")
+        if "additionalItems" in current:
+            current["items"] = current.pop("additionalItems")
+    current.pop("additionalItems", None)
     for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        switch = found.get(exclusive)
+        switch = current.get(exclusive)
         if isinstance(switch, bool):  # draft-04
-            del found[exclusive]
-        if switch is True and limit in found:
-            found[exclusive] = found.pop(limit)
-    return found
+            del current[exclusive]
+        if switch is True and limit in current:
+            current[exclusive] = current.pop(limit)
+    return current
 
 
 def local_references(schema: JSON) -> JSON:
@@ -165,26 +165,26 @@ def _local(node: JSON, anchors: Mapping[str, str]) -> JSON:
         return [_local(item, anchors) for item in node]
     if not isinstance(node, dict):
         return node
-    found: dict[str, JSON] = {}
+    local: dict[str, JSON] = {}
     for name, item in node.items():
         if name in _NAMED and isinstance(item, dict):
-            found[name] = {key: _local(below, anchors) for key, below in item.items()}
+            local[name] = {key: _local(below, anchors) for key, below in item.items()}
         else:
-            found[name] = item if name in VALUES else _local(item, anchors)
+            local[name] = item if name in VALUES else _local(item, anchors)
     references = [
         anchors.get(reference, reference)
         for name in ("$ref", "$recursiveRef", "$dynamicRef")
-        if isinstance(reference := found.pop(name, None), str)
+        if isinstance(reference := local.pop(name, None), str)
     ]
     if references:
-        found["$ref"] = references[0]
+        local["$ref"] = references[0]
     if references[1:]:
-        more = found.get("allOf")
-        found["allOf"] = [
+        more = local.get("allOf")
+        local["allOf"] = [
             *(more if isinstance(more, list) else ()),
             *({"$ref": reference} for reference in references[1:]),
         ]
-    return found
+    return local
 
 
 def _escaped(part: str | int) -> str:

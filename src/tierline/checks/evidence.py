@@ -36,7 +36,7 @@ _DATE = re.compile(
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ].*)?")
 
 
-class Place(NamedTuple):
+class ValueSpan(NamedTuple):
     """Characters of a text, from `start` on and before `end`."""
 
     start: int
@@ -50,7 +50,7 @@ class GroundedValue:
 
     field: str  # its path in the output
     value: str | int | float
-    found: bool | None  # whether the check finds it; None: too much to check
+    in_input: bool | None  # whether the check finds it there; None: too much to check
 
 
 def grounded_values(
@@ -62,28 +62,28 @@ def grounded_values(
         return []
     work = Work()
     ground = _ground(input, work, created_at)
-    found: list[GroundedValue] = []
+    values: list[GroundedValue] = []
     for field in dict.fromkeys(fields):
         for value in _leaves(list(values_at(output, field))):
-            if len(found) < MOST_VALUES:
-                found.append(GroundedValue(field, value, _held(ground, value)))
-    return found
+            if len(values) < MOST_VALUES:
+                values.append(GroundedValue(field, value, _held(ground, value)))
+    return values
 
 
 def places(
     text: str, values: Sequence[GroundedValue], created_at: datetime | None = None
-) -> list[Place]:
+) -> list[ValueSpan]:
     """Where the values stand in the text, in order and without overlaps."""
     read = _Text(text[:LONGEST_TEXT], None if created_at is None else created_at.year)
-    found: list[Place] = []
+    candidates: list[ValueSpan] = []
     for one in values:
-        found += [Place(start, end, one.field) for start, end in read.spans(one.value)]
-    kept: list[Place] = []
+        candidates += [ValueSpan(start, end, one.field) for start, end in read.spans(one.value)]
+    apart: list[ValueSpan] = []
     # Of two that overlap, the earlier and longer one.
-    for place in sorted(found, key=lambda place: (place.start, -place.end)):
-        if not kept or place.start >= kept[-1].end:
-            kept.append(place)
-    return kept
+    for place in sorted(candidates, key=lambda place: (place.start, -place.end)):
+        if not apart or place.start >= apart[-1].end:
+            apart.append(place)
+    return apart
 
 
 def _ground(input: JSON, work: Work, created_at: datetime | None) -> Ground | None:
@@ -129,9 +129,9 @@ class _Text:
             return []
         words = r"\s+".join(re.escape(word) for word in value.split())
         literal = re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
-        found = [match.span() for match in islice(literal.finditer(self._text), MOST_PLACES)]
-        if found:
-            return found
+        spans = [match.span() for match in islice(literal.finditer(self._text), MOST_PLACES)]
+        if spans:
+            return spans
         day = _DAY.fullmatch(value.strip())
         if day is not None:
             year, month, of_month = (int(part) for part in day.groups())
@@ -152,5 +152,5 @@ class _Text:
 
     @cached_property
     def _dates(self) -> list[tuple[tuple[int, int], Dates]]:
-        found = islice(_DATE.finditer(self._text), MOST_READ)
-        return [(match.span(), dates_in(folded(match.group()))) for match in found]
+        matches = islice(_DATE.finditer(self._text), MOST_READ)
+        return [(match.span(), dates_in(folded(match.group()))) for match in matches]

@@ -45,13 +45,13 @@ def is_path(text: str) -> bool:
 
 def values_at(value: JSON, path: str) -> Iterator[JSON]:
     """Every value at the path; none if a step is missing."""
-    found = [value]
+    values = [value]
     for step in _STEP.findall(path):
         if step == "[]":
-            found = [item for here in found if isinstance(here, list) for item in here]
+            values = [item for here in values if isinstance(here, list) for item in here]
         else:
-            found = [here[step] for here in found if isinstance(here, dict) and step in here]
-    yield from found
+            values = [here[step] for here in values if isinstance(here, dict) and step in here]
+    yield from values
 
 
 class Ground:
@@ -84,7 +84,7 @@ class Ground:
         # All texts are joined into one, so that the cost of a look-up does not grow with their
         # number.
         self._text = _Text(_APART.join(_normal(text, self._work) for text in texts), self._work)
-        self._known: dict[str | int | float, bool] = {}
+        self._held: dict[str | int | float, bool] = {}
 
     def holds(self, value: JSON) -> bool:
         """Whether the value, or everything inside it, occurs in the input."""
@@ -95,15 +95,15 @@ class Ground:
         if value is None or isinstance(value, bool):
             return True
         self._work.spend(1)
-        known = self._known.get(value)
-        if known is None:
-            known = (
+        held = self._held.get(value)
+        if held is None:
+            held = (
                 self._holds_text(value)
                 if isinstance(value, str)
                 else self._holds_number(Decimal(str(value)))
             )
-            self._known[value] = known
-        return known
+            self._held[value] = held
+        return held
 
     def _holds_text(self, value: str) -> bool:
         needle = _Text(_normal(value, self._work), self._work)
@@ -242,16 +242,16 @@ class _Text:
 
     def _joins(self, place: int, way: int, work: Work) -> bool:
         """Whether a code continues from `place`, backwards (-1) or forwards (1)."""
-        known = self._joined.get((place, way))
-        if known is None:
+        joins = self._joined.get((place, way))
+        if joins is None:
             work.spend(4)
             beside = (
                 self.plain[place : place + _NEAR]
                 if way > 0
                 else self.plain[max(0, place - _NEAR) : place][::-1]
             )
-            known = self._joined[place, way] = _joined(beside)
-        return known
+            joins = self._joined[place, way] = _joined(beside)
+        return joins
 
 
 def _joined(beside: str) -> bool:
@@ -260,8 +260,8 @@ def _joined(beside: str) -> bool:
         return False
     piece = re.match(r"\w*", beside[1:])
     assert piece is not None, "the pattern also matches empty text"
-    found = piece.group()
-    return bool(found) and (len(found) <= _PIECE or any(one.isdigit() for one in found))
+    word = piece.group()
+    return bool(word) and (len(word) <= _PIECE or any(one.isdigit() for one in word))
 
 
 def _normal(text: str, work: Work) -> str:

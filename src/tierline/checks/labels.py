@@ -19,14 +19,14 @@ from tierline.base.json_text import JSON, short
 from tierline.features.model import Feature, Tier
 from tierline.features.prompts import (
     DATA_NOTE,
-    NOTHING_FOUND,
+    NO_STEP_OUTPUTS,
     Message,
     PriorFailure,
     as_data,
     examples_of,
-    found_told,
     instructions_of,
-    prior_told,
+    prior_failure_text,
+    step_outputs_text,
 )
 
 CONTENT_FREE = "N/A"
@@ -121,7 +121,7 @@ def scoring_messages(
     label_set: LabelSet,
     input: JSON | None,
     prior: PriorFailure | None = None,
-    found: Mapping[str, JSON] = NOTHING_FOUND,
+    step_outputs: Mapping[str, JSON] = NO_STEP_OUTPUTS,
 ) -> list[Message]:
     """The turns whose next token is the label's; `input` None asks for the baseline.
 
@@ -144,7 +144,7 @@ def scoring_messages(
         messages.append(Message("user", as_data(example.input)))
         messages.append(Message("assistant", f"{LEAD_IN} {code}"))
     content = CONTENT_FREE if input is None else input
-    context = "" if input is None else found_told(found) + prior_told(prior)
+    context = "" if input is None else step_outputs_text(step_outputs) + prior_failure_text(prior)
     messages.append(Message("user", as_data(content) + context))
     messages.append(Message("assistant", LEAD_IN))
     return messages
@@ -161,10 +161,10 @@ def score(
     CONTENT_FREE. A label without a candidate token has no share. If it is missing in the baseline
     alone, the lowest log probability reported there is used.
     """
-    found = _masses(label_set, top_logprobs)
+    masses = _masses(label_set, top_logprobs)
     before = _masses(label_set, baseline)
     lowest = min((item.logprob for item in baseline), default=0.0)
-    gains = {label: found[label] - before.get(label, lowest) for label in found}
+    gains = {label: masses[label] - before.get(label, lowest) for label in masses}
     if not gains:
         return LabelScores(label_set.labels[0], 0.0, dict.fromkeys(label_set.labels, 0.0))
     most = max(gains.values())

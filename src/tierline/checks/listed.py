@@ -22,18 +22,18 @@ def not_one_of(allowed: Mapping[str, Sequence[JSON]], output: JSON, work: Work) 
 
     Raises TooMuch.
     """
-    found = []
+    faults = []
     for field, values in allowed.items():
-        known = {canonical_json(value) for value in values}
+        allowed_texts = {canonical_json(value) for value in values}
         for value in values_at(output, field):
             text = canonical_json(value)
             work.spend(1 + len(text) // _A_STEP)
-            if text not in known:
-                told = ", ".join(canonical_json(one)[:60] for one in values[:SHOWN])
+            if text not in allowed_texts:
+                shown = ", ".join(canonical_json(one)[:60] for one in values[:SHOWN])
                 more = "" if len(values) <= SHOWN else f" and {len(values) - SHOWN} more"
-                found.append(f"{field}: the value is not one of {told}{more}")
+                faults.append(f"{field}: the value is not one of {shown}{more}")
                 break
-    return found
+    return faults
 
 
 def not_matching(patterns: Mapping[str, str], output: JSON, work: Work) -> list[str]:
@@ -42,7 +42,7 @@ def not_matching(patterns: Mapping[str, str], output: JSON, work: Work) -> list[
 
     Raises TooMuch.
     """
-    found = []
+    faults = []
     for field, pattern in patterns.items():
         compiled = compiled_pattern(pattern)
         for value in values_at(output, field):
@@ -52,9 +52,9 @@ def not_matching(patterns: Mapping[str, str], output: JSON, work: Work) -> list[
                 work.spend(1 + len(value) // _A_STEP)
                 if compiled.is_valid(value):
                     continue
-            found.append(f"{field}: the value does not match {short(pattern)}")
+            faults.append(f"{field}: the value does not match {short(pattern)}")
             break
-    return found
+    return faults
 
 
 @lru_cache(maxsize=1024)

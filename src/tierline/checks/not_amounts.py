@@ -57,7 +57,7 @@ _TIMES = re.compile(r"(?<![\w:.,])(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?(?![\d:
 def without_others(text: str, dates: Dates, work: Work) -> str:
     """The normalised text, of the same length, where only digits that may be amounts are left."""
     work.spend(len(text) // 2)
-    found = list(dates.spans)
+    spans = list(dates.spans)
     for pattern in (_PHONES, _TIMES, *_STREETS):
         for start in range(0, len(text), _SLICE):
             # What begins in a slice is found whole.
@@ -65,17 +65,17 @@ def without_others(text: str, dates: Dates, work: Work) -> str:
                 if match.start() >= start + _SLICE:
                     break
                 work.spend(4)
-                found.append(match.span())
+                spans.append(match.span())
                 if pattern in _STREETS:
                     end = match.end()
                     code = _POSTCODE.search(text, end, end + _POSTCODE_WITHIN)
                     if code is not None:
-                        found.append(code.span())
-    if not found:
+                        spans.append(code.span())
+    if not spans:
         return text
     parts: list[str] = []
     at = 0
-    for start, end in sorted(found):
+    for start, end in sorted(spans):
         if end <= at:
             continue
         since = max(start, at)

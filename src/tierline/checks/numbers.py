@@ -36,15 +36,15 @@ def numbers_in(text: str, work: Work | None = None) -> set[Decimal]:
     work = work or Work()
     work.spend(len(text) // 4)
     text = "".join(
-        _DATE.sub(_kept, text[start:end]) for start, end in _slices(text.translate(_SPACES))
+        _DATE.sub(_spaces_kept, text[start:end]) for start, end in _slices(text.translate(_SPACES))
     )
-    found: set[Decimal] = set()
+    numbers: set[Decimal] = set()
     for start, end in _slices(text):
         for pattern in (_SPAN, _SPACED):
             for match in pattern.finditer(text, start, end):
                 work.spend(_STEPS)
-                found |= _signed(text, match, _readings(match.group().replace(" ", "")))
-    return found
+                numbers |= _signed(text, match, _readings(match.group().replace(" ", "")))
+    return numbers
 
 
 def _slices(text: str) -> Iterator[tuple[int, int]]:
@@ -59,7 +59,7 @@ def _slices(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _kept(match: re.Match[str]) -> str:
+def _spaces_kept(match: re.Match[str]) -> str:
     """An empty text if the match looks like a date, unless it is an amount such as 1.250.000."""
     return match.group() if _grouped(match.group().split(".")) else " "
 
@@ -80,17 +80,17 @@ def _readings(span: str) -> set[Decimal]:
     marks = re.findall(r"[.,'’_]", span)
     if not marks:
         return set() if _PADDED.fullmatch(span) else {Decimal(span)}
-    found: set[Decimal] = set()
+    readings: set[Decimal] = set()
     whole = "".join(parts)
     if len(set(marks)) == 1 and _grouped(parts):
-        found.add(Decimal(whole))
+        readings.add(Decimal(whole))
     if len(marks) == 1 and marks[0] in ".,":
-        found.add(Decimal(f"{parts[0] or 0}.{parts[1]}"))
+        readings.add(Decimal(f"{parts[0] or 0}.{parts[1]}"))
     mixed = marks[-1] in ".," and marks[-1] != marks[0] and len(set(marks[:-1])) == 1
     if mixed and _grouped(parts[:-1]):
-        found.add(Decimal(f"{''.join(parts[:-1])}.{parts[-1]}"))
-    if found or set(marks) != {","}:
-        return found
+        readings.add(Decimal(f"{''.join(parts[:-1])}.{parts[-1]}"))
+    if readings or set(marks) != {","}:
+        return readings
     return {Decimal(part) for part in parts if part and not _PADDED.fullmatch(part)}  # 1,2,3
 
 

@@ -77,7 +77,7 @@ class _Bounded:
 
     def __init__(self, _parent: dict[str, Any], value: Any, _path: list[str | int]) -> None:
         self._goes_back = goes_back(str(value))
-        self._told = f"the value does not match {json.dumps(value, ensure_ascii=False)}"
+        self._message = f"the value does not match {json.dumps(value, ensure_ascii=False)}"
         self._validator = jsonschema_rs.Draft202012Validator(
             {"pattern": value}, pattern_options=OPTIONS, offline=True
         )
@@ -94,7 +94,7 @@ class _Bounded:
                 _counting.refused = refused
                 return
         if not self._validator.is_valid(instance):
-            raise ValueError(self._told)
+            raise ValueError(self._message)
 
 
 def _spend(text: str, work: Work) -> None:

@@ -36,7 +36,7 @@ class _Operand:
 
     start: int
     end: int  # the first token after it
-    told: str
+    path: str  # as the rule writes it
     kinds: frozenset[str]  # empty: not known
     literal: JSON = None
     values: tuple[JSON, ...] | None = None  # of a field with an enum
@@ -45,7 +45,7 @@ class _Operand:
 def rule_faults(tokens: Sequence[Token], schemas: Mapping[str, JSON]) -> list[RuleFault]:
     """What is probably wrong in a rule over `input` and `output` with these schemas."""
     tokens = _joined_marks(tokens)
-    found: list[RuleFault] = []
+    faults: list[RuleFault] = []
     operands: dict[int, _Operand] = {}  # by the token that they begin at
     ends: dict[int, _Operand] = {}  # by the token after them
     bound: list[tuple[int, str, JSON, JSON]] = []  # until which token, name, schema, root
@@ -60,7 +60,7 @@ def rule_faults(tokens: Sequence[Token], schemas: Mapping[str, JSON]) -> list[Ru
             if scope is None and lexeme in schemas:
                 scope = (schemas[lexeme], schemas[lexeme])
             if scope is not None:
-                operand = _chain(tokens, index, *scope, bound, found)
+                operand = _chain(tokens, index, *scope, bound, faults)
             elif lexeme in ("true", "false"):
                 operand = _literal(index, lexeme, "boolean", lexeme == "true")
         elif kind == "string":
@@ -74,8 +74,8 @@ def rule_faults(tokens: Sequence[Token], schemas: Mapping[str, JSON]) -> list[Ru
         if kind == "mark" and lexeme in _COMPARISONS:
             left, right = ends.get(index), operands.get(index + 1)
             if left and right and _alone(tokens, left, right):
-                found += _compared(left, right, lexeme)
-    return list(dict.fromkeys(found))
+                faults += _compared(left, right, lexeme)
+    return list(dict.fromkeys(faults))
 
 
 def _joined_marks(tokens: Sequence[Token]) -> list[Token]:
@@ -96,10 +96,10 @@ def _chain(
     schema: JSON,
     root: JSON,
     bound: list[tuple[int, str, JSON, JSON]],
-    found: list[RuleFault],
+    faults: list[RuleFault],
 ) -> _Operand | None:
     """Follow .name and [index] from `start`. None if a method is called on it."""
-    at, told = start + 1, tokens[start][1]
+    at, path = start + 1, tokens[start][1]
     while at < len(tokens):
         mark = tokens[at][1]
         if mark == "." and at + 1 < len(tokens) and tokens[at + 1][0] == "name":
@@ -109,26 +109,26 @@ def _chain(
                     items = _items(schema, root)
                     bound.append((_closing(tokens, at + 2), tokens[at + 3][1], items, root))
                 return None
-            schema = _member(schema, root, name, told, found)
-            told, at = f"{told}.{name}", at + 2
+            schema = _member(schema, root, name, path, faults)
+            path, at = f"{path}.{name}", at + 2
         elif mark == "[" and tokens[at - 1][0] in ("name", "mark"):
             closing = _closing(tokens, at)
             if closing == at + 2 and tokens[at + 1][0] == "string":
                 name = tokens[at + 1][1][1:-1]
-                schema = _member(schema, root, name, told, found)
+                schema = _member(schema, root, name, path, faults)
             else:
                 schema = _items(schema, root)
-            told, at = f"{told}[…]", closing + 1
+            path, at = f"{path}[…]", closing + 1
         else:
             break
     schema = followed(schema, root)
     values = schema.get("enum") if isinstance(schema, dict) else None
     return _Operand(
-        start, at, told, _kinds(schema), values=tuple(values) if isinstance(values, list) else None
+        start, at, path, _kinds(schema), values=tuple(values) if isinstance(values, list) else None
     )
 
 
-def _member(schema: JSON, root: JSON, name: str, told: str, found: list[RuleFault]) -> JSON:
+def _member(schema: JSON, root: JSON, name: str, path: str, faults: list[RuleFault]) -> JSON:
     schema = followed(schema, root)
     if not isinstance(schema, dict):
         return None
@@ -139,7 +139,7 @@ def _member(schema: JSON, root: JSON, name: str, told: str, found: list[RuleFaul
         return None
     types = schema.get("type")
     if isinstance(types, str) and types != "object":
-        found.append(RuleFault(f"{told} is {_article(types)}, so it has no {short(name)}", True))
+        faults.append(RuleFault(f"{path} is {_article(types)}, so it has no {short(name)}", True))
         return None
     if not isinstance(properties, dict) or not properties:
         return None
@@ -149,9 +149,9 @@ def _member(schema: JSON, root: JSON, name: str, told: str, found: list[RuleFaul
     )
     hint = near(name, properties)
     if closed:
-        found.append(RuleFault(f"{told} has no {short(name)}{hint}", True))
+        faults.append(RuleFault(f"{path} has no {short(name)}{hint}", True))
     elif "did you mean" in hint and "additionalProperties" not in schema:
-        found.append(RuleFault(f"the schema does not name {short(name)} in {told}{hint}", False))
+        faults.append(RuleFault(f"the schema does not name {short(name)} in {path}{hint}", False))
     return None
 
 
@@ -199,8 +199,9 @@ def _compared(left: _Operand, right: _Operand, comparison: str) -> list[RuleFaul
     if left.kinds and right.kinds and not left.kinds & right.kinds:
         return [
             RuleFault(
-                f"compares {left.told} ({_told(left.kinds)}) with {right.told} "
-                f"({_told(right.kinds)}): values of unlike types are never equal and have no order",
+                f"compares {left.path} ({_kinds_text(left.kinds)}) with {right.path} "
+                f"({_kinds_text(right.kinds)}): values of unlike types are never equal "
+                "and have no order",
                 True,
             )
         ]
@@ -209,16 +210,16 @@ def _compared(left: _Operand, right: _Operand, comparison: str) -> list[RuleFaul
     for one, other in ((left, right), (right, left)):
         if one.values is None or not isinstance(other.literal, str) or other.literal in one.values:
             continue
-        known = [value for value in one.values if isinstance(value, str)]
+        words = [value for value in one.values if isinstance(value, str)]
         return [
             RuleFault(
-                f"{one.told} is never {short(other.literal)}{near(other.literal, known)}", True
+                f"{one.path} is never {short(other.literal)}{near(other.literal, words)}", True
             )
         ]
     return []
 
 
-def _told(kinds: frozenset[str]) -> str:
+def _kinds_text(kinds: frozenset[str]) -> str:
     return " or ".join(sorted(_KINDS.get(kind, kind) for kind in kinds))
 
 

@@ -17,12 +17,12 @@ from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
 from tierline.checks import rule_functions
 from tierline.checks.rule_costs import (
+    CONTEXT_STEPS,
     ELEMENT,
     MACROS,
     MAX_PATTERN,
     MAX_STEPS,
     STEP_US,
-    TAKEN_IN,
     Cost,
     Token,
     cost_of,
@@ -109,10 +109,10 @@ class Rule:
         for root, value in context.items():
             root_items, root_characters, root_values = _longest(value)
             values += root_values
-            if values * TAKEN_IN > MAX_STEPS:
+            if values * CONTEXT_STEPS > MAX_STEPS:
                 raise TooMuch(
                     f"the rule {self.text!r} would read more than "
-                    f"{MAX_STEPS // TAKEN_IN:,} values; bound arrays with maxItems"
+                    f"{MAX_STEPS // CONTEXT_STEPS:,} values; bound arrays with maxItems"
                 )
             if self.shape.macros and root_items > MAX_ITEMS:
                 raise TooMuch(
@@ -121,7 +121,7 @@ class Rule:
                 )
             items, characters = max(items, root_items), max(characters, root_characters)
             _count(value, sizes)
-        steps = values * TAKEN_IN + self.shape.cost.steps(items, characters, sizes)
+        steps = values * CONTEXT_STEPS + self.shape.cost.steps(items, characters, sizes)
         if steps > MAX_STEPS:
             raise TooMuch(
                 f"the rule {self.text!r} would take too long over {items} items and texts of "
@@ -133,12 +133,12 @@ def _environment(context: dict[str, JSON], errors: list[str]) -> "cel.Context":
     """One evaluation's values and functions. The library's contexts are not thread-safe."""
     import cel
 
-    found = cel.Context()
+    environment = cel.Context()
     for root, value in context.items():
-        found.add_variable(root, as_doubles(value))
+        environment.add_variable(root, as_doubles(value))
     for name, function in rule_functions.FUNCTIONS.items():
-        found.add_function(name, _recorded(name, function, errors))
-    return found
+        environment.add_function(name, _recorded(name, function, errors))
+    return environment
 
 
 def _recorded(

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import jsonschema_rs
 
-from tierline.base.json_text import JSON, canonical_json, name_told, short, size_of
+from tierline.base.json_text import JSON, canonical_json, quoted_name, short, size_of
 from tierline.base.recent import OfSame
 from tierline.checks.dialects import DIALECTS, NAMES, Dialect, dialect_named, dialect_of
 from tierline.checks.patterns import (
@@ -31,7 +31,7 @@ Path = tuple[str | int, ...]
 Schema = Mapping[str, JSON]
 
 MAX_FAULTS = 20  # of one value; nobody reads more
-MOST_TOLD = 5_000  # values times choices up to which each fault is listed
+MOST_LISTED = 5_000  # values times choices up to which each fault is listed
 MOST_TIMES = 1_000_000  # checks of one value by a schema that refers to itself: 0.1 s
 MAX_REASON = 500  # characters shown to the next tier
 _MASK = "the value"
@@ -51,7 +51,7 @@ class Fault:
         if not self.path:
             return self.message
         told_path = (
-            part if isinstance(part, int) or name_told(part) == short(part) else "…"
+            part if isinstance(part, int) or quoted_name(part) == short(part) else "…"
             for part in self.path
         )
         return f"{spoken_path(tuple(told_path))}: {self.message}"
@@ -108,15 +108,15 @@ class SchemaCheck:
         if self._fits(value, work):
             return []
         values, depth = size_of(value)
-        if self._unfolding.told(values, depth) > MOST_TOLD:
+        if self._unfolding.most_messages(values, depth) > MOST_LISTED:
             return [self._one_fault(value, work)]
-        found = []
+        faults = []
         with counted(work):
             for error in self._validator.iter_errors(value):
-                found.append(Fault(tuple(error.instance_path), _message(error)))
-                if len(found) == MAX_FAULTS:
+                faults.append(Fault(tuple(error.instance_path), _message(error)))
+                if len(faults) == MAX_FAULTS:
                     break
-        return sorted(found, key=lambda fault: [str(part) for part in fault.path])
+        return sorted(faults, key=lambda fault: [str(part) for part in fault.path])
 
     def _fits(self, value: JSON, work: Work) -> bool:
         if self.slow:
@@ -175,35 +175,35 @@ def schema_faults(schema: JSON) -> list[Fault]:
 
     Empty if it can be used.
     """
-    found = list(
+    faults = list(
         dict.fromkeys(
             Fault(tuple(error.instance_path), _message(error)) for error in _meta_errors(schema)
         )
     )
-    if found:
-        return found
+    if faults:
+        return faults
     dialect = dialect_of(schema)
-    found = list(_reference_faults(schema, (), dialect))
-    if found:
-        return found
+    faults = list(_reference_faults(schema, (), dialect))
+    if faults:
+        return faults
     try:
         dialect.validator(schema, validate_formats=True, offline=True, pattern_options=OPTIONS)
     except jsonschema_rs.ValidationError as error:
-        found.append(Fault(tuple(error.instance_path), _cut(error.message)))
+        faults.append(Fault(tuple(error.instance_path), _cut(error.message)))
     except ValueError as error:
-        found.append(Fault((), _cut(str(error))))
-    return found or [Fault(place, message) for place, message in bounds_broken(schema)]
+        faults.append(Fault((), _cut(str(error))))
+    return faults or [Fault(place, message) for place, message in bounds_broken(schema)]
 
 
 def spoken_path(path: Path) -> str:
     """A path as people write it: buyer.name, items[0].sku."""
-    said = ""
+    text = ""
     for part in path:
-        said += f"[{part}]" if isinstance(part, int) else f".{part}" if said else part
-    return said
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
 
 
-def told(faults: list[Fault]) -> str:
+def faults_text(faults: list[Fault]) -> str:
     """The faults in one text, for a prompt and for a problem response."""
     return _cut("; ".join(str(fault) for fault in faults), MAX_REASON)
 
@@ -212,7 +212,7 @@ def _meta_errors(schema: JSON) -> Iterator[jsonschema_rs.ValidationError]:
     meta = _META[dialect_of(schema)]
     if meta.is_valid(schema):
         return
-    if size_of(schema)[0] > MOST_TOLD // 5:  # see SchemaCheck._one_fault
+    if size_of(schema)[0] > MOST_LISTED // 5:  # see SchemaCheck._one_fault
         try:
             meta.validate(schema)
         except jsonschema_rs.ValidationError as first:
@@ -256,7 +256,7 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
         jsonschema_rs.ValidationErrorKind.AdditionalProperties
         | jsonschema_rs.ValidationErrorKind.UnevaluatedProperties,
     ):
-        names = ", ".join(dict.fromkeys(name_told(name) for name in kind.unexpected[:5]))
+        names = ", ".join(dict.fromkeys(quoted_name(name) for name in kind.unexpected[:5]))
         return f"has {names}, which the schema does not allow"
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.PropertyNames):
         return "has a name that the schema does not allow"  # the library's message quotes it

@@ -15,7 +15,7 @@ from tierline.base.json_text import JSON
 from tierline.checks.dialects import VALUES, local_references
 
 Path = tuple[str | int, ...]
-Found = tuple[Path, str]
+Breach = tuple[Path, str]
 
 MAX_PARTS = 20_000  # of a schema with its references followed; a large one has some hundred
 MAX_TIMES = 1_000  # tries of a backtracking pattern in one value
@@ -29,7 +29,7 @@ class _TooMany(Exception):
     """The schema unfolds to more than MAX_PARTS parts."""
 
 
-def bounds_broken(schema: JSON) -> list[Found]:
+def bounds_broken(schema: JSON) -> list[Breach]:
     """Where a schema could cost too much, and why. Its references must resolve within it."""
     root = local_references(schema)
     walk = _Walk(root)
@@ -38,13 +38,13 @@ def bounds_broken(schema: JSON) -> list[Found]:
     except _TooMany:
         message = f"unfolds to more than {MAX_PARTS:,} parts once its references are followed"
         return [((), message)]
-    return list(dict.fromkeys(walk.found))
+    return list(dict.fromkeys(walk.breaches))
 
 
 class _Walk:
     def __init__(self, root: JSON) -> None:
         self.root = root
-        self.found: list[Found] = []
+        self.breaches: list[Breach] = []
         self.parts = 0
 
     def visit(self, node: JSON, path: Path, times: float, followed: tuple[str, ...]) -> None:
@@ -76,7 +76,7 @@ class _Walk:
             own += [(("patternProperties", name), name, most) for name in members]
         for below, pattern, often in own:
             if isinstance(pattern, str) and often > MAX_TIMES and goes_back(pattern):
-                self.found.append(
+                self.breaches.append(
                     (
                         (*path, *below),
                         "uses lookaround or a backreference, which may take long: every array "
@@ -138,8 +138,8 @@ def _times_more(node: dict[str, JSON], name: Path) -> float:
 
 
 def _bound(node: dict[str, JSON], name: str) -> float:
-    found = node.get(name)
-    return found if isinstance(found, int | float) else float("inf")
+    bound = node.get(name)
+    return bound if isinstance(bound, int | float) else float("inf")
 
 
 def every_schema(root: JSON) -> Iterator[dict[str, JSON]]:
@@ -166,13 +166,13 @@ def _nodes(schema: JSON) -> Iterator[dict[str, JSON]]:
 
 def at(root: JSON, reference: str) -> JSON:
     """The target of a reference of the form #/a/b; None for an anchor, which is not followed."""
-    found = root
+    node = root
     for part in reference.removeprefix("#").split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, dict):
-            found = found.get(key)
-        elif isinstance(found, list) and key.isdigit() and int(key) < len(found):
-            found = found[int(key)]
+        if isinstance(node, dict):
+            node = node.get(key)
+        elif isinstance(node, list) and key.isdigit() and int(key) < len(node):
+            node = node[int(key)]
         else:
             return None
-    return found if reference.startswith("#/") or reference == "#" else None
+    return node if reference.startswith("#/") or reference == "#" else None

@@ -73,23 +73,23 @@ def misspelt_keywords(schema: JSON) -> list[Fault]:
 
     A schema with one of them checks less than it seems to.
     """
-    found: list[Fault] = []
+    hints: list[Fault] = []
     for path, node in subschemas(schema):
         for name in node:
             if name in KEYWORDS or name in _OTHERS or name.startswith(("x-", "$")):
                 continue
-            if len(found) == MOST_HINTS:
-                return found
+            if len(hints) == MOST_HINTS:
+                return hints
             close = close_to(name.lower(), KEYWORDS, most=1, cutoff=_NEAR)
             if close:
-                found.append(
+                hints.append(
                     Fault(
                         (*path, name),
                         f"{short(name)} is no keyword of JSON Schema; did you mean "
                         f"{short(close[0])}?",
                     )
                 )
-    return found
+    return hints
 
 
 def _hints(schema: JSON) -> Iterator[Fault]:
@@ -135,13 +135,13 @@ def _with_null(node: JSON, path: Path, nullable: set[Path]) -> JSON:
         return [_with_null(item, (*path, index), nullable) for index, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
-    found: dict[str, JSON] = {
+    changed: dict[str, JSON] = {
         name: _with_null(item, (*path, name), nullable) for name, item in node.items()
     }
     if path in nullable:
-        del found["nullable"]
-        found["type"] = [*_types(node), "null"]
-    return found
+        del changed["nullable"]
+        changed["type"] = [*_types(node), "null"]
+    return changed
 
 
 @lru_cache(maxsize=512)

@@ -30,7 +30,7 @@ class Unfolding:
     choices: int  # schemas side by side in anyOf and oneOf
     branches: int  # self-references for one nested value; 1 or 0: no growth
 
-    def told(self, values: int, depth: int) -> int:
+    def most_messages(self, values: int, depth: int) -> int:
         """An upper bound of the number of messages for a value that does not fit: each choice gives
         all.
         """
@@ -53,20 +53,20 @@ def unfolding_of(schema: JSON) -> Unfolding:
     around = {one for one in references if _comes_back(schema, one)}
     branches = 0
     for reference in around:
-        found: Counter[Place] = Counter()
-        _below(schema, at(schema, reference), (), (reference,), around, found, [0])
-        branches = max(branches, _most_together(found))
+        counts: Counter[Place] = Counter()
+        _below(schema, at(schema, reference), (), (reference,), around, counts, [0])
+        branches = max(branches, _most_together(counts))
     return Unfolding(choices, branches)
 
 
-def _most_together(found: Counter[Place]) -> int:
+def _most_together(counts: Counter[Place]) -> int:
     """The most references that may apply to one place in a value."""
-    loose = {place: times for place, times in found.items() if any(n == "*" for _, n in place)}
+    loose = {place: times for place, times in counts.items() if any(n == "*" for _, n in place)}
     return max(
         (
-            found[place]
+            counts[place]
             + sum(times for other, times in loose.items() if other != place and _meet(place, other))
-            for place in found
+            for place in counts
         ),
         default=0,
     )
@@ -84,7 +84,7 @@ def _below(
     place: Place,
     followed: tuple[str, ...],
     around: set[str],
-    found: Counter[Place],
+    counts: Counter[Place],
     seen: list[int],
 ) -> None:
     """Count, for each place in a value, the references there that lead back."""
@@ -94,12 +94,12 @@ def _below(
     reference = node.get("$ref")
     if isinstance(reference, str):
         if place and reference in around:
-            found[place] += 1
+            counts[place] += 1
         elif reference not in followed:
-            _below(root, at(root, reference), place, (*followed, reference), around, found, seen)
+            _below(root, at(root, reference), place, (*followed, reference), around, counts, seen)
     for step, below in _parts(node):
         where = place if step is None else (*place, step)
-        _below(root, below, where, followed, around, found, seen)
+        _below(root, below, where, followed, around, counts, seen)
 
 
 def _parts(node: dict[str, JSON]) -> Iterator[tuple[Step | None, JSON]]:

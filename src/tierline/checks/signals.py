@@ -21,20 +21,20 @@ def signals_of(
     """The lengths of input and answer (log of characters), whether the answer's JSON was repaired
     (0 or 1), and the share of its values that occur in the input, if it has any.
     """
-    asked, given = canonical_json(input), canonical_json(output)
-    found = {
-        "input_length": math.log1p(len(asked)),
-        "output_length": math.log1p(len(given)),
+    input_text, output_text = canonical_json(input), canonical_json(output)
+    signals = {
+        "input_length": math.log1p(len(input_text)),
+        "output_length": math.log1p(len(output_text)),
         "repaired": float(repaired),
     }
     values = [value for _, value in zip(range(MOST_VALUES), _leaves(output), strict=False)]
-    if values and len(asked) <= LONGEST_INPUT:
+    if values and len(input_text) <= LONGEST_INPUT:
         try:
             ground = Ground(input, created_at=created_at)
-            found["grounded"] = sum(ground.holds(value) for value in values) / len(values)
+            signals["grounded"] = sum(ground.holds(value) for value in values) / len(values)
         except TooMuch:
             pass  # the score is trained to work without a missing signal
-    return found
+    return signals
 
 
 def _leaves(value: JSON) -> Iterator[JSON]:

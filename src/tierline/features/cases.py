@@ -22,14 +22,14 @@ class Case:
     says: str | None = None  # the message if the rule does not hold
 
     def to_dict(self) -> dict[str, JSON]:
-        found: dict[str, JSON] = {"input": self.input}
+        fields: dict[str, JSON] = {"input": self.input}
         if self.name is not None:
-            found["name"] = self.name
+            fields["name"] = self.name
         if self.kind == "equal":
-            return found | {"expected": self.expected}
+            return fields | {"expected": self.expected}
         if self.kind == "unserved":
-            return found | {"served": False}
-        return found | {"rule": self.rule} | ({} if self.says is None else {"says": self.says})
+            return fields | {"served": False}
+        return fields | {"rule": self.rule} | ({} if self.says is None else {"says": self.says})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Case":

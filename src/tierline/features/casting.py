@@ -19,7 +19,7 @@ _ANY: Kinds = frozenset({"string"})
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 4_000  # Python refuses to read longer integers
-_SAID = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+_KIND_NAMES = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
 _NAMED_COLUMNS = 20  # in a message
 
 
@@ -58,14 +58,14 @@ def fields_of(
         elif not properties and not mapping and column != id_column:
             chosen[column] = column  # the schema names no fields, so all columns are fields
     names = ", ".join(columns[:_NAMED_COLUMNS]) + (" …" if len(columns) > _NAMED_COLUMNS else "")
-    for wanted in [*chosen.values(), *([id_column] if id_column is not None else [])]:
-        if columns.count(wanted) != 1:
-            problem = "occurs more than once" if wanted in columns else "does not exist"
-            raise UsageError(f"the column {short(wanted)} {problem}; the columns are: {names}")
+    for used in [*chosen.values(), *([id_column] if id_column is not None else [])]:
+        if columns.count(used) != 1:
+            problem = "occurs more than once" if used in columns else "does not exist"
+            raise UsageError(f"the column {short(used)} {problem}; the columns are: {names}")
     if schema.get("additionalProperties") is False:
         for name in chosen.keys() - properties.keys():
-            known = ", ".join(properties)
-            raise UsageError(f"--map: the input has no field {short(name)}; it has: {known}")
+            field_names = ", ".join(properties)
+            raise UsageError(f"--map: the input has no field {short(name)}; it has: {field_names}")
     for name in required:
         if name not in chosen:
             raise UsageError(
@@ -81,18 +81,18 @@ def fields_of(
 
 def input_of(fields: Sequence[Field], cells: Sequence[str]) -> dict[str, JSON]:
     """The input from a row's cells. Raises CannotCast with the field."""
-    found: dict[str, JSON] = {}
+    input: dict[str, JSON] = {}
     for field in fields:
         cell = cells[field.column]
         if cell == "":
             if field.null_when_empty:
-                found[field.name] = None
+                input[field.name] = None
             continue
         try:
-            found[field.name] = cast(cell, field.kinds)
+            input[field.name] = cast(cell, field.kinds)
         except CannotCast as error:
             raise CannotCast(f"{field.name}: {error}") from None
-    return found
+    return input
 
 
 def cast(cell: str, kinds: Kinds) -> JSON:
@@ -116,8 +116,8 @@ def cast(cell: str, kinds: Kinds) -> JSON:
             return parse_json(text)
         except NotJson as error:
             raise CannotCast(error.message) from None
-    wanted = sorted(_SAID.get(kind, f"JSON ({kind})") for kind in kinds)
-    raise CannotCast(f"is not {' or '.join(wanted)}")
+    expected = sorted(_KIND_NAMES.get(kind, f"JSON ({kind})") for kind in kinds)
+    raise CannotCast(f"is not {' or '.join(expected)}")
 
 
 def kinds_of(schema: JSON, root: Mapping[str, JSON], depth: int = 8) -> Kinds:

@@ -164,7 +164,7 @@ def _number(value: JSON) -> float | None:
     try:
         if isinstance(value, str):
             value = digits.number(value.strip())
-        found = float(value) if isinstance(value, int | float) else math.nan
+        number = float(value) if isinstance(value, int | float) else math.nan
     except ValueError:
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None

@@ -25,16 +25,16 @@ def edited(source: str, changes: Mapping[Path, JSON]) -> str:
     key at the top or to an existing scalar. Raises FeatureError if the text is not YAML, KeyError
     for a path below the top that does not exist.
     """
-    wanted = read_yaml(source, SOURCE).value
+    target = read_yaml(source, SOURCE).value
     for path, value in changes.items():
-        _put(wanted, path, value)
+        _put(target, path, value)
     text = source
     for path, value in changes.items():
         changed = _changed(text, path, value)
         if changed is None:
-            return _anew(wanted)
+            return _anew(target)
         text = changed
-    return text if read_yaml(text, SOURCE).value == wanted else _anew(wanted)
+    return text if read_yaml(text, SOURCE).value == target else _anew(target)
 
 
 def _put(document: JSON, path: Path, value: JSON) -> None:
@@ -111,14 +111,14 @@ def _at(root: Node, path: Path) -> Node | None:
     node: Node = root
     for part in path:
         if isinstance(node, MappingNode):
-            found = next((value for key, value in node.value if key.value == part), None)
+            child = next((value for key, value in node.value if key.value == part), None)
         elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = node.value[part]
+            child = node.value[part]
         else:
-            found = None
-        if found is None:
+            child = None
+        if child is None:
             return None
-        node = found
+        node = child
     return node
 
 

@@ -99,7 +99,7 @@ class Tier:
         return bool(self.models) and self.models[0].provider == MICRO
 
     def to_dict(self) -> dict[str, JSON]:
-        found: dict[str, JSON] = {
+        fields: dict[str, JSON] = {
             "name": self.name,
             "models": [str(model) for model in self.models],
             "max_tokens": self.max_tokens,
@@ -107,21 +107,21 @@ class Tier:
             "temperature": self.temperature,
             "reask": self.reask,
         }
-        found |= without_none(
+        fields |= without_none(
             instructions=self.instructions,
             reasoning_effort=self.reasoning_effort,
             service_tier=self.service_tier,
         )
         if self.steps:
-            found["steps"] = [step.to_dict() for step in self.steps]
-            found["join_steps"] = self.join_steps
+            fields["steps"] = [step.to_dict() for step in self.steps]
+            fields["join_steps"] = self.join_steps
         if self.examples is not None:
-            found["examples"] = [example.to_dict() for example in self.examples]
+            fields["examples"] = [example.to_dict() for example in self.examples]
         if self.confidence is not None:
-            found["confidence"] = self.confidence.to_dict()
+            fields["confidence"] = self.confidence.to_dict()
         if self.prices:
-            found["prices"] = {name: price.to_dict() for name, price in self.prices.items()}
-        return found
+            fields["prices"] = {name: price.to_dict() for name, price in self.prices.items()}
+        return fields
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Tier":
@@ -266,7 +266,7 @@ class Feature:
 
     def to_dict(self) -> dict[str, JSON]:
         """The feature as JSON, with the keys of its file."""
-        found: dict[str, JSON] = {
+        fields: dict[str, JSON] = {
             "feature": self.name,
             "description": self.description,
             "instructions": self.instructions,
@@ -279,34 +279,34 @@ class Feature:
             "tiers": [tier.to_dict() for tier in self.tiers],
         }
         if self.pinned:
-            found["pinned"] = dict(self.pinned)
+            fields["pinned"] = dict(self.pinned)
         if self.canary is not None:
-            found["canary"] = self.canary.to_dict()
+            fields["canary"] = self.canary.to_dict()
         if self.latency_target_ms is not None:
-            found["latency_target_ms"] = self.latency_target_ms
+            fields["latency_target_ms"] = self.latency_target_ms
         if self.refresh_days != REFRESH_DAYS:
-            found["refresh_days"] = self.refresh_days
+            fields["refresh_days"] = self.refresh_days
         if self.complexity is not None:
-            found["complexity"] = self.complexity.to_dict()
+            fields["complexity"] = self.complexity.to_dict()
         if self.shadow is not None:
-            found["shadow"] = self.shadow.to_dict()
+            fields["shadow"] = self.shadow.to_dict()
         if self.confidence is not None:
-            found["confidence"] = self.confidence.to_dict()
+            fields["confidence"] = self.confidence.to_dict()
         if self.status_labels:
-            found["status_label"] = {
+            fields["status_label"] = {
                 name: label or "" for name, label in self.status_labels.items()
             }
         if self.cases:
-            found["cases"] = [case.to_dict() for case in self.cases]
+            fields["cases"] = [case.to_dict() for case in self.cases]
         if self.retention is not None:
-            found["retention"] = self.retention.to_dict()
+            fields["retention"] = self.retention.to_dict()
         if self.residency:
-            found["residency"] = list(self.residency)
+            fields["residency"] = list(self.residency)
         if self.comparison is not None:
-            found["comparison"] = self.comparison.to_dict()
+            fields["comparison"] = self.comparison.to_dict()
         if self.openai != OpenaiOptions():
-            found["openai"] = self.openai.to_dict()
-        return found
+            fields["openai"] = self.openai.to_dict()
+        return fields
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Feature":

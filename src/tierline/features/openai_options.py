@@ -36,9 +36,9 @@ class OpenaiOptions:
 
     def fields(self) -> frozenset[str]:
         """The fields of the input that are not for the text of the user's messages."""
-        found = set()
+        names = set()
         if self.instructions == "input":
-            found.add(INSTRUCTIONS_FIELD)
+            names.add(INSTRUCTIONS_FIELD)
         if self.conversation == "input":
-            found.add(CONVERSATION_FIELD)
-        return frozenset(found)
+            names.add(CONVERSATION_FIELD)
+        return frozenset(names)

@@ -24,7 +24,7 @@ from tierline.features.parsing.parse_steps import MAX_INSTRUCTIONS
 from tierline.features.parsing.parse_tiers import read_confidence, read_status_labels, read_tiers
 from tierline.features.parsing.reading import Reading
 from tierline.features.parsing.tier_faults import (
-    refuse_doubtful_joins,
+    refuse_joins_with_confidence,
     refuse_misplaced_micro,
     refuse_uncalibratable,
     refuse_unscorable,
@@ -163,7 +163,7 @@ def _read(
         feature = replace(feature, complexity=complexity)
     if "shadow" in top:
         feature = replace(feature, shadow=read_shadow(reading, top["shadow"], feature))
-    refuse_doubtful_joins(reading, feature)
+    refuse_joins_with_confidence(reading, feature)
     refuse_misplaced_micro(reading, feature)
     refuse_uncalibratable(reading, feature)
     return feature
@@ -182,13 +182,13 @@ def _name(reading: Reading, value: JSON) -> str:
 
 def _residency(reading: Reading, value: JSON) -> tuple[str, ...]:
     path = ("residency",)
-    found = []
+    regions = []
     for index, item in enumerate(reading.items(value, path, 1, MAX_REGIONS)):
         region = reading.text(item, (*path, index), 20)
         if region and not _REGION.fullmatch(region):
             reading.problem((*path, index), "a region is named in small letters, such as eu")
-        found.append(region)
-    return tuple(dict.fromkeys(found))
+        regions.append(region)
+    return tuple(dict.fromkeys(regions))
 
 
 def _line(problem: Problem) -> int:

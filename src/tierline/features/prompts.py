@@ -24,8 +24,8 @@ from tierline.features.model import Feature, Tier
 from tierline.features.task import Step, Task, WorkedExample
 from tierline.rules.verdicts import Verdict
 
-NOTHING_FOUND: Mapping[str, JSON] = MappingProxyType({})
-MAX_TOLD = 4_000  # characters of an earlier answer, output or reason repeated to a model
+NO_STEP_OUTPUTS: Mapping[str, JSON] = MappingProxyType({})
+MAX_REPEATED = 4_000  # characters of an earlier answer, output or reason repeated to a model
 FAILED_STEP = "step "
 """The reason of a tier whose step failed begins with these words, then the step's name. The failed
 text is then the step's, and would mislead a model that is asked for the whole answer."""
@@ -62,22 +62,24 @@ def answer_messages(
     tier: Tier,
     input: JSON,
     prior: PriorFailure | None = None,
-    found: Mapping[str, JSON] = NOTHING_FOUND,
+    step_outputs: Mapping[str, JSON] = NO_STEP_OUTPUTS,
 ) -> list[Message]:
-    """The turns that ask `tier` for the answer to `input`; `found`: the steps' outputs by name."""
+    """The turns that ask `tier` for the answer to `input`; `step_outputs`: by step."""
     return [
         _first_turn(instructions_of(feature, tier), feature),
         *_shown(examples_of(feature, tier)),
-        Message("user", as_data(input) + found_told(found) + prior_told(prior)),
+        Message(
+            "user", as_data(input) + step_outputs_text(step_outputs) + prior_failure_text(prior)
+        ),
     ]
 
 
-def step_messages(step: Step, input: JSON, found: Mapping[str, JSON]) -> list[Message]:
-    """The turns that ask one step; `found`: the outputs of the earlier steps, by name."""
+def step_messages(step: Step, input: JSON, step_outputs: Mapping[str, JSON]) -> list[Message]:
+    """The turns that ask one step; `step_outputs`: those of the earlier steps, by name."""
     return [
         _first_turn(step.instructions.strip(), step),
         *_shown(step.examples),
-        Message("user", as_data(input) + found_told(found)),
+        Message("user", as_data(input) + step_outputs_text(step_outputs)),
     ]
 
 
@@ -145,17 +147,17 @@ def as_answer(output: JSON) -> str:
     return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 
 
-def found_told(found: Mapping[str, JSON]) -> str:
+def step_outputs_text(step_outputs: Mapping[str, JSON]) -> str:
     """The outputs of the earlier steps, to follow the input. They come from the input, so they are
     data too.
     """
     return "".join(
         f"\n\nThe step {name} found:\n{as_data(_cut(as_answer(output)))}"
-        for name, output in found.items()
+        for name, output in step_outputs.items()
     )
 
 
-def prior_told(prior: PriorFailure | None) -> str:
+def prior_failure_text(prior: PriorFailure | None) -> str:
     """The earlier tier's answer and why it failed, to follow the input."""
     if prior is None:
         return ""
@@ -169,4 +171,4 @@ def prior_told(prior: PriorFailure | None) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TOLD else text[: MAX_TOLD - 1] + "…"
+    return text if len(text) <= MAX_REPEATED else text[: MAX_REPEATED - 1] + "…"

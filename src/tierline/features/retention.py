@@ -17,8 +17,8 @@ class Retention:
     def to_dict(self) -> dict[str, JSON]:
         """With the keys of the feature file; keys that are None are left out."""
         days = {"inputs_days": self.inputs_days, "outputs_days": self.outputs_days}
-        found: dict[str, JSON] = {name: value for name, value in days.items() if value is not None}
-        return found | {"keep_labelled": self.keep_labelled}
+        fields: dict[str, JSON] = {name: value for name, value in days.items() if value is not None}
+        return fields | {"keep_labelled": self.keep_labelled}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Retention":

@@ -60,16 +60,20 @@ def read_stored(name: str, version: int, document: Mapping[str, JSON]) -> Featur
 def read_retention(document: Mapping[str, JSON]) -> Retention | None:
     """A version's retention; None if this release cannot read it."""
     try:
-        found = Retention.from_dict(document)
-        days = [one for one in (found.inputs_days, found.outputs_days) if one is not None]
+        retention = Retention.from_dict(document)
+        days = [one for one in (retention.inputs_days, retention.outputs_days) if one is not None]
         if document.keys() <= RETENTION_KEYS and all(float(one) >= 0 for one in days):
-            return found
+            return retention
     except (KeyError, TypeError, ValueError, AttributeError):
         pass
     return None
 
 
-def _unknown(where: str, items: Iterable[Mapping[str, JSON]], known: frozenset[str]) -> list[str]:
+def _unknown(
+    where: str, items: Iterable[Mapping[str, JSON]], known_keys: frozenset[str]
+) -> list[str]:
     return [
-        f"/{where}/{place}/{key}" for place, item in enumerate(items) for key in item.keys() - known
+        f"/{where}/{place}/{key}"
+        for place, item in enumerate(items)
+        for key in item.keys() - known_keys
     ]

@@ -25,7 +25,7 @@ class Check:
     says: str | None = None  # shown to the next tier and the caller if the check fails
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What the check asks, for people."""
         if self.kind == "rule":
             return self.rule
@@ -43,8 +43,8 @@ class Check:
             "matches": dict(self.patterns),
             "custom": self.custom,
         }
-        found: dict[str, JSON] = {self.kind: what[self.kind]}
-        return found if self.says is None else found | {"says": self.says}
+        fields: dict[str, JSON] = {self.kind: what[self.kind]}
+        return fields if self.says is None else fields | {"says": self.says}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Check":

@@ -26,7 +26,7 @@ def unlisted_models(
     priced = {model for model, _ in own}
     for number, tier in enumerate(feature.tiers):
         for place, model in enumerate(tier.models):
-            if model.wanted_class is None and str(model) not in {*tier.prices, *priced}:
+            if model.requested_class is None and str(model) not in {*tier.prices, *priced}:
                 warning = unlisted(model)
                 if warning is not None:
                     line = document.line(("tiers", number, "models", place))

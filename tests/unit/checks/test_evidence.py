@@ -46,7 +46,7 @@ def test_the_values_of_grounded_fields_are_told_with_whether_the_check_finds_the
     checks = [Check("grounded", fields=("total", "lines[].sku")), Check("rule", rule="true")]
     output = {"total": 12.5, "lines": [{"sku": "A-1"}, {"sku": "B-2"}], "other": "x"}
     values = grounded_values(checks, {"text": "A-1 costs 12,50"}, output)
-    assert [(one.field, one.value, one.found) for one in values] == [
+    assert [(one.field, one.value, one.in_input) for one in values] == [
         ("total", 12.5, True),
         ("lines[].sku", "A-1", True),
         ("lines[].sku", "B-2", False),

@@ -14,7 +14,7 @@ from tierline.base.json_text import NotJson
 from tierline.checks import check
 from tierline.checks.grounding import Ground
 from tierline.checks.json_repair import read_answer
-from tierline.checks.schema import schema_check, told
+from tierline.checks.schema import faults_text, schema_check
 from tierline.features.parse import parse_feature
 
 LONG = 400_000
@@ -91,7 +91,7 @@ SCHEMAS: list[dict[str, Any]] = [
 def test_the_reason_that_is_told_to_the_next_tier_says_nothing_of_the_answers_own(
     schema: dict[str, Any], answer: Any
 ) -> None:
-    assert "BANANA" not in told(schema_check(schema).faults(answer)).replace('"BANANA"', "")
+    assert "BANANA" not in faults_text(schema_check(schema).faults(answer)).replace('"BANANA"', "")
 
 
 def test_a_name_that_stands_twice_is_not_told_either() -> None:

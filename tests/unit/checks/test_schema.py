@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from tierline.checks.dialects import DIALECTS
-from tierline.checks.schema import SchemaCheck, schema_check, schema_faults, spoken_path, told
+from tierline.checks.schema import (
+    SchemaCheck,
+    faults_text,
+    schema_check,
+    schema_faults,
+    spoken_path,
+)
 
 SUITE = Path(__file__).parents[4] / "shared/data/json-schema-test-suite/tests"
 DRAFTS = {"draft2020-12": "2020-12", "draft7": "draft-07"}
@@ -76,7 +82,7 @@ def test_a_fault_does_not_repeat_the_value() -> None:
 def test_many_faults_are_told_in_a_bounded_text() -> None:
     faults = schema_check({"items": {"type": "string"}}).faults(list(range(1000)))
     assert len(faults) == 20
-    assert len(told(faults)) <= 500
+    assert len(faults_text(faults)) <= 500
 
 
 def test_a_schema_is_compiled_once() -> None:

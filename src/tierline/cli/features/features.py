@@ -218,7 +218,7 @@ def missing_here(feature: "Feature") -> list[str]:
     lines = []
     for tier in feature.allowed_tiers():
         for model in tier.models:
-            missing = None if model.wanted_class else _missing(model)
+            missing = None if model.requested_class else _missing(model)
             if missing:
                 lines.append(f"tier {tier.name}: {model}: {missing}")
     return lines

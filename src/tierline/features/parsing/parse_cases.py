@@ -15,7 +15,7 @@ def read_cases(
     reading: Reading, value: JSON, input_schema: Schema | None, output_schema: Schema | None
 ) -> tuple[Case, ...]:
     """The cases of a file. An input or output that does not fit its schema is a problem."""
-    found: list[Case] = []
+    cases: list[Case] = []
     inputs = None if input_schema is None else SchemaCheck(input_schema)
     outputs = None if output_schema is None else SchemaCheck(output_schema)
     schemas = {"input": input_schema, "output": output_schema}
@@ -28,7 +28,7 @@ def read_cases(
         name = None
         if "name" in entry:
             name = reading.text(entry["name"], (*path, "name"), 200)
-            if any(name == other.name for other in found):
+            if any(name == other.name for other in cases):
                 reading.problem((*path, "name"), f"the case {short(name)} is given twice")
         kinds = [kind for kind in CASE_KINDS if kind in entry]
         if len(kinds) != 1:
@@ -40,22 +40,22 @@ def read_cases(
             reading.problem((*path, "says"), "says is allowed with rule only")
         if kinds == ["expected"]:
             _fits(reading, outputs, "output", entry["expected"], (*path, "expected"))
-            found.append(Case(entry["input"], "equal", name, expected=entry["expected"]))
+            cases.append(Case(entry["input"], "equal", name, expected=entry["expected"]))
         elif kinds == ["served"]:
             if entry["served"] is not False:
                 reading.problem(
                     (*path, "served"),
                     "must be false; if an answer must be served, use expected or rule instead",
                 )
-            found.append(Case(entry["input"], "unserved", name))
+            cases.append(Case(entry["input"], "unserved", name))
         else:
             rule = reading.text(entry["rule"], (*path, "rule"), 10_000)
             try_rule(reading, rule, (*path, "rule"), schemas, ())
             says = None
             if "says" in entry:
                 says = reading.text(entry["says"], (*path, "says"), MAX_SAYS)
-            found.append(Case(entry["input"], "rule", name, rule=rule.strip(), says=says))
-    return tuple(found)
+            cases.append(Case(entry["input"], "rule", name, rule=rule.strip(), says=says))
+    return tuple(cases)
 
 
 def _fits(reading: Reading, check: SchemaCheck | None, side: str, value: JSON, path: Path) -> None:

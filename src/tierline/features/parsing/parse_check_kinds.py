@@ -20,17 +20,17 @@ def read_one_of(
     reading: Reading, value: JSON, path: Path, output_schema: Schema | None
 ) -> dict[str, tuple[JSON, ...]]:
     """By path into the output, the values that it may have."""
-    found: dict[str, tuple[JSON, ...]] = {}
+    values_of: dict[str, tuple[JSON, ...]] = {}
     for field, values in _fields(reading, value, path, output_schema).items():
-        found[field] = tuple(reading.items(values, (*path, field), 1, MOST_VALUES))
-    return found
+        values_of[field] = tuple(reading.items(values, (*path, field), 1, MOST_VALUES))
+    return values_of
 
 
 def read_matches(
     reading: Reading, value: JSON, path: Path, output_schema: Schema | None
 ) -> dict[str, str]:
     """By path into the output, the pattern that its whole text must match."""
-    found: dict[str, str] = {}
+    patterns: dict[str, str] = {}
     for field, given in _fields(reading, value, path, output_schema).items():
         pattern = reading.text(given, (*path, field), MAX_PATTERN)
         try:
@@ -41,8 +41,8 @@ def read_matches(
                 f"the pattern {short(pattern)} cannot be read: use a regular expression without "
                 "lookaround and backreferences",
             )
-        found[field] = pattern
-    return found
+        patterns[field] = pattern
+    return patterns
 
 
 def read_custom(

@@ -59,7 +59,7 @@ def read_examples(
     output_schema: Schema | None,
 ) -> tuple[Placed, ...]:
     """The worked examples at `path`, each with its place."""
-    found = []
+    examples = []
     sides = {
         name: None if schema is None else SchemaCheck(schema)
         for name, schema in (("input", input_schema), ("output", output_schema))
@@ -74,8 +74,8 @@ def read_examples(
                 reading.problem(
                     (*here, name, *fault.path), f"does not fit the {name} schema: {fault.message}"
                 )
-        found.append((here, WorkedExample(entry["input"], entry["output"])))
-    return tuple(found)
+        examples.append((here, WorkedExample(entry["input"], entry["output"])))
+    return tuple(examples)
 
 
 def read_checks(
@@ -87,7 +87,7 @@ def read_checks(
     examples: Sequence[Placed],
 ) -> tuple[Check, ...]:
     """The checks at `path`. Each rule has been run on the examples."""
-    found = []
+    checks = []
     for index, item in enumerate(reading.items(value, path, 0, MAX_CHECKS)):
         here = (*path, index)
         entry = reading.mapping(item, here, (*CHECK_KINDS, "says"))
@@ -102,28 +102,28 @@ def read_checks(
         given = entry[kind]
         if kind == "grounded":
             fields = _read_fields(reading, given, place, output_schema)
-            found.append(Check(kind, fields=fields, says=says))
+            checks.append(Check(kind, fields=fields, says=says))
         elif kind == "one_of":
             allowed = read_one_of(reading, given, place, output_schema)
-            found.append(Check(kind, allowed=allowed, says=says))
+            checks.append(Check(kind, allowed=allowed, says=says))
         elif kind == "matches":
             patterns = read_matches(reading, given, place, output_schema)
-            found.append(Check(kind, patterns=patterns, says=says))
+            checks.append(Check(kind, patterns=patterns, says=says))
         elif kind == "custom":
             name = read_custom(reading, given, place, reading.known_checks)
-            found.append(Check(kind, custom=name, says=says))
+            checks.append(Check(kind, custom=name, says=says))
         else:
             text = reading.text(given, place, 10_000)
             schemas = {"input": input_schema, "output": output_schema}
             try_rule(reading, text, place, schemas, examples)
-            found.append(Check(kind, rule=text.strip(), says=says))
-    return tuple(found)
+            checks.append(Check(kind, rule=text.strip(), says=says))
+    return tuple(checks)
 
 
 def _read_fields(
     reading: Reading, value: JSON, path: Path, output_schema: Schema | None
 ) -> tuple[str, ...]:
-    found = []
+    fields = []
     for index, item in enumerate(reading.items(value, path, 1, 100)):
         here = (*path, index)
         text = reading.text(item, here, 500)
@@ -133,8 +133,8 @@ def _read_fields(
             fault = no_such_field(text, output_schema)
             if fault is not None:
                 reading.problem(here, fault)
-        found.append(text)
-    return tuple(found)
+        fields.append(text)
+    return tuple(fields)
 
 
 def try_rule(

@@ -30,12 +30,12 @@ def read_comparison(
     known_providers: Collection[str] | None = None,
 ) -> Comparison:
     """One word, or a mapping with `kind`. Problems are recorded with their lines."""
-    found = _read(reading, value, ("comparison",), KINDS, output_schema or {})
-    if found.kind != "judge":
-        return found
+    comparison = _read(reading, value, ("comparison",), KINDS, output_schema or {})
+    if comparison.kind != "judge":
+        return comparison
     item = value if isinstance(value, dict) else {}
     return replace(
-        found,
+        comparison,
         model=_judge_model(reading, item, known_providers),
         instructions=(
             reading.text(item["instructions"], ("comparison", "instructions"), MOST_INSTRUCTIONS)
@@ -110,10 +110,10 @@ def _fields(
         reading.problem(path, f"must map 1 to {MOST_FIELDS} fields of the output to comparisons")
         return {}
     properties = output_schema.get("properties")
-    known = properties if isinstance(properties, dict) else {}
+    fields = properties if isinstance(properties, dict) else {}
     comparisons = {}
     for name, how in value.items():
-        if known and name not in known:
-            reading.problem((*path, name), f"the output has no {short(name)}{near(name, known)}")
+        if fields and name not in fields:
+            reading.problem((*path, name), f"the output has no {short(name)}{near(name, fields)}")
         comparisons[name] = _read(reading, how, (*path, name), _SIMPLE, {})
     return comparisons

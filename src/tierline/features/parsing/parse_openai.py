@@ -45,8 +45,8 @@ def read_openai(
 
 def _declares(schema: Mapping[str, JSON], field: str, kind: str) -> bool:
     properties = schema.get("properties")
-    found = properties.get(field) if isinstance(properties, dict) else None
-    if not isinstance(found, dict):
+    schema_of_field = properties.get(field) if isinstance(properties, dict) else None
+    if not isinstance(schema_of_field, dict):
         return False
-    types = found.get("type")
+    types = schema_of_field.get("type")
     return types is None or kind in (types if isinstance(types, list) else [types])

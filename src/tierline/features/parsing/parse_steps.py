@@ -23,16 +23,16 @@ def read_steps(
     reading: Reading, value: JSON, path: Path, input_schema: Schema | None, max_tokens: int
 ) -> tuple[Step, ...]:
     """The steps at `path`; `max_tokens` is the tier's, the default for a step."""
-    found: list[Step] = []
+    steps: list[Step] = []
     for index, item in enumerate(reading.items(value, path, 1, MAX_STEPS)):
         here = (*path, index)
         step = _read_step(reading, item, here, input_schema, max_tokens)
         if step is None:
             continue
-        if any(step.name == other.name for other in found):
+        if any(step.name == other.name for other in steps):
             reading.problem((*here, "name"), f"the step {short(step.name)} is given twice")
-        found.append(step)
-    return tuple(found)
+        steps.append(step)
+    return tuple(steps)
 
 
 def refuse_unjoinable(

@@ -28,19 +28,19 @@ def read_prices(
     reading: Reading, value: JSON, path: Path, models: Collection[ModelRef]
 ) -> Mapping[str, Price]:
     refs = [str(model) for model in models]
-    found: dict[str, Price] = {}
+    prices: dict[str, Price] = {}
     for ref, item in reading.mapping(value, path, refs).items():
         here = (*path, ref)
-        known = (*PRICE_REQUIRED, *PRICE_OPTIONAL)
-        entry = reading.mapping(item, here, known, PRICE_REQUIRED)
+        keys = (*PRICE_REQUIRED, *PRICE_OPTIONAL)
+        entry = reading.mapping(item, here, keys, PRICE_REQUIRED)
         amounts = {
             key: _amount(reading, amount, (*here, key))
             for key, amount in entry.items()
-            if key in known
+            if key in keys
         }
         if all(key in amounts for key in PRICE_REQUIRED):
-            found[ref] = Price.from_dict(amounts)
-    return found
+            prices[ref] = Price.from_dict(amounts)
+    return prices
 
 
 def _amount(reading: Reading, value: JSON, path: Path) -> Decimal:

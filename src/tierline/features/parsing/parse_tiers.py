@@ -62,7 +62,7 @@ def read_tiers(
     output_schema: Schema | None,
 ) -> tuple[tuple[Tier, ...], tuple[Placed, ...]]:
     """The tiers, and the examples of each tier, with their places."""
-    found: list[Tier] = []
+    tiers: list[Tier] = []
     placed: list[Placed] = []
     for index, item in enumerate(reading.items(value, ("tiers",), 1, MAX_TIERS)):
         path: Path = ("tiers", index)
@@ -77,10 +77,10 @@ def read_tiers(
             tier = replace(tier, examples=tuple(example for _, example in own))
         if tier.join_steps:
             refuse_unjoinable(reading, path, tier.steps, output_schema)
-        if any(tier.name == other.name for other in found):
+        if any(tier.name == other.name for other in tiers):
             reading.problem((*path, "name"), f"the tier {short(tier.name)} is given twice")
-        found.append(tier)
-    return tuple(found), tuple(placed)
+        tiers.append(tier)
+    return tuple(tiers), tuple(placed)
 
 
 def _read_tier(
@@ -141,16 +141,16 @@ def _read_tier(
 
 
 def _one_of(
-    reading: Reading, item: Mapping[str, JSON], path: Path, key: str, known: tuple[str, ...]
+    reading: Reading, item: Mapping[str, JSON], path: Path, key: str, choices: tuple[str, ...]
 ) -> str | None:
     """The value of an optional key; None if the key is missing."""
-    return reading.choice(item[key], (*path, key), known) if key in item else None
+    return reading.choice(item[key], (*path, key), choices) if key in item else None
 
 
 def _read_models(
     reading: Reading, value: JSON, path: Path, known_providers: Collection[str] | None
 ) -> tuple[ModelRef, ...]:
-    found: list[ModelRef] = []
+    models: list[ModelRef] = []
     for index, item in enumerate(reading.items(value, path, 1, MAX_MODELS)):
         here = (*path, index)
         text = reading.text(item, here, 200)
@@ -161,19 +161,19 @@ def _read_models(
         except ValueError as error:
             reading.problem(here, str(error))
             continue
-        if ref.wanted_class is not None:
+        if ref.requested_class is not None:
             if ref.model not in CLASSES:
-                known = ", ".join(CLASSES)
-                reading.problem(here, f"unknown class {short(ref.model)}; use one of {known}")
+                classes = ", ".join(CLASSES)
+                reading.problem(here, f"unknown class {short(ref.model)}; use one of {classes}")
         elif known_providers is not None and ref.provider not in known_providers:
             hint = near(ref.provider, known_providers)
             reading.problem(here, f"unknown provider {short(ref.provider)}{hint}")
         elif (wrong := name_fault(ref.model)) is not None:
             reading.problem(here, wrong)
-        if ref in found:
+        if ref in models:
             reading.problem(here, f"the model {short(text)} is given twice")
-        found.append(ref)
-    return tuple(found)
+        models.append(ref)
+    return tuple(models)
 
 
 def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | None:

@@ -12,7 +12,7 @@ from tierline.base.yaml_lines import Document, Path
 
 MOST_HINTS = 5  # per file or request, because finding a similar word takes time
 MOST_WORD = 64  # characters of a word; comparing takes time by the square of them
-MOST_KNOWN = 500  # words to compare it with
+MOST_CHOICES = 500  # words to compare it with
 
 Word = TypeVar("Word", bound=str)
 
@@ -39,16 +39,16 @@ class Reading:
         self.warnings.append(Problem(message, pointer(path), line, self.source))
 
     def mapping(
-        self, value: JSON, path: Path, known: Collection[str], required: Collection[str] = ()
+        self, value: JSON, path: Path, keys: Collection[str], required: Collection[str] = ()
     ) -> dict[str, JSON]:
         """The mapping at `path`. Unknown and missing keys are recorded."""
         if not isinstance(value, dict):
             self.problem(path, f"must be a mapping, not {_kind(value)}")
             return {}
         for key in value:
-            if key not in known:
+            if key not in keys:
                 self._hints += 1
-                hint = near(key, known) if self._hints <= MOST_HINTS else ""
+                hint = near(key, keys) if self._hints <= MOST_HINTS else ""
                 self.problem((*path, key), f"unknown key {short(key)}{hint}")
         for key in required:
             if key not in value:
@@ -111,19 +111,19 @@ class Reading:
         return words[0]
 
 
-def near(word: str, known: Collection[str]) -> str:
+def near(word: str, choices: Collection[str]) -> str:
     """A suggestion of what the writer may have meant, as the end of a message."""
-    close = close_to(word.lower(), known, most=1, cutoff=0.6)
+    close = close_to(word.lower(), choices, most=1, cutoff=0.6)
     if close:
         return f"; did you mean {short(close[0])}?"
-    return f"; expected one of {', '.join(sorted(known))}" if len(known) <= 12 else ""
+    return f"; expected one of {', '.join(sorted(choices))}" if len(choices) <= 12 else ""
 
 
-def close_to(word: str, known: Collection[str], most: int, cutoff: float) -> list[str]:
-    """The known words most similar to `word`, best first; none for a long word."""
-    if len(word) > MOST_WORD or len(known) > MOST_KNOWN:
+def close_to(word: str, choices: Collection[str], most: int, cutoff: float) -> list[str]:
+    """The choices most similar to `word`, best first; none for a long word."""
+    if len(word) > MOST_WORD or len(choices) > MOST_CHOICES:
         return []
-    short_ones = [one for one in known if len(one) <= MOST_WORD]
+    short_ones = [one for one in choices if len(one) <= MOST_WORD]
     return difflib.get_close_matches(word, short_ones, n=most, cutoff=cutoff)
 
 

@@ -123,7 +123,7 @@ def refuse_uncalibratable(reading: Reading, feature: Feature) -> None:
             )
 
 
-def refuse_doubtful_joins(reading: Reading, feature: Feature) -> None:
+def refuse_joins_with_confidence(reading: Reading, feature: Feature) -> None:
     """A confidence signal cannot read a joined answer, because no single call produced it."""
     for index, tier in enumerate(feature.tiers):
         confidence = feature.confidence_of(tier)

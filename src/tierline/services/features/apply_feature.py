@@ -110,7 +110,7 @@ def refuse_unfit(
             refuse(one.path, f"no model of the class {one.model_class} can be used here: {why}")
     for number, tier in enumerate(feature.tiers):
         for place, model in enumerate(tier.models):
-            if model.wanted_class is not None:
+            if model.requested_class is not None:
                 continue
             for objection in objections(feature, tier, model, now.date()):
                 if objection.refused:

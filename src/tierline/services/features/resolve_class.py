@@ -40,14 +40,14 @@ def resolve_classes(
     chosen: list[ResolvedClass] = []
     tiers = []
     for number, tier in enumerate(feature.tiers):
-        models = [model for model in tier.models if model.wanted_class is None]
+        models = [model for model in tier.models if model.requested_class is None]
         named: list[ModelRef] = []
         for place, model in enumerate(tier.models):
-            if model.wanted_class is None:
+            if model.requested_class is None:
                 named.append(model)
                 continue
             resolved = _choose(
-                feature, tier, model.wanted_class, own, now, keys, taken=[*models, *named]
+                feature, tier, model.requested_class, own, now, keys, taken=[*models, *named]
             )
             chosen.append(replace(resolved, path=("tiers", number, "models", place)))
             named.append(resolved.model or model)

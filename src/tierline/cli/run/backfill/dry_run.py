@@ -8,7 +8,7 @@ from pathlib import Path
 from tierline.base.formats import usd as exact
 from tierline.base.json_text import JSON
 from tierline.base.usage import CHARACTERS_PER_TOKEN
-from tierline.checks.schema import schema_check, told
+from tierline.checks.schema import faults_text, schema_check
 from tierline.cli.run.backfill.progress import Progress
 from tierline.cli.run.backfill.reading import Reading
 from tierline.cli.run.backfill.sources import open_source
@@ -53,7 +53,7 @@ def count(feature: JSON, request: RunRequest, limit: int | None, progress: Progr
 
     for row in Reading(source, limit).rows(bad):
         if not check.fits(row.input):
-            bad(row.line, row.custom_id, told(check.faults(row.input)))
+            bad(row.line, row.custom_id, faults_text(check.faults(row.input)))
             continue
         counted.rows += 1
         progress.count("read", counted.rows)

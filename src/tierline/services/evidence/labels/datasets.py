@@ -11,7 +11,7 @@ from psycopg import Connection
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.labels import LabelSet, closed_set
-from tierline.checks.schema import schema_check, told
+from tierline.checks.schema import faults_text, schema_check
 from tierline.datasets.alike import groups
 from tierline.datasets.once import LabelledInput, each_once
 from tierline.datasets.split import sides
@@ -149,7 +149,7 @@ def _from_file(
         ):
             faults = check.faults(value)
             if faults:
-                problems.append(Problem(told(faults), f"/rows/{place}/{what}"))
+                problems.append(Problem(faults_text(faults), f"/rows/{place}/{what}"))
         yield _row(one.input, expected, "file")
     if problems:
         raise InvalidInput(problems)
