@@ -73,7 +73,7 @@ class Embedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row of DIMENSIONS per text, of length 1, so that the dot product is the cosine."""
         np = self._numpy
-        found: Vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        vectors: Vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         begun = [text[:MOST_CHARACTERS] for text in texts]
         encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(begun)]
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index]))
@@ -85,9 +85,9 @@ class Embedder:
             ):
                 stop += 1
             rows = order[start:stop]
-            found[rows] = self._run([encoded[index] for index in rows])
+            vectors[rows] = self._run([encoded[index] for index in rows])
             start = stop
-        return found
+        return vectors
 
     def _run(self, encoded: list[list[int]]) -> Vectors:
         np = self._numpy
@@ -97,9 +97,9 @@ class Embedder:
         for row, one in enumerate(encoded):
             ids[row, : len(one)] = one
             mask[row, : len(one)] = 1
-        asked = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         with _memory_errors():
-            states = self._session.run(None, asked)[0]
+            states = self._session.run(None, inputs)[0]
         weights = mask[:, :, None].astype(np.float32)
         mean = (states * weights).sum(axis=1) / weights.sum(axis=1)
         unit: Vectors = mean / np.linalg.norm(mean, axis=1, keepdims=True)

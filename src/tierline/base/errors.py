@@ -29,11 +29,11 @@ class Problem:
 
 def some_of(problems: Iterable[Problem]) -> tuple[tuple[Problem, ...], int]:
     """The first MOST_PROBLEMS, shortened for people, and how many more there are."""
-    kept: list[Problem] = []
+    shown: list[Problem] = []
     left_out = 0
     for one in problems:
-        if len(kept) < MOST_PROBLEMS:
-            kept.append(
+        if len(shown) < MOST_PROBLEMS:
+            shown.append(
                 replace(
                     one,
                     message=shortened(one.message, MOST_MESSAGE),
@@ -42,7 +42,7 @@ def some_of(problems: Iterable[Problem]) -> tuple[tuple[Problem, ...], int]:
             )
         else:
             left_out += 1
-    return tuple(kept), left_out
+    return tuple(shown), left_out
 
 
 def shortened(text: str, most: int) -> str:
@@ -108,8 +108,8 @@ class InvalidInput(TierlineError):
         """`left_out`: the number of problems that are not in `problems`."""
         self.problems, more = some_of(problems)
         self.left_out = left_out + more
-        told = "; ".join(str(problem) for problem in self.problems)
-        super().__init__(told + (f"; and {self.left_out:,} more" if self.left_out else ""))
+        text = "; ".join(str(problem) for problem in self.problems)
+        super().__init__(text + (f"; and {self.left_out:,} more" if self.left_out else ""))
 
 
 class FeatureError(InvalidInput):

@@ -115,8 +115,8 @@ def storable(text: str) -> str:
 
 def skip_space(text: str, start: int) -> int:
     """The first index from `start` on that is not JSON white space."""
-    found = _NO_SPACE.search(text, start)
-    return len(text) if found is None else found.start()
+    match = _NO_SPACE.search(text, start)
+    return len(text) if match is None else match.start()
 
 
 def _plain_numbers(value: JSON) -> JSON:
@@ -141,14 +141,14 @@ def _finite(text: str) -> float:
 
 
 def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
                 raise NotJson(f"the name {quoted_name(name)} occurs twice in one object")
             seen.add(name)
-    return found
+    return members
 
 
 _DECODER = json.JSONDecoder(

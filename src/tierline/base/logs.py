@@ -68,8 +68,8 @@ def _process(name: str) -> Processor:
 
 
 def _frames(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    found = event.pop("exc_info", None)
-    error = found[1] if isinstance(found, tuple) else found
+    raised = event.pop("exc_info", None)
+    error = raised[1] if isinstance(raised, tuple) else raised
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
         event["at"] = frames_of(error)

@@ -237,5 +237,5 @@ def key_variable(name: str) -> str:
 
 
 def _key_of(name: str) -> SecretStr | None:
-    found = os.environ.get(key_variable(name))
-    return None if found is None else SecretStr(found)
+    key = os.environ.get(key_variable(name))
+    return None if key is None else SecretStr(key)

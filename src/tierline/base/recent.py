@@ -48,7 +48,7 @@ class OfSame(Generic[T, V]):
         self._kept: Recent[int, tuple[T, V]] = Recent(most)
 
     def __call__(self, thing: T) -> V:
-        known = self._kept.get(id(thing))
-        if known is not None and known[0] is thing:
-            return known[1]
+        pair = self._kept.get(id(thing))
+        if pair is not None and pair[0] is thing:
+            return pair[1]
         return self._kept.keep(id(thing), (thing, self._make(thing)))[1]

@@ -50,8 +50,8 @@ def _object(schema: dict[str, JSON]) -> str:
     for name, item in properties.items():
         optional = "" if name in required else " (may be left out)"
         note = item.get("description", "") if isinstance(item, dict) else ""
-        said = f" ({note[:_MAX_NOTE]})" if note else ""
-        parts.append(f"{_literal(name)}: {_shape(item)}{said}{optional}")
+        description = f" ({note[:_MAX_NOTE]})" if note else ""
+        parts.append(f"{_literal(name)}: {_shape(item)}{description}{optional}")
     return "{" + ", ".join(parts) + "}"
 
 

@@ -45,11 +45,11 @@ def slices(text: str) -> list[str]:
     parts = []
     start = 0
     while len(text) - start > SLICE:
-        found = forms.boundary.search(text, start + SLICE)
-        if found is None:
+        boundary = forms.boundary.search(text, start + SLICE)
+        if boundary is None:
             break
-        parts.append(text[start : found.start()])
-        start = found.start()
+        parts.append(text[start : boundary.start()])
+        start = boundary.start()
     parts.append(text[start:])
     return parts
 

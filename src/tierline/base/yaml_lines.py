@@ -204,34 +204,34 @@ def _sequence(node: Node, path: Path, reading: _Reading) -> JSON:
     assert isinstance(node, SequenceNode)
     if node.tag != _CORE + "seq":
         reading.problem(f"the tag {node.tag} is not supported", node, path)
-    found = []
+    items = []
     for index, item in enumerate(node.value):
         below = (*path, index)
         reading.lines[below] = line_of(item)
-        found.append(_value(item, below, reading))
-    return found
+        items.append(_value(item, below, reading))
+    return items
 
 
 def _mapping(node: MappingNode, path: Path, reading: _Reading) -> JSON:
     if node.tag != _CORE + "map":
         reading.problem(f"the tag {node.tag} is not supported", node, path)
-    found: dict[str, JSON] = {}
+    members: dict[str, JSON] = {}
     for key_node, item in node.value:
         if not isinstance(key_node, ScalarNode):
             reading.problem("a key must be text", key_node, path)
             continue
         key = str(key_node.value)
         below = (*path, key)
-        if key in found:
+        if key in members:
             first = reading.lines[below]
             reading.problem(
                 f"the key {short(key)} is already given on line {first}", key_node, below
             )
             continue
         reading.lines[below] = line_of(key_node)
-        found[key] = _value(item, below, reading)
+        members[key] = _value(item, below, reading)
         _refuse_unfit_text(key, key_node, below, reading)
-    return found
+    return members
 
 
 def _scalar(node: ScalarNode, path: Path, reading: _Reading) -> JSON:
@@ -247,26 +247,26 @@ def _scalar(node: ScalarNode, path: Path, reading: _Reading) -> JSON:
 
 
 def _plain(text: str, node: ScalarNode, path: Path, reading: _Reading) -> JSON:
-    found: JSON = text
+    value: JSON = text
     if _NULL.fullmatch(text):
-        found = None
+        value = None
     elif _BOOL.fullmatch(text):
-        found = text.lower() == "true"
+        value = text.lower() == "true"
     elif _NOT_FINITE.fullmatch(text):
         reading.problem(f"{text} is not a JSON number", node, path)
     elif len(text) > _MAX_DIGITS:
         pass  # text, or a number that nothing can hold
     elif _INT.fullmatch(text):
-        found = int(text)
+        value = int(text)
     elif _OCTAL.fullmatch(text):
-        found = int(text[2:], 8)
+        value = int(text[2:], 8)
     elif _HEX.fullmatch(text):
-        found = int(text[2:], 16)
+        value = int(text[2:], 16)
     elif _FLOAT.fullmatch(text):
-        found = float(text)
-        if abs(found) == float("inf"):
+        value = float(text)
+        if abs(value) == float("inf"):
             reading.problem("a number beyond the range of a double", node, path)
-    return found
+    return value
 
 
 def _refuse_unfit_text(text: str, node: Node, path: Path, reading: _Reading) -> None:

@@ -104,6 +104,6 @@ def bulk_action_view(row: BulkActionRow) -> BulkAction:
         {
             **row,
             "limit": row["most"],
-            "errors": [{"reason": reason, **told} for reason, told in errors],
+            "errors": [{"reason": reason, **counts} for reason, counts in errors],
         }
     )

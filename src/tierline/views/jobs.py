@@ -244,7 +244,7 @@ def new_job_row(
     created_at: datetime,
 ) -> JobRow:
     """The row of a job just written, as if it were read; without `seq` and `account_id`."""
-    known = {
+    fields = {
         "id": job_id,
         "feature": feature,
         "feature_version": feature_version,
@@ -257,7 +257,7 @@ def new_job_row(
         "session_key": session,
         "created_at": created_at,
     }
-    return cast(JobRow, {**_NOTHING_YET, **known})
+    return cast(JobRow, {**_NOTHING_YET, **fields})
 
 
 _NOTHING_YET: Mapping[str, Any] = {
