@@ -13,9 +13,9 @@ from tierline.base.errors import InvalidInput
 from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.openai_requests.formats import check_format
-from tierline.openai_requests.inputs import Said, job_input, read_messages, where_sent
+from tierline.openai_requests.inputs import RequestMessages, job_input, read_messages, where_sent
 from tierline.openai_requests.model_names import check_current, read_model_name
-from tierline.openai_requests.parameters import Asked
+from tierline.openai_requests.parameters import AcceptedRequest
 from tierline.services.jobs.submitting.current_versions import UnknownFeature
 from tierline.services.jobs.submitting.new_jobs import Submitted
 from tierline.services.jobs.submitting.replays import KeyReused
@@ -27,8 +27,8 @@ async def read_asked(
     state: State,
     content_type: str | None,
     idempotency_key: str | None,
-    read: Callable[[JSON], Asked],
-) -> tuple[Asked, str | None]:
+    read: Callable[[JSON], AcceptedRequest],
+) -> tuple[AcceptedRequest, str | None]:
     """The job that the body asks for, which `read` reads, and its Idempotency-Key.
 
     Raises Refused and InvalidInput.
@@ -55,7 +55,13 @@ def replayed_header(submitted: Submitted) -> dict[str, str]:
 
 
 async def submit_asked(
-    state: State, caller: Caller, asked: Asked, key: str | None, *, where: str, format: str
+    state: State,
+    caller: Caller,
+    asked: AcceptedRequest,
+    key: str | None,
+    *,
+    where: str,
+    format: str,
 ) -> Submitted:
     """Write the job and wake the dispatcher. `where` and `format`: the names of the request's input
     and its format.
@@ -69,7 +75,7 @@ async def submit_asked(
 
 
 async def _write(
-    state: State, caller: Caller, asked: Asked, key: str | None, where: str, format: str
+    state: State, caller: Caller, asked: AcceptedRequest, key: str | None, where: str, format: str
 ) -> Submitted:
     name, version = read_model_name(asked.model)
     problems = [] if asked.metadata is None else list(metadata_problems(asked.metadata))
@@ -107,7 +113,12 @@ async def _write(
 
 
 def _submission(
-    asked: Asked, feature: Feature, said: Said, max_depth: int, where: str, format: str
+    asked: AcceptedRequest,
+    feature: Feature,
+    said: RequestMessages,
+    max_depth: int,
+    where: str,
+    format: str,
 ) -> Submission:
     check_format(asked.format, feature.output_schema, f"/{format}")
     fitted = job_input(said, feature, where, max_depth)

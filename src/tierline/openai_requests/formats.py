@@ -17,22 +17,22 @@ _SIMPLE = {"string", "number", "integer", "boolean", "null", "array", "object"}
 
 
 def check_format(
-    asked: Mapping[str, JSON] | None, output_schema: Mapping[str, JSON], where: str
+    requested: Mapping[str, JSON] | None, output_schema: Mapping[str, JSON], where: str
 ) -> None:
     """Raises InvalidInput if the format contradicts the feature. `where`: the parameter's path.
 
     `text` is every feature's: an answer that is JSON is its text.
     """
-    if asked is None:
+    if requested is None:
         return
-    kind = asked.get("type")
+    kind = requested.get("type")
     if kind == "text":
         return
     if kind == "json_object":
         if _types(output_schema) != {"object"}:
             raise _contradicts(where, "the feature's output is not a JSON object")
     elif kind == "json_schema":
-        schema = asked.get("schema")
+        schema = requested.get("schema")
         if not isinstance(schema, dict):
             raise InvalidInput([Problem("must be a JSON Schema", f"{where}/schema")])
         if is_plain_text(output_schema):
@@ -66,7 +66,7 @@ def _difference(
         return at, "differs from the feature's output"
     their_types, our_types = _types(theirs), _types(ours)
     if their_types is not None and (our_types is None or not _within(our_types, their_types)):
-        return f"{at}/type", f"must be {_told(our_types)}, as in the feature's output"
+        return f"{at}/type", f"must be {_types_text(our_types)}, as in the feature's output"
     if "enum" in theirs or "const" in theirs:
         allowed, possible = _values(theirs), _values(ours)
         if not allowed or possible is None or any(value not in allowed for value in possible):
@@ -77,11 +77,13 @@ def _difference(
     required = set(theirs.get("required", ())) - set(ours.get("required", ()))
     if required:
         return f"{at}/required", f"the feature's output may leave out {min(required)!r}"
-    found = _of_fields(theirs, ours, their_root, our_root, at, depth)
-    if found is None and "items" in theirs:
+    difference = _of_fields(theirs, ours, their_root, our_root, at, depth)
+    if difference is None and "items" in theirs:
         inner = ours.get("items", {})
-        found = _difference(theirs["items"], inner, their_root, our_root, f"{at}/items", depth + 1)
-    return found
+        difference = _difference(
+            theirs["items"], inner, their_root, our_root, f"{at}/items", depth + 1
+        )
+    return difference
 
 
 def _of_fields(
@@ -107,9 +109,9 @@ def _of_fields(
     for name, field in fields.items():
         place = f"{at}/properties/{name}"
         if name in own:
-            found = _difference(field, own[name], their_root, our_root, place, depth + 1)
-            if found is not None:
-                return found
+            difference = _difference(field, own[name], their_root, our_root, place, depth + 1)
+            if difference is not None:
+                return difference
         elif ours.get("additionalProperties", True) is not False and field not in (True, {}):
             return place, "is not a field of the feature's output"
     return None
@@ -120,10 +122,10 @@ def _resolved(schema: Any, root: Any) -> Any:
     for _ in range(20):
         if not (isinstance(schema, dict) and isinstance(schema.get("$ref"), str)):
             break
-        found = root
+        target = root
         for part in schema["$ref"].removeprefix("#").split("/")[1:]:
-            found = found.get(part) if isinstance(found, dict) else None
-        schema = found
+            target = target.get(part) if isinstance(target, dict) else None
+        schema = target
     if not isinstance(schema, dict) or "anyOf" not in schema:
         return schema
     choices = [one for one in schema["anyOf"] if one != {"type": "null"}]
@@ -131,8 +133,8 @@ def _resolved(schema: Any, root: Any) -> Any:
         inner = _resolved(choices[0], root)
         kinds = _types(inner) if isinstance(inner, dict) else None
         if kinds is not None:
-            kept = {name: value for name, value in schema.items() if name != "anyOf"}
-            return {**inner, **kept, "type": [*sorted(kinds), "null"]}
+            others = {name: value for name, value in schema.items() if name != "anyOf"}
+            return {**inner, **others, "type": [*sorted(kinds), "null"]}
     return schema
 
 
@@ -151,7 +153,7 @@ def _within(ours: set[str], theirs: set[str]) -> bool:
     return ours <= (theirs | ({"integer"} if "number" in theirs else set()))
 
 
-def _told(types: set[str] | None) -> str:
+def _types_text(types: set[str] | None) -> str:
     return "any type" if types is None else " or ".join(sorted(types))
 
 

@@ -47,8 +47,8 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a request says, by who says it."""
+class RequestMessages:
+    """The texts of a request, by their role."""
 
     text: str  # of the user, after the assistant's last message
     instructions: Sequence[Message] = ()
@@ -57,7 +57,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A job's input, and what became of the rest of the request, for the job's metadata."""
+    """A job's input, and how the rest of the request was used, for the job's metadata."""
 
     input: JSON
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -84,15 +84,15 @@ def _is_text(schema: Mapping[str, Any]) -> bool:
     return kind == "string" or (isinstance(kind, list) and "string" in kind)
 
 
-def read_messages(sent: JSON, where: str, instructions: str | None = None) -> Said:
-    """What `input` (a text or items) or `messages` says. `where`: the name of that field.
+def read_messages(sent: JSON, where: str, instructions: str | None = None) -> RequestMessages:
+    """The texts of `input` (a text or items) or of `messages`. `where`: the name of that field.
     `instructions`: the request's parameter.
 
     Raises InvalidInput for anything that is not text.
     """
     system = [Message("system", instructions, "/instructions")] if instructions else []
     if isinstance(sent, str):
-        return Said(sent, system)
+        return RequestMessages(sent, system)
     if not isinstance(sent, list) or not sent:
         raise _refused(f"/{where}", "must be a text or a list of messages, and not empty")
     spoken: list[Message] = []
@@ -100,11 +100,13 @@ def read_messages(sent: JSON, where: str, instructions: str | None = None) -> Sa
         message = _message(item, f"/{where}/{place}")
         (system if message.role == "system" else spoken).append(message)
     last = max((at for at, one in enumerate(spoken) if one.role == "assistant"), default=-1)
-    asked = spoken[last + 1 :]
-    if not asked:
+    last_turns = spoken[last + 1 :]
+    if not last_turns:
         raise _refused(f"/{where}", "the last message must be the user's: it is the job's input")
     system = [one for one in system if one.content.strip()]
-    return Said("\n\n".join(one.content for one in asked), system, spoken[: last + 1])
+    return RequestMessages(
+        "\n\n".join(one.content for one in last_turns), system, spoken[: last + 1]
+    )
 
 
 def _message(item: JSON, path: str) -> Message:
@@ -146,28 +148,28 @@ def _part(part: JSON, path: str, *, answers: bool) -> str:
 
 
 def _refuse_more(
-    sent: Mapping[str, JSON], known: Sequence[str], path: str, *, answers: bool
+    sent: Mapping[str, JSON], allowed: Sequence[str], path: str, *, answers: bool
 ) -> None:
     for name, value in sent.items():
         empty = value is None or (answers and name in _OF_ANSWERS and value == [])
-        if name not in known and not empty:
+        if name not in allowed and not empty:
             raise _refused(f"{path}/{name}", "is not supported: leave it out")
 
 
-def job_input(said: Said, feature: Feature, where: str, max_depth: int) -> Fitted:
+def job_input(messages: RequestMessages, feature: Feature, where: str, max_depth: int) -> Fitted:
     """The job's input. Raises InvalidInput for what the feature refuses, and for a text that had to
     be JSON and is not."""
     notes: dict[str, str] = {}
     fields: dict[str, JSON] = {}
-    _fit_instructions(said, feature, notes, fields)
-    _fit_conversation(said, feature, notes, fields)
+    _fit_instructions(messages, feature, notes, fields)
+    _fit_conversation(messages, feature, notes, fields)
     name = text_field(feature.input_schema, feature.openai.fields())
     if name == "":
-        return Fitted(said.text, notes)
+        return Fitted(messages.text, notes)
     if name is not None:
-        return Fitted({name: said.text, **fields}, notes)
+        return Fitted({name: messages.text, **fields}, notes)
     try:
-        read = parse_json(said.text, max_depth)
+        read = parse_json(messages.text, max_depth)
     except NotJson as error:
         raise _refused(
             f"/{where}",
@@ -183,11 +185,11 @@ def job_input(said: Said, feature: Feature, where: str, max_depth: int) -> Fitte
 
 
 def _fit_instructions(
-    said: Said, feature: Feature, notes: dict[str, str], fields: dict[str, JSON]
+    messages: RequestMessages, feature: Feature, notes: dict[str, str], fields: dict[str, JSON]
 ) -> None:
-    if not said.instructions:
+    if not messages.instructions:
         return
-    text = "\n\n".join(one.content for one in said.instructions)
+    text = "\n\n".join(one.content for one in messages.instructions)
     treatment = feature.openai.instructions
     if treatment == "input":
         notes[INSTRUCTIONS] = AS_INPUT
@@ -198,7 +200,7 @@ def _fit_instructions(
         notes[INSTRUCTIONS] = IGNORED
     else:
         raise _refused(
-            said.instructions[0].path,
+            messages.instructions[0].path,
             "these instructions differ from those of the feature's file, which were evaluated: send"
             " the same, leave them out, or say in the file what to do with them:"
             " `openai: {instructions: ignore}` or `openai: {instructions: input}`",
@@ -206,21 +208,21 @@ def _fit_instructions(
 
 
 def _fit_conversation(
-    said: Said, feature: Feature, notes: dict[str, str], fields: dict[str, JSON]
+    messages: RequestMessages, feature: Feature, notes: dict[str, str], fields: dict[str, JSON]
 ) -> None:
-    if not said.earlier:
+    if not messages.earlier:
         return
     treatment = feature.openai.conversation
     if treatment == "input":
         notes[CONVERSATION] = AS_INPUT
         fields[CONVERSATION_FIELD] = [
-            {"role": one.role, "content": one.content} for one in said.earlier
+            {"role": one.role, "content": one.content} for one in messages.earlier
         ]
     elif treatment == "ignore":
         notes[CONVERSATION] = IGNORED
     else:
         raise _refused(
-            said.earlier[-1].path,
+            messages.earlier[-1].path,
             "a feature answers one input and has no conversation: leave out the assistant's"
             " messages and what came before them, or say in the feature's file what to do with"
             " them: `openai: {conversation: ignore}` or `openai: {conversation: input}`",
@@ -246,18 +248,18 @@ def sent_messages(input: JSON, feature: Feature) -> list[Message]:
         return [Message("user", input)]
     if not isinstance(input, dict):
         return [Message("user", json.dumps(input, ensure_ascii=False))]
-    found = []
+    messages = []
     instructions = input.get(INSTRUCTIONS_FIELD) if INSTRUCTIONS_FIELD in others else None
     if isinstance(instructions, str):
-        found.append(Message("developer", instructions))
+        messages.append(Message("developer", instructions))
     earlier = input.get(CONVERSATION_FIELD) if CONVERSATION_FIELD in others else None
     for one in earlier if isinstance(earlier, list) else ():
         if isinstance(one, dict):
-            found.append(Message(str(one.get("role")), str(one.get("content"))))
+            messages.append(Message(str(one.get("role")), str(one.get("content"))))
     if name and isinstance(input.get(name), str):
-        return [*found, Message("user", input[name])]
+        return [*messages, Message("user", input[name])]
     rest = {key: value for key, value in input.items() if key not in others}
-    return [*found, Message("user", json.dumps(rest, ensure_ascii=False))]
+    return [*messages, Message("user", json.dumps(rest, ensure_ascii=False))]
 
 
 def _refused(path: str, message: str) -> InvalidInput:

@@ -95,17 +95,17 @@ def read_line(
     """
     if line.raw is None:
         raise BadLine(None, [Problem(f"the line has {line.size:,} bytes, which is too long")])
-    found = _object(line.raw, max_depth)
-    sent_id = found.get("custom_id")
+    members = _object(line.raw, max_depth)
+    sent_id = members.get("custom_id")
     is_id = isinstance(sent_id, str) and 0 < len(sent_id) <= MAX_CUSTOM_ID
     custom_id = str(sent_id) if is_id else None
-    problems = list(_problems(found, endpoint))
+    problems = list(_problems(members, endpoint))
     if custom_id is None:
         problems.append(Problem(f"must be a text of 1 to {MAX_CUSTOM_ID} characters", "/custom_id"))
     if custom_id is None or problems:
         raise BadLine(custom_id, problems)
     try:
-        return _request(custom_id, found["body"], feature, version, endpoint, max_depth)
+        return _request(custom_id, members["body"], feature, version, endpoint, max_depth)
     except InvalidInput as refused:
         moved = [Problem(one.message, f"/body{one.path}") for one in refused.problems]
         raise BadLine(custom_id, moved) from None
@@ -113,46 +113,46 @@ def read_line(
 
 def _object(raw: bytes, max_depth: int) -> dict[str, JSON]:
     try:
-        found = parse_json(raw.decode("utf-8"), max_depth)
+        members = parse_json(raw.decode("utf-8"), max_depth)
     except UnicodeDecodeError as error:
         message = f"not UTF-8 at byte {error.start + 1} of the line"
         raise BadLine(None, [Problem(message)]) from None
     except NotJson as error:
         raise BadLine(None, [Problem(error.message)]) from None
-    if not isinstance(found, dict):
+    if not isinstance(members, dict):
         raise BadLine(None, [Problem("a line is a JSON object")])
-    return found
+    return members
 
 
-def _problems(found: Mapping[str, JSON], endpoint: str) -> Iterator[Problem]:
-    for name in sorted(found.keys() - set(_FIELDS))[:10]:
+def _problems(members: Mapping[str, JSON], endpoint: str) -> Iterator[Problem]:
+    for name in sorted(members.keys() - set(_FIELDS))[:10]:
         yield Problem("is not a field of a line", f"/{name[:80]}")
-    if found.get("method") != "POST":
+    if members.get("method") != "POST":
         yield Problem("must be POST", "/method")
-    if found.get("url") != endpoint:
+    if members.get("url") != endpoint:
         yield Problem(f"must be the batch's endpoint, {endpoint}", "/url")
-    if not isinstance(found.get("body"), dict):
+    if not isinstance(members.get("body"), dict):
         yield Problem("must be a request: a JSON object", "/body")
 
 
 def _request(
     custom_id: str, body: JSON, feature: Feature, version: int, endpoint: str, max_depth: int
 ) -> Request:
-    asked = read_chat_request(body) if endpoint == CHAT else read_response_request(body)
-    if asked.stream:
+    request = read_chat_request(body) if endpoint == CHAT else read_response_request(body)
+    if request.stream:
         raise InvalidInput([Problem("must be false: a batch is not streamed", "/stream")])
-    name, named = read_model_name(asked.model)
+    name, named = read_model_name(request.model)
     if name != feature.name or named not in (None, version):
-        known = f"{feature.name}@{version}"
+        model = f"{feature.name}@{version}"
         raise InvalidInput(
-            [Problem(f"is {short(asked.model)}, but the batch's model is {known}", "/model")]
+            [Problem(f"is {short(request.model)}, but the batch's model is {model}", "/model")]
         )
     where, format = _SENT[endpoint]
-    said = read_messages(asked.sent, where, asked.instructions)
-    check_format(asked.format, feature.output_schema, f"/{format}")
-    fitted = job_input(said, feature, where, max_depth)
-    metadata = {**(asked.metadata or {}), **fitted.notes}
-    return Request(custom_id, fitted.input, metadata or None, asked.user)
+    messages = read_messages(request.sent, where, request.instructions)
+    check_format(request.format, feature.output_schema, f"/{format}")
+    fitted = job_input(messages, feature, where, max_depth)
+    metadata = {**(request.metadata or {}), **fitted.notes}
+    return Request(custom_id, fitted.input, metadata or None, request.user)
 
 
 def where_sent_in(endpoint: str) -> str:

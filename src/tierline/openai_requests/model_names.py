@@ -43,9 +43,10 @@ def model_list(features: Iterable[tuple[str, int, datetime]]) -> dict[str, Any]:
     return {"object": "list", "data": models}
 
 
-def check_current(name: str, asked: int | None, current: int) -> None:
+def check_current(name: str, requested: int | None, current: int) -> None:
     """Raises NotFound for a version that new jobs do not get."""
-    if asked is not None and asked != current:
+    if requested is not None and requested != current:
         raise NotFound(
-            f"there is no model '{name}@{asked}': jobs run the current version, {name}@{current}"
+            f"there is no model '{name}@{requested}': jobs run the current version, "
+            f"{name}@{current}"
         )

@@ -75,13 +75,13 @@ _CHAT: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "verbosity": ((), _FEATURE_DECIDES),
     "web_search_options": ((), _NO_TOOLS),
 }
-_KEPT = ("model", "metadata", "stream", "stream_options", "user", "safety_identifier")
-KEPT_BY_RESPONSES = (*_KEPT, "input", "instructions", "background", "text")
-KEPT_BY_CHAT = (*_KEPT, "messages", "response_format")
+_ACCEPTED = ("model", "metadata", "stream", "stream_options", "user", "safety_identifier")
+ACCEPTED_BY_RESPONSES = (*_ACCEPTED, "input", "instructions", "background", "text")
+ACCEPTED_BY_CHAT = (*_ACCEPTED, "messages", "response_format")
 
 
 @dataclass(frozen=True)
-class Asked:
+class AcceptedRequest:
     """A request whose parameters are all accepted."""
 
     model: str
@@ -95,24 +95,24 @@ class Asked:
     include_usage: bool
 
 
-def read_response_request(body: JSON) -> Asked:
+def read_response_request(body: JSON) -> AcceptedRequest:
     """The body of POST /responses. Raises InvalidInput with all parameters that are refused."""
-    sent = _checked(body, _RESPONSES, KEPT_BY_RESPONSES, ("model", "input"))
+    sent = _checked(body, _RESPONSES, ACCEPTED_BY_RESPONSES, ("model", "input"))
     text = sent.get("text") or {}
     problems = list(_object_problems("text", text, {"format", "verbosity"}))
     if not problems and text.get("verbosity") is not None:
         problems.append(Problem(_FEATURE_DECIDES, "/text/verbosity"))
     if problems:
         raise InvalidInput(problems)
-    return _asked(sent, sent["input"], text.get("format"))
+    return _accepted(sent, sent["input"], text.get("format"))
 
 
-def read_chat_request(body: JSON) -> Asked:
+def read_chat_request(body: JSON) -> AcceptedRequest:
     """The body of POST /chat/completions. Raises InvalidInput as `read_response_request`."""
-    sent = _checked(body, _CHAT, KEPT_BY_CHAT, ("model", "messages"))
+    sent = _checked(body, _CHAT, ACCEPTED_BY_CHAT, ("model", "messages"))
     if not isinstance(sent["messages"], list):
         raise InvalidInput([Problem("must be a list of messages", "/messages")])
-    return _asked(sent, sent["messages"], _flat(sent.get("response_format")))
+    return _accepted(sent, sent["messages"], _flat(sent.get("response_format")))
 
 
 def _flat(format: JSON) -> JSON:
@@ -126,7 +126,7 @@ def _flat(format: JSON) -> JSON:
 def _checked(
     body: JSON,
     limited: Mapping[str, tuple[tuple[Any, ...], str]],
-    kept: Sequence[str],
+    accepted: Sequence[str],
     needed: Sequence[str],
 ) -> dict[str, Any]:
     """The parameters that are not null. Raises InvalidInput."""
@@ -141,15 +141,15 @@ def _checked(
             allowed, why = limited[name]
             if not any(type(value) is type(one) and value == one for one in allowed):
                 problems.append(Problem(why, f"/{name}"))
-        elif name not in kept:
+        elif name not in accepted:
             problems.append(Problem("is not a parameter that is known here", f"/{name}"))
-    problems += _kept_problems(sent)
+    problems += _value_problems(sent)
     if problems:
         raise InvalidInput(problems)
     return sent
 
 
-def _kept_problems(sent: Mapping[str, Any]) -> Iterable[Problem]:
+def _value_problems(sent: Mapping[str, Any]) -> Iterable[Problem]:
     for name in ("stream", "background"):
         if not isinstance(sent.get(name, False), bool):
             yield Problem("must be true or false", f"/{name}")
@@ -176,11 +176,11 @@ def _kept_problems(sent: Mapping[str, Any]) -> Iterable[Problem]:
             )
 
 
-def _object_problems(name: str, value: Any, known: set[str]) -> Iterable[Problem]:
+def _object_problems(name: str, value: Any, allowed: set[str]) -> Iterable[Problem]:
     if not isinstance(value, dict):
         yield Problem("must be an object", f"/{name}")
         return
-    for key in value.keys() - known:
+    for key in value.keys() - allowed:
         yield Problem("is not a parameter that is known here", f"/{name}/{key}")
 
 
@@ -203,11 +203,11 @@ def metadata_problems(metadata: Any) -> Iterable[Problem]:
             yield Problem(f"must be a text of at most {most} characters", f"/metadata/{name}")
 
 
-def _asked(sent: Mapping[str, Any], content: JSON, format: JSON) -> Asked:
+def _accepted(sent: Mapping[str, Any], content: JSON, format: JSON) -> AcceptedRequest:
     if format is not None and not isinstance(format, dict):
         name = "response_format" if "messages" in sent else "text/format"
         raise InvalidInput([Problem("must be an object", f"/{name}")])
-    return Asked(
+    return AcceptedRequest(
         model=sent["model"],
         sent=content,
         instructions=sent.get("instructions"),

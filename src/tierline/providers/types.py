@@ -76,7 +76,7 @@ class CallFailed(TierlineError):
 
     @property
     def retry(self) -> Retry:
-        return self.cause.retry.as_told(self.should_retry, maybe_billed=self.maybe_billed)
+        return self.cause.retry.as_advised(self.should_retry, maybe_billed=self.maybe_billed)
 
     @property
     def retryable(self) -> bool:

@@ -23,7 +23,7 @@ FIRST_PROBE_S = 5.0
 MOST_PROBE_S = 60.0
 OPERATORS_FIRST_PROBE_S = 30.0
 OPERATORS_MOST_PROBE_S = 120.0
-MOST_ASKED_S = 3600.0  # the longest wait that a provider's Retry-After can set
+MOST_RETRY_AFTER_S = 3600.0  # the longest wait that a provider's Retry-After can set
 
 OPERATORS = frozenset({Cause.KEY, Cause.QUOTA})
 """Causes that the operator must fix."""
@@ -31,8 +31,8 @@ FAILING = frozenset(
     {Cause.OVERLOADED, Cause.UNREACHABLE, Cause.SERVER, Cause.TIMEOUT, Cause.UNREADABLE}
 )
 """Causes that show that the provider is unhealthy."""
-UNASKED = frozenset({Cause.NOT_CONFIGURED, Cause.TOO_LATE, Cause.CIRCUIT_OPEN})
-"""Causes that say nothing about the provider, because it was not asked."""
+NOT_CALLED = frozenset({Cause.NOT_CONFIGURED, Cause.TOO_LATE, Cause.CIRCUIT_OPEN})
+"""Causes that say nothing about the provider, because it was not called."""
 
 
 class Effect(Enum):
@@ -41,7 +41,7 @@ class Effect(Enum):
     WELL = "the model answered or refused this one request"
     ILL = "the model failed"
     LOCKED = "the provider refuses the key or the quota is used up"
-    NOTHING = "the model was not asked or had too little time"
+    NOTHING = "the model was not called or had too little time"
 
 
 def effect(cause: Cause | None, *, cut_short: bool = False) -> Effect:
@@ -52,7 +52,7 @@ def effect(cause: Cause | None, *, cut_short: bool = False) -> Effect:
     """
     if cause in OPERATORS:
         return Effect.LOCKED
-    if cause in UNASKED or (cause is Cause.TIMEOUT and cut_short):
+    if cause in NOT_CALLED or (cause is Cause.TIMEOUT and cut_short):
         return Effect.NOTHING
     return Effect.ILL if cause in FAILING else Effect.WELL
 
@@ -63,15 +63,15 @@ class Window:
     def __init__(self) -> None:
         self._seen: deque[tuple[float, Effect]] = deque(maxlen=REMEMBERED)
 
-    def note(self, seen: Effect, now_s: float) -> bool:
+    def note(self, effect: Effect, now_s: float) -> bool:
         """Record an effect at a monotonic time. True if the circuit must open."""
-        self._seen.append((now_s, seen))
+        self._seen.append((now_s, effect))
         while now_s - self._seen[0][0] > REMEMBERED_S:
             self._seen.popleft()
         last = [one for _, one in self._seen][-OPERATORS_FAILURES:]
-        if seen is Effect.LOCKED:
+        if effect is Effect.LOCKED:
             return last == [Effect.LOCKED] * OPERATORS_FAILURES
-        if seen is not Effect.ILL:
+        if effect is not Effect.ILL:
             return False
         failures = sum(one is not Effect.WELL for _, one in self._seen)
         return failures >= max(LEAST_FAILURES, MOST_FAILING * len(self._seen))
@@ -81,10 +81,10 @@ class Window:
         self._seen.clear()
 
 
-def probe_wait_s(cause: Cause, failed_probes: int, asked_s: float | None) -> float:
+def probe_wait_s(cause: Cause, failed_probes: int, retry_after_s: float | None) -> float:
     """Seconds from the opening, or from a failed probe, to the next probe. It doubles each time.
 
-    `asked_s` is the wait that the provider asked for; the result is at least that, within limits.
+    `retry_after_s` is the provider's own wait; the result is at least that, within limits.
     """
     first_s, most_s = (
         (OPERATORS_FIRST_PROBE_S, OPERATORS_MOST_PROBE_S)
@@ -92,4 +92,4 @@ def probe_wait_s(cause: Cause, failed_probes: int, asked_s: float | None) -> flo
         else (FIRST_PROBE_S, MOST_PROBE_S)
     )
     wait_s = min(most_s, first_s * 2.0 ** min(failed_probes, 16))
-    return max(wait_s, min(asked_s or 0.0, MOST_ASKED_S))
+    return max(wait_s, min(retry_after_s or 0.0, MOST_RETRY_AFTER_S))

@@ -134,7 +134,7 @@ class Released:
 
 
 @dataclass(frozen=True)
-class CancelAsked:
+class CancelRequested:
     """The caller cancelled it."""
 
 
@@ -151,7 +151,7 @@ Outcome = (
     | FeatureFailed
     | LeaseLost
     | Released
-    | CancelAsked
+    | CancelRequested
     | DeadlinePassed
 )
 
@@ -198,11 +198,11 @@ def next_state(job: JobState, outcome: Outcome, route: Route) -> Transition:
     match job.status, outcome:
         case Status.QUEUED, Claimed():
             return Transition(replace(job, status=Status.IN_PROGRESS))
-        case Status.QUEUED, CancelAsked():
+        case Status.QUEUED, CancelRequested():
             return Transition(replace(job, status=Status.CANCELLED, cancel_requested=True))
         case Status.QUEUED, DeadlinePassed():
             return Transition(replace(job, status=Status.EXPIRED, deadline_passed=True))
-        case Status.IN_PROGRESS, CancelAsked():
+        case Status.IN_PROGRESS, CancelRequested():
             return Transition(replace(job, cancel_requested=True))
         case Status.IN_PROGRESS, Passed():
             return Transition(replace(job, status=Status.COMPLETED), serve_answer=True)
@@ -260,8 +260,8 @@ def _after_failure(
 def _held(queued: JobState, outcome: ProviderFailed, route: Route) -> Transition:
     """Requeue a held job. The wait is not the job's fault, so no try is used up."""
     if queued.held_s < route.hold_s:
-        seen = replace(queued, maybe_billed=queued.maybe_billed + outcome.maybe_billed)
-        return Transition(seen, wait_s=outcome.wait_s, held=True)
+        waiting = replace(queued, maybe_billed=queued.maybe_billed + outcome.maybe_billed)
+        return Transition(waiting, wait_s=outcome.wait_s, held=True)
     waited = f"{outcome.reason}; it waited for {route.hold_s / 3600:g} h"
     error = JobError(str(outcome.verdict), waited)
     return Transition(replace(queued, status=Status.FAILED), error=error)

@@ -45,12 +45,12 @@ class LeaseWatch:
         before, self._claims = self._claims, {}
         lost = []
         for token in tokens:
-            seen = beats.get(token)
-            known = before.get(token)
-            if known is None or known.value != seen or not watched:
-                known = _Unchanged(seen, now_s)
-            self._claims[token] = known
-            if now_s - known.since_s >= self.lease_s:
+            beat = beats.get(token)
+            unchanged = before.get(token)
+            if unchanged is None or unchanged.value != beat or not watched:
+                unchanged = _Unchanged(beat, now_s)
+            self._claims[token] = unchanged
+            if now_s - unchanged.since_s >= self.lease_s:
                 lost.append(token)
         return lost
 
@@ -67,19 +67,19 @@ class AliveWatch:
         for gone in self._workers.keys() - beats.keys():
             del self._workers[gone]
         for worker, beat in beats.items():
-            known = self._workers.get(worker)
-            if known is None or known.value != beat:
+            unchanged = self._workers.get(worker)
+            if unchanged is None or unchanged.value != beat:
                 self._workers[worker] = _Unchanged(beat, now_s)
         return frozenset(
             worker
-            for worker, known in self._workers.items()
-            if now_s - known.since_s < self.lease_s
+            for worker, unchanged in self._workers.items()
+            if now_s - unchanged.since_s < self.lease_s
         )
 
     def still_since_s(self, worker: UUID) -> float | None:
         """When its beat was last seen to change, on the caller's clock."""
-        known = self._workers.get(worker)
-        return None if known is None else known.since_s
+        unchanged = self._workers.get(worker)
+        return None if unchanged is None else unchanged.since_s
 
 
 @dataclass

@@ -23,8 +23,8 @@ UPKEEP = frozenset({Purpose.SHADOW, Purpose.JUDGE})
 """Purposes of jobs that compare answers. The feature's own budget pays for them."""
 
 
-def purpose_of_call(first: str, wanted: str) -> str:
-    """The purpose to record for a call made for `wanted`; `first` is the purpose of the attempt's
+def purpose_of_call(first: str, purpose: str) -> str:
+    """The purpose to record for a call made for `purpose`; `first` is the purpose of the attempt's
     first call.
     """
-    return first if first in UPKEEP else wanted
+    return first if first in UPKEEP else purpose

@@ -36,19 +36,19 @@ def parse_limits(text: str) -> Mapping[str, RateLimit]:
     """The limits by provider or by provider:model. Raises ValueError, which shows the expected
     form.
     """
-    found: dict[str, RateLimit] = {}
+    limits: dict[str, RateLimit] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         entry = _ENTRY.fullmatch(part)
         if entry is None:
             raise ValueError(f"{part!r} is not {FORM}")
         name, *amounts = entry.groups()
-        if name in found:
+        if name in limits:
             raise ValueError(f"{name} is given twice")
         limit = RateLimit(*(None if one in {None, "-"} else int(one) for one in amounts))
         if 0 in {limit.requests, limit.tokens}:
             raise ValueError(f"{part!r} would let nothing through")
-        found[name] = limit
-    return found
+        limits[name] = limit
+    return limits
 
 
 def limits_of(model: str, limits: Mapping[str, RateLimit]) -> Mapping[str, RateLimit]:

@@ -3,7 +3,7 @@
     certainly not served; a passing failure     AGAIN: up to `retries` tries on its tier
     may have been served and billed             ONCE: one more try, whatever `retries` says
     somebody must act first (a limit, a key)    HOLD: the job waits and uses up no try
-    the provider gets no calls for now          OUTAGE: a hold, until the next tier is asked
+    the provider gets no calls for now          OUTAGE: a hold, until the next tier is called
     the same call fails the same way            NEVER: the next tier, or the end
 
 `rules.causes` says which cause is which; `jobs.next_state` decides what happens to the job.
@@ -28,7 +28,7 @@ class Retry(Enum):
     ONCE = 4
     NEVER = 5
 
-    def as_told(self, should_retry: bool | None, *, maybe_billed: bool) -> "Retry":
+    def as_advised(self, should_retry: bool | None, *, maybe_billed: bool) -> "Retry":
         """This choice, adjusted by the provider's own advice on retries (`x-should-retry`).
 
         A hold stays a hold, because its calls wait for a limit or an operator.

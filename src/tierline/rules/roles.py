@@ -40,7 +40,7 @@ def reach(scopes: frozenset[str]) -> frozenset[str]:
     return frozenset().union(*(INCLUDES.get(scope, frozenset({scope})) for scope in scopes))
 
 
-def as_kept(scopes: Collection[str]) -> list[str]:
+def stored_scopes(scopes: Collection[str]) -> list[str]:
     """The scopes as stored in a key's row.
 
     An operator's row names `admin` too, because a process of a release before 0.1.1, which may run

@@ -35,7 +35,7 @@ class Candidate:
     """A job at the head of a queue."""
 
     job_id: UUID
-    model: str  # provider:model that its tier asks first
+    model: str  # provider:model that its tier calls first
     calls: int = 1  # calls that it makes there
 
 
@@ -67,7 +67,7 @@ class Group:
     weight: int  # the account's weight
     version_id: int
     tier: str
-    asks: Hashable  # equal for groups whose jobs ask the same models
+    models: Hashable  # equal for groups whose jobs call the same models
     free: int  # how many more jobs its account may hold
     idle: bool  # its account holds no job
 
@@ -81,29 +81,29 @@ def worth_reading(groups: Iterable[Group], room: int, turns: Turns) -> list[tupl
     """The groups that a choice of `room` jobs may take from, and how many jobs of each at most.
 
     `choose` takes at least one job of each account that it reaches. So among accounts whose jobs
-    ask the same models it reaches the first `room`, each once if there are that many, and takes up
+    call the same models it reaches the first `room`, each once if there are that many, and takes up
     to the account's weight. An account that holds jobs may have no free place for a model. It may
     be passed over, so it does not count.
     """
-    by_asked: dict[Hashable, list[Group]] = {}
+    by_models: dict[Hashable, list[Group]] = {}
     for group in sorted(groups, key=lambda group: in_turn(group.account_id, turns)):
         if group.free > 0:
-            by_asked.setdefault(group.asks, []).append(group)
-    found: list[tuple[Group, int]] = []
-    for alike in by_asked.values():
-        seen: set[int] = set()
+            by_models.setdefault(group.models, []).append(group)
+    picked: list[tuple[Group, int]] = []
+    for alike in by_models.values():
+        accounts: set[int] = set()
         near = []
         for group in alike:
-            if len(seen) >= room and group.account_id not in seen:
+            if len(accounts) >= room and group.account_id not in accounts:
                 break
             near.append(group)
             if group.idle:
-                seen.add(group.account_id)
-        once = len(seen) >= room
+                accounts.add(group.account_id)
+        once = len(accounts) >= room
         for group in near:
             most = min(room + 1, group.free)  # one more shows whether the account's turn goes on
-            found.append((group, min(most, group.weight) if once else most))
-    return found
+            picked.append((group, min(most, group.weight) if once else most))
+    return picked
 
 
 def hints_ahead(least: int, taken_per_s: float, pause_s: float, threads: int) -> int:
@@ -162,10 +162,10 @@ def free_to_backfills(threads: int, held: int, *, kept_by_workers: int = 0, ahea
     """
     if threads == 0:
         return max(0, KEPT_FREE_LEAST - held)
-    kept = (threads - account_limit(threads)) // 2
-    if kept_by_workers < kept:
+    reserved = (threads - account_limit(threads)) // 2
+    if kept_by_workers < reserved:
         ahead = 0
-    return max(0, max(1, threads - kept) + ahead - held)
+    return max(0, max(1, threads - reserved) + ahead - held)
 
 
 def kept_free(queues: Collection[str], threads: int) -> int:
@@ -178,20 +178,20 @@ def kept_free(queues: Collection[str], threads: int) -> int:
 
 
 def model_limits(
-    wanted: Mapping[str, int], in_use: Iterable[str], threads: int, spare: int
+    demand: Mapping[str, int], in_use: Iterable[str], threads: int, spare: int
 ) -> dict[str, int]:
     """How many jobs of a pool each model may hold, running and hinted together; empty: no limits.
 
-    `wanted` counts what each model holds and has waiting. `in_use` names the models that jobs may
+    `demand` counts what each model holds and has waiting. `in_use` names the models that jobs may
     come for. `spare` is how many hints may wait beyond the threads. With one model nothing is kept
     free; otherwise no single model may hold the last eighth, as for accounts.
     """
-    if len(wanted.keys() | set(in_use)) < 2:
+    if len(demand.keys() | set(in_use)) < 2:
         return {}
     most = account_limit(threads)
     limits: dict[str, int] = {}
     left = threads + spare
-    by_want = sorted(wanted.items(), key=lambda item: (item[1], item[0]))
+    by_want = sorted(demand.items(), key=lambda item: (item[1], item[0]))
     for place, (model, want) in enumerate(by_want):
         share = max(1, left // (len(by_want) - place))
         limits[model] = min(want, share, most)

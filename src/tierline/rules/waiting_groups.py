@@ -79,9 +79,9 @@ class WaitingGroups:
         if not accounts:
             del self._accounts[key.kind]
 
-    def replace(self, found: Iterable[tuple[GroupKey, datetime]]) -> None:
-        """What a full scan found is all there is."""
-        self._marks = dict(found)
+    def replace(self, groups: Iterable[tuple[GroupKey, datetime]]) -> None:
+        """Forget all groups but those of a full scan."""
+        self._marks = dict(groups)
         self._accounts = {}
         for account_id, kind in self._marks:
             self._accounts.setdefault(kind, []).append(account_id)

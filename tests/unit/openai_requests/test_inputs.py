@@ -11,7 +11,7 @@ from tierline.base.errors import InvalidInput, Problem
 from tierline.features import Feature
 from tierline.features.openai_options import OpenaiOptions, Treatment
 from tierline.openai_requests.inputs import (
-    Said,
+    RequestMessages,
     job_input,
     read_messages,
     sent_messages,
@@ -45,7 +45,7 @@ def feature(
 
 
 def fitted(text: str, schema: dict[str, Any]) -> Any:
-    return job_input(Said(text), feature(schema), "input", 20).input
+    return job_input(RequestMessages(text), feature(schema), "input", 20).input
 
 
 @pytest.mark.parametrize(

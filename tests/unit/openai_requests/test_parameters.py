@@ -8,8 +8,8 @@ from openai.types.responses import response_create_params as responses
 
 from tierline.base.errors import InvalidInput
 from tierline.openai_requests.parameters import (
-    KEPT_BY_CHAT,
-    KEPT_BY_RESPONSES,
+    ACCEPTED_BY_CHAT,
+    ACCEPTED_BY_RESPONSES,
     read_chat_request,
     read_response_request,
 )
@@ -28,7 +28,7 @@ OF_RESPONSES = parameters(
 OF_CHAT = parameters(chat.CompletionCreateParamsBase, chat.CompletionCreateParamsStreaming)
 
 
-@pytest.mark.parametrize("name", sorted(OF_RESPONSES - set(KEPT_BY_RESPONSES)))
+@pytest.mark.parametrize("name", sorted(OF_RESPONSES - set(ACCEPTED_BY_RESPONSES)))
 def test_a_responses_parameter_that_is_not_kept_is_refused_and_null_is_nothing(name: str) -> None:
     read_response_request({**RESPONSE, name: None})
     with pytest.raises(InvalidInput) as refused:
@@ -38,7 +38,7 @@ def test_a_responses_parameter_that_is_not_kept_is_refused_and_null_is_nothing(n
     assert "not a parameter that is known" not in problem.message
 
 
-@pytest.mark.parametrize("name", sorted(OF_CHAT - set(KEPT_BY_CHAT)))
+@pytest.mark.parametrize("name", sorted(OF_CHAT - set(ACCEPTED_BY_CHAT)))
 def test_a_chats_parameter_that_is_not_kept_is_refused_and_null_is_nothing(name: str) -> None:
     read_chat_request({**CHAT, name: None})
     with pytest.raises(InvalidInput) as refused:
@@ -49,8 +49,8 @@ def test_a_chats_parameter_that_is_not_kept_is_refused_and_null_is_nothing(name:
 
 
 def test_what_is_kept_is_the_clients() -> None:
-    assert set(KEPT_BY_RESPONSES) <= OF_RESPONSES
-    assert set(KEPT_BY_CHAT) <= OF_CHAT
+    assert set(ACCEPTED_BY_RESPONSES) <= OF_RESPONSES
+    assert set(ACCEPTED_BY_CHAT) <= OF_CHAT
 
 
 @pytest.mark.parametrize(

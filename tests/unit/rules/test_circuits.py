@@ -5,9 +5,9 @@ import pytest
 from tierline.rules.causes import Cause
 from tierline.rules.circuits import (
     FAILING,
+    NOT_CALLED,
     OPERATORS,
     REMEMBERED_S,
-    UNASKED,
     Effect,
     Window,
     effect,
@@ -53,7 +53,7 @@ def test_every_cause_says_something_or_nothing_of_its_provider(cause: Cause) -> 
         Effect.LOCKED
         if cause in OPERATORS
         else Effect.NOTHING
-        if cause in UNASKED
+        if cause in NOT_CALLED
         else Effect.ILL
         if cause in FAILING
         else Effect.WELL

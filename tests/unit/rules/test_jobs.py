@@ -10,7 +10,7 @@ from tierline.rules.jobs import (
     QUARANTINE_AFTER,
     TERMINAL,
     Blocked,
-    CancelAsked,
+    CancelRequested,
     CheckFailed,
     Claimed,
     DeadlinePassed,
@@ -180,8 +180,8 @@ def test_a_job_that_is_given_back_counts_no_loss() -> None:
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_is_only_asked() -> None:
-    assert next_state(QUEUED, CancelAsked(), ROUTE).job.status is Status.CANCELLED
-    asked = next_state(RUNNING, CancelAsked(), ROUTE)
+    assert next_state(QUEUED, CancelRequested(), ROUTE).job.status is Status.CANCELLED
+    asked = next_state(RUNNING, CancelRequested(), ROUTE)
     assert asked.job == replace(RUNNING, cancel_requested=True)
     assert not asked.terminal
 
@@ -218,7 +218,7 @@ OUTCOMES: list[Outcome] = [
     FeatureFailed("x"),
     LeaseLost(),
     Released(),
-    CancelAsked(),
+    CancelRequested(),
     DeadlinePassed(),
 ]
 

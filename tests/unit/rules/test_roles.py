@@ -2,7 +2,7 @@
 
 import pytest
 
-from tierline.rules.roles import INCLUDES, NEEDED, SCOPES, as_kept, reach
+from tierline.rules.roles import INCLUDES, NEEDED, SCOPES, reach, stored_scopes
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,6 @@ def test_every_scope_says_what_it_includes_and_how_it_is_asked_for() -> None:
 
 
 def test_an_operators_row_names_admin_for_the_release_before() -> None:
-    assert as_kept(["operator"]) == ["admin", "operator"]
-    assert as_kept(["read", "submit"]) == ["submit", "read"]
-    assert as_kept(["admin", "admin"]) == ["admin"]
+    assert stored_scopes(["operator"]) == ["admin", "operator"]
+    assert stored_scopes(["read", "submit"]) == ["submit", "read"]
+    assert stored_scopes(["admin", "admin"]) == ["admin"]

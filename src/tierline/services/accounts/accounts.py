@@ -18,7 +18,7 @@ from psycopg import Connection
 
 from tierline.base.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from tierline.rules.limits import LIMITS
-from tierline.rules.roles import OPERATOR, SCOPES, as_kept
+from tierline.rules.roles import OPERATOR, SCOPES, stored_scopes
 from tierline.storage.accounts import accounts
 from tierline.storage.db.engine import connect
 from tierline.webhooks.sign import new_secret
@@ -130,7 +130,7 @@ def create_key(
         name,
         key[:SHOWN],
         digest_of(key),
-        as_kept(scopes),
+        stored_scopes(scopes),
         expires_at,
     )
     return MadeKey(key, row)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from tierline.rules.jobs import TERMINAL, CancelAsked
+from tierline.rules.jobs import TERMINAL, CancelRequested
 from tierline.services.jobs.running.recover import each, move
 from tierline.services.webhooks.announce import announce_batch
 from tierline.storage.batches import batches
@@ -46,7 +46,7 @@ def cancel_some(connection: Connection[Any], batch_id: UUID, most: int) -> int:
         locked = lock_job(connection, job_id)
         if locked is None or locked.state.status in TERMINAL or locked.state.cancel_requested:
             continue
-        move(connection, locked, CancelAsked())
+        move(connection, locked, CancelRequested())
     if len(jobs) < most:
         batches.note_cancelled(connection, batch_id)
     return len(jobs)

@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.base.errors import NotFound
-from tierline.rules.jobs import TERMINAL, CancelAsked, Status
+from tierline.rules.jobs import TERMINAL, CancelRequested, Status
 from tierline.services.jobs.running.recover import move
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.recovery import lock_job
@@ -27,6 +27,6 @@ def cancel(connection: Connection[Any], account_id: int, job_id: UUID) -> Status
                 raise NotFound(f"there is no job {job_id}")
             if locked.state.status in TERMINAL or locked.state.cancel_requested:
                 return locked.state.status
-            return move(connection, locked, CancelAsked()).job.status
+            return move(connection, locked, CancelRequested()).job.status
 
     return again_if_moved(ask)

@@ -25,7 +25,7 @@ from tierline.rules.bulk_actions import (
     counted,
     refuse,
 )
-from tierline.rules.jobs import CancelAsked
+from tierline.rules.jobs import CancelRequested
 from tierline.services.jobs.running.recover import move
 from tierline.services.jobs.submitting.run_again import RunAgain
 from tierline.services.money.budgets import BudgetSpent
@@ -187,7 +187,7 @@ class _Step:
 
     def _cancel(self, locked: LockedJob) -> None:
         if not locked.state.cancel_requested:
-            move(self._connection, locked, CancelAsked())
+            move(self._connection, locked, CancelRequested())
 
     def _end(self, row: BulkActionRow) -> None:
         bulk_actions.end(self._connection, row["account_id"], self._id, BulkStatus.COMPLETED)

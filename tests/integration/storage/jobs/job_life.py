@@ -12,7 +12,7 @@ from uuid import UUID
 
 from tierline.rules.jobs import (
     TERMINAL,
-    CancelAsked,
+    CancelRequested,
     Claimed,
     DeadlinePassed,
     JobState,
@@ -171,7 +171,7 @@ class Cancel:
     def on(self, life: Life) -> Life:
         if life.state.status in TERMINAL or life.state.cancel_requested:
             return life
-        return life.moved(CancelAsked())
+        return life.moved(CancelRequested())
 
 
 @dataclass(frozen=True)

@@ -286,7 +286,7 @@ class Dispatch:
                     head.weight,
                     head.version_id,
                     head.tier,
-                    asks=(tier.models, tier.last),
+                    models=(tier.models, tier.last),
                     free=max(0, free),
                     idle=not in_use.by_account[account_id],
                 )

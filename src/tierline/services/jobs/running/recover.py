@@ -14,7 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.logs import frames_of
 from tierline.rules.jobs import (
-    CancelAsked,
+    CancelRequested,
     DeadlinePassed,
     IllegalTransition,
     LeaseLost,
@@ -234,7 +234,7 @@ def cancel_withdrawn(pool: ConnectionPool[Any], job_id: UUID) -> bool:
             locked = lock_job(connection, job_id)
             if locked is None or locked.state.status is not Status.QUEUED:
                 return False
-            move(connection, locked, CancelAsked())
+            move(connection, locked, CancelRequested())
     except PASSING as error:
         log.warning("withdrawn_job_left", job_id=str(job_id), error=type(error).__name__)
         return False
