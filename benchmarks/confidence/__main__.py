@@ -31,7 +31,7 @@ from tierline.features.parse import parse_feature
 from tierline.features.prompts import Message
 from tierline.providers.types import CompletionRequest, TokenLogprob
 from tierline.routing.replay import rankers
-from tierline.routing.replay.replay import cross_fitted
+from tierline.routing.replay.cross_fit import cross_fitted
 
 ROOT = Path(__file__).parents[2]
 BANKING = ROOT.parent / "shared" / "data" / "banking77" / "test.csv"

@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from tierline.base.vectors import DIMENSIONS, Vectors
-from tierline.routing.replay import Recorded, replay
 from tierline.routing.replay.curves import Outcome
+from tierline.routing.replay.replay import Recorded, replay
 
 ROWS = 14_037
 WANTED_S, WANTED_GB = 60.0, 1.0

@@ -37,10 +37,10 @@ from tierline.routing.learned.complexity import text_signals
 from tierline.routing.learned.gain_training import train_gain
 from tierline.routing.learned.trained import from_parts, predict, to_parts
 from tierline.routing.replay import rankers
+from tierline.routing.replay.cross_fit import cross_fitted
 from tierline.routing.replay.curves import Outcome
 from tierline.routing.replay.gain import gain, recorded_rows
 from tierline.routing.replay.paired import apgr, apgr_beside
-from tierline.routing.replay.replay import cross_fitted
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 OF_EACH = 10  # training texts of an intent of BANKING77 that the small model sees

@@ -11,10 +11,10 @@ from tierline.routing.learned.gain_router import GainRouter, requests_of
 from tierline.routing.learned.gain_training import GainRows, chance_by_length, train_gain
 from tierline.routing.learned.trained import quality
 from tierline.routing.replay import rankers
+from tierline.routing.replay.cross_fit import FOLDS, cross_fitted
 from tierline.routing.replay.curves import Outcome
 from tierline.routing.replay.paired import Difference, apgr, apgr_beside
 from tierline.routing.replay.rankers import Ranker, Scorer
-from tierline.routing.replay.replay import FOLDS, cross_fitted
 from tierline.routing.thresholds.combination import CannotLearn
 
 FEWEST = 50  # rows; fewer cannot be split into folds with both kinds

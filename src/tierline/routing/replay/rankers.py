@@ -32,7 +32,7 @@ def confidence(signals: Sequence[Signals], right: Sequence[bool]) -> Ranker:
 
 
 def complexity(
-    glances: Sequence[Mapping[str, float]],
+    signals: Sequence[Mapping[str, float]],
     right: Sequence[bool],
     embeddings: Vectors | None,
     most_examples: int = MOST_EXAMPLES,
@@ -44,13 +44,13 @@ def complexity(
 
     def ranker(fitting: Sequence[int]) -> Scorer:
         router = train(
-            [glances[index] for index in fitting],
+            [signals[index] for index in fitting],
             [right[index] for index in fitting],
             vectors(fitting),
             most_examples,
         )
         return lambda indexes: router.scores(
-            [glances[index] for index in indexes], vectors(indexes)
+            [signals[index] for index in indexes], vectors(indexes)
         )
 
     return ranker

@@ -26,8 +26,8 @@ def rows(count: int = 200) -> tuple[list[str], list[bool], np.ndarray]:
 @pytest.mark.parametrize("with_embeddings", [False, True])
 def test_a_kept_router_predicts_as_it_did(with_embeddings: bool) -> None:
     texts, right, vectors = rows()
-    glances = [text_signals(text) for text in texts]
-    router = train(glances, right, vectors if with_embeddings else None, 100)
+    signals = [text_signals(text) for text in texts]
+    router = train(signals, right, vectors if with_embeddings else None, 100)
     document, packed = to_parts(router)
     assert (packed is not None) is with_embeddings
     read = from_parts(document, packed)

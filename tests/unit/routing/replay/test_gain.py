@@ -10,10 +10,10 @@ from tierline.routing.learned.gain_parts import from_parts, to_parts
 from tierline.routing.learned.gain_router import form
 from tierline.routing.learned.gain_training import train_gain
 from tierline.routing.replay import rankers
+from tierline.routing.replay.cross_fit import cross_fitted
 from tierline.routing.replay.curves import Outcome
 from tierline.routing.replay.gain import gain, recorded_rows
 from tierline.routing.replay.paired import apgr, apgr_beside, beside
-from tierline.routing.replay.replay import cross_fitted
 
 
 def questions(count: int) -> tuple[list[str], list[Outcome], np.ndarray]:

@@ -6,13 +6,8 @@ import random
 import pytest
 
 from tierline.routing.replay.curves import Outcome
-from tierline.routing.replay.replay import (
-    Recorded,
-    Replay,
-    Served,
-    cheapest,
-    replay,
-)
+from tierline.routing.replay.promised import Served
+from tierline.routing.replay.replay import Recorded, Replay, cheapest, replay
 from tierline.routing.thresholds.combination import CannotLearn
 
 

@@ -14,7 +14,8 @@ from tierline.features.comparison import Comparison, Kind
 
 if TYPE_CHECKING:
     from tierline.routing.replay.paired import Difference
-    from tierline.routing.replay.replay import Policy, Replay
+    from tierline.routing.replay.policies import Policy
+    from tierline.routing.replay.replay import Replay
 
 FEWEST = 50  # rows; with fewer, a half of a fold may not have both right and wrong answers
 
