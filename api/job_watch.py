@@ -26,8 +26,8 @@ from tierline.rules.job_events import JobEvent, events_of, position
 from tierline.services.jobs import job_events
 from tierline.services.jobs.read_jobs import find_job
 from tierline.services.processes.wake_ups import EndedJobs
-from tierline.views.events import EventRow
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.events import EventRow
+from tierline.views.jobs.jobs import JobRow
 
 log = structlog.get_logger(__name__)
 

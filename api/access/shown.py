@@ -8,9 +8,9 @@ model wrote, not even in the answer to a wait, a repeated submission, a retry or
 from api.access.keys import Caller
 from tierline.rules.batches import Progress
 from tierline.rules.job_events import JobEvent
-from tierline.views.batches import Batch, StoredBatch, batch_view
-from tierline.views.events import EventRow, StreamedEvent, streamed
-from tierline.views.jobs import Job, JobRow, job_view
+from tierline.views.batches.batches import Batch, StoredBatch, batch_view
+from tierline.views.jobs.events import EventRow, StreamedEvent, streamed
+from tierline.views.jobs.jobs import Job, JobRow, job_view
 
 
 def job_for(caller: Caller, row: JobRow) -> Job:

@@ -19,9 +19,9 @@ from tierline.rules.job_events import AttemptFacts
 from tierline.rules.jobs import TERMINAL, Status
 from tierline.rules.openai_names import BATCH, openai_id
 from tierline.services.batches.batch_files import FileBatchRequest
-from tierline.views.batches import BadRowOfBatch
-from tierline.views.files import FileBatch
-from tierline.views.jobs import JobRow
+from tierline.views.batches.batches import BadRowOfBatch
+from tierline.views.batches.files import FileBatch
+from tierline.views.jobs.jobs import JobRow
 
 WINDOW = "24h"
 _KNOWN = ("input_file_id", "endpoint", "completion_window", "metadata")

@@ -17,7 +17,7 @@ from tierline.base.errors import NotFound
 from tierline.rules.batches import Progress
 from tierline.services.batches import batch_files
 from tierline.services.batches.read_batches import progress
-from tierline.views.files import FileBatch
+from tierline.views.batches.files import FileBatch
 
 router = APIRouter(prefix=f"{ROOT}/batches", include_in_schema=False)
 

@@ -13,7 +13,7 @@ from api.openai.response_objects import (
 from tierline.rules.job_events import AttemptFacts
 from tierline.rules.jobs import Status
 from tierline.rules.openai_names import CHECKS_FAILED
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.jobs import JobRow
 
 # By the error's code, or the job's status: OpenAI's clients repeat 5xx and 409 unless they are told
 # not to, and a repeat is another job.

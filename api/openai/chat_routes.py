@@ -21,8 +21,8 @@ from api.state import Shared
 from tierline.features.model import DEEPER_LABEL
 from tierline.openai_requests.parameters import read_chat_request
 from tierline.rules.job_events import ESCALATED
-from tierline.views.events import EventRow
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.events import EventRow
+from tierline.views.jobs.jobs import JobRow
 
 hot = APIRouter(prefix=f"{ROOT}/chat/completions", route_class=HotRoute, include_in_schema=False)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tierline.base.errors import InvalidInput, NotFound, Problem
 from tierline.services.files.files import LEAST_KEPT_S, MOST_KEPT_S
-from tierline.views.files import FileBatch, StoredFile
+from tierline.views.batches.files import FileBatch, StoredFile
 
 BATCH = "batch"
 _ID = re.compile(r"file-(out-|err-)?([0-9a-f]{32})")

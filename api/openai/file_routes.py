@@ -28,7 +28,7 @@ from tierline.base.errors import InvalidInput, NotFound, Problem
 from tierline.services.batches import batch_files
 from tierline.services.files import files
 from tierline.services.files.files import PART_BYTES, Upload
-from tierline.views.files import FileBatch, StoredFile
+from tierline.views.batches.files import FileBatch, StoredFile
 
 router = APIRouter(prefix=f"{ROOT}/files", include_in_schema=False)
 

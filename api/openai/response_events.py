@@ -20,8 +20,8 @@ from api.openai.response_objects import (
     text_part,
 )
 from tierline.rules.job_events import ESCALATED, STARTED, AttemptFacts, JobEvent
-from tierline.views.jobs import JobRow
-from tierline.views.tokens import TOKENS
+from tierline.views.jobs.jobs import JobRow
+from tierline.views.jobs.tokens import TOKENS
 
 DEEPER_ANALYSIS = "tierline.deeper_analysis"
 """The event of ours: the job goes on to a later tier. OpenAI's clients pass it on unread."""

@@ -17,7 +17,7 @@ from tierline.openai_requests.parameters import MOST_METADATA_VALUE, OURS
 from tierline.rules.job_events import AttemptFacts
 from tierline.rules.jobs import TERMINAL, Status
 from tierline.rules.openai_names import incomplete_reason
-from tierline.views.jobs import JobRow, status_label
+from tierline.views.jobs.jobs import JobRow, status_label
 
 
 def response_object(

@@ -39,7 +39,7 @@ from tierline.services.features.find_feature import version_of
 from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.read_jobs import find_job, find_request, read_job
 from tierline.services.upkeep.retention import remove_content
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.jobs import JobRow
 
 hot = APIRouter(prefix=f"{ROOT}/responses", route_class=HotRoute, include_in_schema=False)
 router = APIRouter(prefix=f"{ROOT}/responses", include_in_schema=False)

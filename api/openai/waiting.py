@@ -20,8 +20,8 @@ from api.streams import StreamResponse, chunk
 from tierline.rules.job_events import AttemptFacts, JobEvent, events_of
 from tierline.services.jobs.job_events import find_event_row
 from tierline.services.jobs.submitting.new_jobs import Submitted
-from tierline.views.events import EventRow
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.events import EventRow
+from tierline.views.jobs.jobs import JobRow
 
 MOST_WAIT_S = 590.0  # OpenAI's clients give up after 600 s
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.jobs.read_jobs import Before
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.jobs import JobRow
 
 Row = TypeVar("Row")
 

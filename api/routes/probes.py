@@ -11,7 +11,7 @@ from api.document.openapi import returns
 from api.http.bodies import answer
 from api.http.problems import documented, unavailable
 from api.state import Shared
-from tierline.views.installation import Health, Ready
+from tierline.views.reports.installation import Health, Ready
 
 router = APIRouter(tags=["probes"])
 

@@ -17,7 +17,7 @@ from tierline.base.ids import database_now
 from tierline.services.accounts import audit
 from tierline.services.batches import batch as services
 from tierline.services.batches import read_batches
-from tierline.views.batches import StoredBatch
+from tierline.views.batches.batches import StoredBatch
 
 PATH = f"{CONSOLE}/batches"
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=ConsoleRoute)

@@ -21,7 +21,7 @@ from tierline.services.accounts import audit
 from tierline.services.accounts.audit import Entry
 from tierline.services.operations import bulk_actions as services
 from tierline.services.operations.bulk_actions import Action, BulkRequest
-from tierline.views.bulk_actions import BulkAction, BulkPlan, bulk_action_view
+from tierline.views.operations.bulk_actions import BulkAction, BulkPlan, bulk_action_view
 
 PATH = f"{CONSOLE}/bulk-actions"
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=ConsoleRoute)

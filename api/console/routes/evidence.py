@@ -32,7 +32,7 @@ from tierline.services.evidence.watch.drift_shown import drift_of
 from tierline.services.evidence.watch.promotions import promotions_of
 from tierline.services.features.find_feature import version_of
 from tierline.services.reports.report import outcomes_page
-from tierline.views.drift import Drift
+from tierline.views.evidence.drift import Drift
 
 router = APIRouter(
     prefix=f"{CONSOLE}/features/{{name}}", include_in_schema=False, route_class=ConsoleRoute

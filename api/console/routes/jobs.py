@@ -34,7 +34,7 @@ from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.read_jobs import attempts_of
 from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.webhooks.endpoints import list_deliveries
-from tierline.views.attempts import AttemptRow, attempt_view, call_view
+from tierline.views.jobs.attempts import AttemptRow, attempt_view, call_view
 
 router = APIRouter(prefix=f"{CONSOLE}/jobs", include_in_schema=False, route_class=ConsoleRoute)
 

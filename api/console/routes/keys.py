@@ -18,7 +18,7 @@ from tierline.rules.limits import LIMITS
 from tierline.rules.roles import SCOPES
 from tierline.services.accounts import accounts as services
 from tierline.services.accounts import audit, read_accounts
-from tierline.views.accounts import Account
+from tierline.views.accounts.accounts import Account
 
 PATH = f"{CONSOLE}/keys"
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=ConsoleRoute)

@@ -33,7 +33,7 @@ from tierline.services.evidence.labels.feedback import AnswerFeedback
 from tierline.services.evidence.labels.reviews import LabelledByAnother, OpenReview, Reviewer
 from tierline.services.features.find_feature import current_versions, version_of
 from tierline.services.jobs import read_jobs
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.jobs import JobRow
 
 router = APIRouter(prefix=f"{CONSOLE}/review", include_in_schema=False, route_class=ConsoleRoute)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from api.console.views.marks import Mark
 from tierline.rules.jobs import TERMINAL, Status
-from tierline.views.batches import INVALID, BadRowOfBatch, Batch, JobOfBatch
+from tierline.views.batches.batches import INVALID, BadRowOfBatch, Batch, JobOfBatch
 
 _MARKS = {
     "open": Mark("◌", "takes rows", "busy"),

@@ -9,9 +9,9 @@ from api.console.views.marks import Mark
 from tierline.base.ids import time_of
 from tierline.base.json_text import JSON
 from tierline.routing.thresholds.bounds import upper_bound
-from tierline.views.drift import Drift, DriftFigure
-from tierline.views.evaluations import Promotion
-from tierline.views.reports import Outcome
+from tierline.views.evidence.drift import Drift, DriftFigure
+from tierline.views.evidence.evaluations import Promotion
+from tierline.views.reports.reports import Outcome
 
 MOST_DRAWN = 200  # points of a line
 ALARM = 20.0  # evidence of change that raises an alarm

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from api.console.views.marks import Mark
-from tierline.views.accounts import Key
+from tierline.views.accounts.accounts import Key
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tierline.views.calibrations import Calibration
-from tierline.views.reports import FeatureStatus, Report, ReportedTier
+from tierline.views.evidence.calibrations import Calibration
+from tierline.views.reports.reports import FeatureStatus, Report, ReportedTier
 
 NEARLY_SPENT = Decimal("0.8")  # of a budget's limit, from where it is shown
 IN_FORCE = "in_force"

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tierline.rules import queues
-from tierline.views.attempts import Attempt
-from tierline.views.decisions import Decision
-from tierline.views.jobs import Job
+from tierline.views.jobs.attempts import Attempt
+from tierline.views.jobs.decisions import Decision
+from tierline.views.jobs.jobs import Job
 
 WIDTH, LABEL, ROW = 720, 150, 26  # of the picture, in its own units
 LEAST = 3  # of a bar, so that a short attempt is seen

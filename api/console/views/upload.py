@@ -14,7 +14,7 @@ from api.console.visible import visible
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON, NotJson, parse_json
 from tierline.features.casting import CannotCast, cast, kinds_of
-from tierline.views.batches import ROW_FIELDS
+from tierline.views.batches.batches import ROW_FIELDS
 
 MOST_COLUMNS = 100
 MOST_ROWS = 100_000  # each look at a mapping checks all of them, about 50,000 a second

@@ -22,7 +22,14 @@ from tierline.rules.roles import SCOPES, Scope
 from tierline.services.accounts import accounts as services
 from tierline.services.accounts import read_accounts
 from tierline.services.accounts.accounts import MAX_LIMIT, MAX_OVERLAP_HOURS, MAX_WEIGHT
-from tierline.views.accounts import Account, AccountList, Key, KeyList, NewKey, WebhookSecret
+from tierline.views.accounts.accounts import (
+    Account,
+    AccountList,
+    Key,
+    KeyList,
+    NewKey,
+    WebhookSecret,
+)
 
 router = APIRouter(tags=["accounts"])
 

@@ -12,7 +12,7 @@ from api.parameters.cursors import read_page
 from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database
 from tierline.services.accounts import audit as services
-from tierline.views.audit import AuditPage
+from tierline.views.accounts.audit import AuditPage
 
 router = APIRouter(tags=["accounts"])
 

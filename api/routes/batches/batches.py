@@ -25,7 +25,7 @@ from tierline.base.errors import Unavailable
 from tierline.services.batches import batch as service
 from tierline.services.batches import read_batches
 from tierline.services.batches.batch import MAX_PARTS, Opening
-from tierline.views.batches import (
+from tierline.views.batches.batches import (
     Batch,
     BatchPage,
     BatchPart,

@@ -19,7 +19,7 @@ from tierline.services.evidence.calibration.calibrate import (
     count_outcomes,
 )
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
-from tierline.views.calibrations import (
+from tierline.views.evidence.calibrations import (
     Calibration,
     CalibrationList,
     OutcomeCount,

@@ -14,7 +14,7 @@ from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
 from tierline.services.evidence.labels import datasets as services
 from tierline.services.evidence.labels.datasets import MOST_ROWS, FileExample
-from tierline.views.datasets import Dataset, DatasetList, DatasetRowPage
+from tierline.views.evidence.datasets import Dataset, DatasetList, DatasetRowPage
 
 router = APIRouter(tags=["datasets"])
 

@@ -10,7 +10,7 @@ from api.http.bodies import answer
 from api.http.problems import documented
 from api.state import Report, Shared
 from tierline.services.evidence.watch.drift_shown import drift_of
-from tierline.views.drift import Drift
+from tierline.views.evidence.drift import Drift
 
 router = APIRouter(tags=["routing"])
 

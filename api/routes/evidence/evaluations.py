@@ -18,7 +18,7 @@ from api.state import Database, Shared
 from tierline.evaluation.summary import FEWEST
 from tierline.services.evidence.evaluation import evaluations as services
 from tierline.services.evidence.evaluation.evaluation_plan import MOST_EXAMPLES, EvaluationRequest
-from tierline.views.evaluations import DifferingList, Evaluation, EvaluationList
+from tierline.views.evidence.evaluations import DifferingList, Evaluation, EvaluationList
 
 router = APIRouter(tags=["evaluations"])
 

@@ -17,8 +17,8 @@ from api.routes.jobs.jobs import NewFeedback
 from api.state import Database, Report, Shared
 from tierline.services.evidence.labels import reviews
 from tierline.services.evidence.labels.feedback import AnswerFeedback, give_many
-from tierline.views.feedback import FeedbackCount
-from tierline.views.reviews import FeedbackQueue, LabelProgress
+from tierline.views.evidence.feedback import FeedbackCount
+from tierline.views.evidence.reviews import FeedbackQueue, LabelProgress
 
 router = APIRouter(tags=["jobs"])
 

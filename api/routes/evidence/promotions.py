@@ -13,7 +13,7 @@ from api.http.problems import documented
 from api.state import Database, Shared
 from tierline.services.evidence.watch import promotions as services
 from tierline.services.evidence.watch.promotions import PromotionRequest
-from tierline.views.evaluations import Demotion, MadePromotion, PromotionList
+from tierline.views.evidence.evaluations import Demotion, MadePromotion, PromotionList
 
 router = APIRouter(tags=["evaluations"])
 

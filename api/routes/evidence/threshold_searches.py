@@ -14,7 +14,7 @@ from api.routes.evidence.calibrations import WantedPromise
 from api.state import Database, Shared
 from tierline.services.evidence.calibration import threshold_searches as services
 from tierline.services.evidence.calibration.calibrate import CalibrationRequest
-from tierline.views.threshold_searches import ThresholdSearch, ThresholdSearchList
+from tierline.views.evidence.threshold_searches import ThresholdSearch, ThresholdSearchList
 
 router = APIRouter(tags=["routing"])
 

@@ -15,7 +15,7 @@ from api.routes.jobs.submit import SUBMIT_ANSWERS, Prefer, taken
 from api.state import Shared
 from tierline.base.errors import NotFound
 from tierline.services.features.drafts import Draft, keep_draft
-from tierline.views import features
+from tierline.views.features import features
 from tierline.views.view import ANY_JSON
 
 router = APIRouter(prefix="/v1/drafts", tags=["features"])

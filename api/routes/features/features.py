@@ -17,7 +17,7 @@ from tierline.services.features import models
 from tierline.services.features.apply_feature import Applied, apply_feature
 from tierline.services.features.find_feature import StoredVersion, current_versions, version_of
 from tierline.services.money.prices import prices_now
-from tierline.views.features import (
+from tierline.views.features.features import (
     AppliedFeature,
     Feature,
     FeatureList,

@@ -18,7 +18,12 @@ from api.routes.jobs.submit import IdempotencyKey, read_key
 from api.state import Database, Shared
 from tierline.services.operations import bulk_actions as services
 from tierline.services.operations.bulk_actions import Action, BulkRequest, Filters
-from tierline.views.bulk_actions import BulkAction, BulkActionList, BulkPlan, bulk_action_view
+from tierline.views.operations.bulk_actions import (
+    BulkAction,
+    BulkActionList,
+    BulkPlan,
+    bulk_action_view,
+)
 
 router = APIRouter(prefix="/v1/bulk-actions", tags=["jobs"])
 

@@ -17,7 +17,7 @@ from api.state import Database, LateReport
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.jobs.running.decision_log import Filters, decisions_of, decisions_page
-from tierline.views.decisions import DecisionPage, Route
+from tierline.views.jobs.decisions import DecisionPage, Route
 
 router = APIRouter(tags=["routing"])
 

@@ -20,7 +20,7 @@ from tierline.rules.job_events import JOB_EVENTS, events_of
 from tierline.rules.jobs import TERMINAL
 from tierline.services.jobs.job_events import find_event_row
 from tierline.services.jobs.read_jobs import find_job
-from tierline.views.events import StreamedEvent
+from tierline.views.jobs.events import StreamedEvent
 
 router = APIRouter(tags=["jobs"])
 

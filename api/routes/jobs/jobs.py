@@ -36,9 +36,9 @@ from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.read_jobs import Filters, attempts_of, read_job
 from tierline.services.jobs.submitting.current_versions import UnknownFeature
 from tierline.services.jobs.submitting.replays import KeyReused
-from tierline.views.attempts import AttemptList, attempt_view, call_view
-from tierline.views.feedback import Feedback
-from tierline.views.jobs import JobPage, JobState
+from tierline.views.evidence.feedback import Feedback
+from tierline.views.jobs.attempts import AttemptList, attempt_view, call_view
+from tierline.views.jobs.jobs import JobPage, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

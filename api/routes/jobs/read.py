@@ -19,7 +19,7 @@ from api.state import Shared
 from tierline.base.errors import NotFound
 from tierline.rules.jobs import TERMINAL
 from tierline.services.jobs.read_jobs import find_job
-from tierline.views.jobs import Job
+from tierline.views.jobs.jobs import Job
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=HotRoute)
 

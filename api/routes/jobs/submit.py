@@ -27,7 +27,7 @@ from tierline.services.jobs.read_jobs import find_job
 from tierline.services.jobs.submitting.new_jobs import Submitted
 from tierline.services.jobs.submitting.replays import MAX_KEY
 from tierline.services.jobs.submitting.submission import read_submission
-from tierline.views.jobs import JobRow, JobState, NewJob
+from tierline.views.jobs.jobs import JobRow, JobState, NewJob
 
 POLL_S = 1.0  # polling interval of a waiting request, in case a wake-up is lost
 _KEY = re.compile(rf"[!-~]{{1,{MAX_KEY}}}")

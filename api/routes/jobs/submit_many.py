@@ -14,7 +14,7 @@ from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON
 from tierline.services.jobs.submitting.submission import Submission, read_submission
 from tierline.services.jobs.submitting.submit_many import submit_all
-from tierline.views.jobs import MOST_AT_ONCE, NewJobs, SubmittedJobs
+from tierline.views.jobs.jobs import MOST_AT_ONCE, NewJobs, SubmittedJobs
 
 router = APIRouter(tags=["jobs"])
 

@@ -17,7 +17,7 @@ from tierline.pricing import Price
 from tierline.pricing.listed import edition
 from tierline.services.money import prices as services
 from tierline.services.money.prices import Hour
-from tierline.views import money
+from tierline.views.money import money
 
 router = APIRouter(tags=["prices"])
 

@@ -17,7 +17,7 @@ from tierline.services.reports.economics import economics_of
 from tierline.services.reports.report import outcomes_page, report
 from tierline.services.reports.status import status_of
 from tierline.services.reports.usage import day_of
-from tierline.views import reports
+from tierline.views.reports import reports
 
 router = APIRouter(tags=["routing"])
 

@@ -13,7 +13,7 @@ from api.state import Database, LateReport, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.reports.installation import circuits_of_models
 from tierline.services.reports.usage import GROUPS, day_of, usage_of
-from tierline.views.installation import Circuits, Queues, Usage
+from tierline.views.reports.installation import Circuits, Queues, Usage
 
 router = APIRouter(tags=["reports"])
 

@@ -23,8 +23,8 @@ from api.state import Database, Report, Shared, State
 from tierline.base.errors import Conflict, InvalidInput, Problem
 from tierline.services.training import artefacts, micro_models, micro_rows, routers
 from tierline.services.training.artefacts import Trained
-from tierline.views.datasets import LabelList
-from tierline.views.steering import (
+from tierline.views.evidence.datasets import LabelList
+from tierline.views.training.steering import (
     MicroModel,
     MicroModelList,
     MicroModelWithPromise,

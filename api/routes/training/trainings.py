@@ -16,7 +16,7 @@ from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.services.operations import requests
 from tierline.services.training import trainings as services
-from tierline.views.trainings import Training, TrainingList
+from tierline.views.training.trainings import Training, TrainingList
 
 router = APIRouter(tags=["trainings"])
 

@@ -14,8 +14,8 @@ from tierline.services.batches import batch
 from tierline.services.batches.batch_content import remove_batch_content
 from tierline.services.jobs.read_jobs import read_job
 from tierline.services.upkeep.retention import remove_content
-from tierline.views.batches import BatchState
-from tierline.views.jobs import JobState
+from tierline.views.batches.batches import BatchState
+from tierline.views.jobs.jobs import JobState
 
 router = APIRouter(prefix="/v1")
 

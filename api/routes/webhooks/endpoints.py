@@ -19,7 +19,7 @@ from api.parameters.numbers import ASCII_DIGITS
 from api.routes.accounts.accounts import SECRET, Rotation
 from api.state import Database, LateDatabase, Shared, State
 from tierline.services.webhooks import endpoints as services
-from tierline.views.webhooks import (
+from tierline.views.webhooks.webhooks import (
     Endpoint,
     NewWebhookEndpoint,
     WebhookDelivery,

@@ -22,8 +22,8 @@ from api.openai.file_objects import file_object, output_object, read_file_id
 from tests.support.samples.job_rows import AT, ATTEMPTS, JOB_ID, ROWS
 from tierline.openai_requests.lines import CHAT, ENDPOINTS, RESPONSES
 from tierline.rules.batches import Progress
-from tierline.views.batches import StoredBatch
-from tierline.views.files import BatchFile, FileBatch, StoredFile
+from tierline.views.batches.batches import StoredBatch
+from tierline.views.batches.files import BatchFile, FileBatch, StoredFile
 
 LATER = AT + timedelta(minutes=1)
 NEVER = {"failed", "finalizing", "expired"}  # docs/openai.md says so

@@ -6,8 +6,8 @@ from typing import Any, cast
 from uuid import UUID
 
 from tierline.rules.job_events import AttemptFacts
-from tierline.views.jobs import JobRow, new_job_row
-from tierline.views.tokens import TOKENS
+from tierline.views.jobs.jobs import JobRow, new_job_row
+from tierline.views.jobs.tokens import TOKENS
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 JOB_ID = UUID("01975c2e-7a10-7cc0-8a1f-3f2b9c5d0e11")

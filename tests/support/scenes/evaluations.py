@@ -9,7 +9,7 @@ from tests.support.samples.tickets import KINDS
 from tierline.services.evidence.evaluation.evaluation_plan import EvaluationRequest
 from tierline.services.evidence.evaluation.evaluations import start, step
 from tierline.services.evidence.labels.datasets import FileExample
-from tierline.views.evaluations import Evaluation
+from tierline.views.evidence.evaluations import Evaluation
 
 TWO = ("slm", "frontier")
 

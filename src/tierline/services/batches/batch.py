@@ -42,7 +42,7 @@ from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.features import features
 from tierline.storage.jobs.backlogs import count_queued_alone
 from tierline.storage.money.budgets import Holder, hard_ones
-from tierline.views.batches import ROW_FIELDS, StoredBatch
+from tierline.views.batches.batches import ROW_FIELDS, StoredBatch
 
 MAX_ROWS = 50_000  # per part
 MAX_PARTS = 1_000_000

@@ -29,9 +29,9 @@ from tierline.storage.batches import batch_files, batches
 from tierline.storage.features import features
 from tierline.storage.files import files
 from tierline.storage.money.budgets import Holder, hard_ones
-from tierline.views.batches import BadRowOfBatch
-from tierline.views.files import BatchFile, FileBatch
-from tierline.views.jobs import JobRow
+from tierline.views.batches.batches import BadRowOfBatch
+from tierline.views.batches.files import BatchFile, FileBatch
+from tierline.views.jobs.jobs import JobRow
 
 MOST_LINES = 50_000  # of a file, as OpenAI's batches have
 LINES_LOOKED_AT = 100  # for the model's name

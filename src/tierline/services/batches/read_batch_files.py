@@ -47,7 +47,7 @@ from tierline.storage.features import features
 from tierline.storage.files import files
 from tierline.storage.jobs.backlogs import count_queued_alone
 from tierline.storage.money.budgets import Holder, hard_ones
-from tierline.views.files import BatchFile
+from tierline.views.batches.files import BatchFile
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from psycopg import Connection
 
 from tierline.rules.batches import Progress, StoredPart
 from tierline.storage.batches import batch_reads, batches
-from tierline.views.batches import BadRowOfBatch, JobOfBatch, StoredBatch
+from tierline.views.batches.batches import BadRowOfBatch, JobOfBatch, StoredBatch
 
 
 def list_batches(

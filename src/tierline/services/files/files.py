@@ -18,7 +18,7 @@ from tierline.base.settings import settings
 from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.storage.batches import batch_files
 from tierline.storage.files import files
-from tierline.views.files import StoredFile
+from tierline.views.batches.files import StoredFile
 
 PART_BYTES = 256 * 1024
 CHECK_BYTES = 8 * 1024 * 1024  # of an upload, between two checks of what its account has

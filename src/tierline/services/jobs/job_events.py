@@ -15,7 +15,7 @@ from tierline.rules.job_events import JobEvent, events_of, position
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import event_reads
 from tierline.storage.jobs.event_reads import LiveJob, NewJobRow
-from tierline.views.events import EventRow
+from tierline.views.jobs.events import EventRow
 
 Pool = AsyncConnectionPool[Any]
 

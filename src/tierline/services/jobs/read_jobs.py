@@ -12,8 +12,8 @@ from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_pages, job_reads
 from tierline.storage.jobs.job_pages import Before, Filters
 from tierline.storage.jobs.job_reads import RequestRow
-from tierline.views.attempts import AttemptRow, CallRow
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.attempts import AttemptRow, CallRow
+from tierline.views.jobs.jobs import JobRow
 
 __all__ = [
     "Attempts",

@@ -28,7 +28,7 @@ from tierline.storage.jobs.job_pages import Before, Filters
 from tierline.storage.money.prices import own_prices
 from tierline.storage.operations import bulk_actions
 from tierline.storage.operations.bulk_actions import Examined, NewBulkAction, SampledJob
-from tierline.views.bulk_actions import (
+from tierline.views.operations.bulk_actions import (
     BulkAction,
     BulkActionRow,
     BulkFilter,

@@ -36,7 +36,7 @@ from tierline.storage.jobs.job_pages import Before
 from tierline.storage.jobs.recovery import LockedJob, lock_job
 from tierline.storage.operations import bulk_actions
 from tierline.storage.operations.bulk_actions import Examined
-from tierline.views.bulk_actions import BulkActionRow
+from tierline.views.operations.bulk_actions import BulkActionRow
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 from tierline.rules.leases import LeaseWatch
 from tierline.rules.operations import Change, after_loss
 from tierline.storage.operations import operations
-from tierline.views.operations import OperationRow
+from tierline.views.operations.operations import OperationRow
 
 log = structlog.get_logger(__name__)
 

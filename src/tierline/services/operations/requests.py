@@ -9,7 +9,7 @@ from psycopg import Connection
 from tierline.base.errors import Conflict, NotFound
 from tierline.base.json_text import JSON
 from tierline.storage.operations import operations
-from tierline.views.operations import OperationRow
+from tierline.views.operations.operations import OperationRow
 
 
 @dataclass(frozen=True)

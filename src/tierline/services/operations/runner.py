@@ -23,7 +23,7 @@ from tierline.rules.operations import Change, after_exit, after_limit
 from tierline.services.operations.leases import OperationLeases, end, is_cancelled
 from tierline.storage.db.repeat import PASSING
 from tierline.storage.operations import operations
-from tierline.views.operations import OperationRow
+from tierline.views.operations.operations import OperationRow
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from tierline.storage.reports import economics
 from tierline.storage.reports.economics import TierMeans
 from tierline.storage.reports.feature_sums import Window
 from tierline.storage.reports.uncounted import snapshot
-from tierline.views.reports import Economics, TierEconomics, UpkeepCost, WaysOfRunning
+from tierline.views.reports.reports import Economics, TierEconomics, UpkeepCost, WaysOfRunning
 
 EVERY = 1  # every job counts; earlier releases read a sample of many
 FLEX = "flex"  # the slower and cheaper service tier, which some sellers offer

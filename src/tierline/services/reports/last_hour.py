@@ -12,7 +12,7 @@ from tierline.rules.verdicts import CHECK_FAILURES
 from tierline.storage.jobs import queue_reads
 from tierline.storage.reports import last_hour
 from tierline.storage.reports.last_hour import Fared
-from tierline.views.installation import FailedCheck
+from tierline.views.reports.installation import FailedCheck
 
 __all__ = ["Fared", "LastHour"]
 

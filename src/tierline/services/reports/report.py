@@ -18,8 +18,8 @@ from tierline.storage.reports import reports
 from tierline.storage.reports.feature_sums import Window
 from tierline.storage.reports.reports import ComparedOutcome, TierCost
 from tierline.storage.reports.uncounted import snapshot
-from tierline.views.reports import Escalation, KeptQuality, Outcome, Report, ReportedTier
-from tierline.views.reports import PurposeCost as PurposeCostView
+from tierline.views.reports.reports import Escalation, KeptQuality, Outcome, Report, ReportedTier
+from tierline.views.reports.reports import PurposeCost as PurposeCostView
 
 MOST_OUTCOMES = 20_000  # the newest ones, for the quality in one report
 

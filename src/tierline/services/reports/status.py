@@ -21,7 +21,7 @@ from tierline.storage.evidence import datasets, drift, evaluations, labels, prom
 from tierline.storage.reports import reports
 from tierline.storage.reports.feature_sums import Window
 from tierline.storage.steering.artefacts import seen_by_micro_model
-from tierline.views.reports import FeatureStatus, MonthOfFeature
+from tierline.views.reports.reports import FeatureStatus, MonthOfFeature
 
 LATELY = timedelta(days=30)
 

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.storage.reports import usage
-from tierline.views.installation import UsageRow
+from tierline.views.reports.installation import UsageRow
 
 GROUPS = tuple(usage.GROUPS)  # what usage can be grouped by
 

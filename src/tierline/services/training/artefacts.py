@@ -17,8 +17,8 @@ from tierline.services.features.find_feature import current_feature
 from tierline.services.steering.micro import name_of
 from tierline.storage.steering import artefacts
 from tierline.storage.steering.artefacts import ArtefactRow, NewArtefact, Table
-from tierline.views.steering import MicroModel, MicroModelWithPromise, Router
-from tierline.views.trainings import TrainingResult
+from tierline.views.training.steering import MicroModel, MicroModelWithPromise, Router
+from tierline.views.training.trainings import TrainingResult
 
 TrainedBy = Literal["server", "client"]
 

@@ -28,7 +28,7 @@ from tierline.services.training.micro_rows import (
     rows_of_dataset,
     rows_of_jobs,
 )
-from tierline.views.steering import MicroModelWithPromise
+from tierline.views.training.steering import MicroModelWithPromise
 
 if TYPE_CHECKING:
     from tierline.routing.learned.micro_training import Lesson

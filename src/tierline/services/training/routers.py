@@ -22,7 +22,7 @@ from tierline.services.training.artefacts import (
 )
 from tierline.services.training.embedding import embedded
 from tierline.storage.evidence.labelled_log import labelled
-from tierline.views.steering import Router, TrainingRow
+from tierline.views.training.steering import Router, TrainingRow
 
 
 def training_data(

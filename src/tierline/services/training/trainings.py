@@ -11,7 +11,7 @@ from tierline.services.operations.requests import Request
 from tierline.services.training.micro_rows import micro_tier
 from tierline.services.training.routers import routed_tier
 from tierline.storage.operations import operations
-from tierline.views.trainings import Training
+from tierline.views.training.trainings import Training
 
 NOUN = "training"
 ALLOWED: Mapping[str, Callable[[Connection[Any], str], object]] = {

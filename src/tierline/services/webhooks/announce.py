@@ -17,7 +17,7 @@ from tierline.rules.openai_names import incomplete_reason
 from tierline.storage.money.reservations import Crossed
 from tierline.storage.webhooks import announcements, deliveries
 from tierline.storage.webhooks.announcements import Listener
-from tierline.views.jobs import status_label
+from tierline.views.jobs.jobs import status_label
 from tierline.webhooks.addresses import AddressRefused, other_port, read_url
 from tierline.webhooks.events import (
     BATCH_COMPLETED,

@@ -15,9 +15,9 @@ from tierline.storage.db.columns import columns
 from tierline.storage.db.homes import Span, read_at_homes
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.jobs.job_reads import account_job_rows
-from tierline.views.batches import BadRowOfBatch
-from tierline.views.files import BatchFile
-from tierline.views.jobs import JobRow
+from tierline.views.batches.batches import BadRowOfBatch
+from tierline.views.batches.files import BatchFile
+from tierline.views.jobs.jobs import JobRow
 
 _COLUMNS = columns(BatchFile, "f", {})
 

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from tierline.rules.batches import Progress
 from tierline.storage.db.columns import columns
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
-from tierline.views.batches import BadRowOfBatch, JobOfBatch
+from tierline.views.batches.batches import BadRowOfBatch, JobOfBatch
 
 COUNTS = "SELECT status, tier, count(*) FROM jobs WHERE batch_id = %s GROUP BY status, tier"
 

@@ -21,7 +21,7 @@ from tierline.base.json_text import JSON
 from tierline.rules.batches import PLACES, StoredPart
 from tierline.rules.jobs import Status
 from tierline.storage.db.columns import columns
-from tierline.views.batches import StoredBatch
+from tierline.views.batches.batches import StoredBatch
 
 FIRST_UNFINISHED = """
 SELECT b.id, b.ended_to, (

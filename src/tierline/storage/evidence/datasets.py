@@ -12,7 +12,7 @@ from psycopg import Connection
 from tierline.base.json_text import JSON
 from tierline.datasets.once import OnceLabelled
 from tierline.storage.db.rows import typed_row, typed_rows
-from tierline.views.datasets import DatasetRow, StoredDataset
+from tierline.views.evidence.datasets import DatasetRow, StoredDataset
 
 ROW = ("number", "input", "expected", "digest", "alike", "side", "source", "said_by")
 # A shared lock for builds, against the removal of content, which locks the same rows.

@@ -15,7 +15,7 @@ from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
-from tierline.views.evaluations import EvaluationRow, TierProgress
+from tierline.views.evidence.evaluations import EvaluationRow, TierProgress
 
 # A shared row lock against the removal of rows, so that no job is added for a removed example.
 ASK = """

@@ -16,7 +16,7 @@ from psycopg import Connection
 from tierline.base.json_text import JSON
 from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.storage.evidence.evaluation_jobs import EVALUATION_JOBS
-from tierline.views.evaluations import EvaluationPlan, EvaluationRow
+from tierline.views.evidence.evaluations import EvaluationPlan, EvaluationRow
 
 COLUMNS = """e.id, e.feature, e.dataset_id, e.account_id, e.status, e.plan, e.max_usd, e.document,
     e.created_at, e.ended_at, e.waits_for, d.version AS dataset, d.task,

@@ -13,7 +13,7 @@ from tierline.base.ids import database_now, first_id_of
 from tierline.storage.db.homes import read_at_homes, up_to_now
 from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.storage.reports.floors import floor
-from tierline.views.evaluations import PromotionRow
+from tierline.views.evidence.evaluations import PromotionRow
 
 MOST_COMPARED = 20_000  # the newest; so many tell shares apart that differ by half a percent
 

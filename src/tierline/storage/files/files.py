@@ -13,7 +13,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
 from tierline.storage.db.columns import columns
-from tierline.views.files import StoredFile
+from tierline.views.batches.files import StoredFile
 
 _COLUMNS = columns(StoredFile, "f", {})
 _SEEN = "f.status = 'stored' AND f.expires_at > clock_timestamp()"

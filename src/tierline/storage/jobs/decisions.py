@@ -14,7 +14,7 @@ from tierline.storage.db.homes import Span, at_homes, read_at_home
 from tierline.storage.db.rows import one_row, typed_rows
 from tierline.storage.jobs.claims import DECISION
 from tierline.storage.jobs.job_pages import in_few_weeks, in_one_snapshot, newest
-from tierline.views.decisions import LoggedDecision
+from tierline.views.jobs.decisions import LoggedDecision
 
 CLOCKS_APART = timedelta(hours=1)  # the most that clocks of the API and the database may differ
 

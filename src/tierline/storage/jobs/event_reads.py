@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from tierline.rules.queues import DEEPER, QUARANTINE, SLM
-from tierline.views.events import EventRow
+from tierline.views.jobs.events import EventRow
 
 POSITIONS = """
 SELECT id, status, attempts FROM jobs WHERE part < 2 AND id = ANY(%s)

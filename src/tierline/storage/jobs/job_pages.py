@@ -29,7 +29,7 @@ from tierline.storage.db.homes import (
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.db.snapshot import one_snapshot
 from tierline.storage.jobs.job_reads import JOB_COLUMNS, JOB_FROM, job_rows
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.jobs import JobRow
 
 Result = TypeVar("Result")
 

@@ -24,10 +24,10 @@ from tierline.storage.db.homes import (
 )
 from tierline.storage.db.rows import declared_rows, typed_rows
 from tierline.storage.jobs.claims import DECISION
-from tierline.views.attempts import AttemptRow, CallRow
-from tierline.views.feedback import FeedbackRow
-from tierline.views.jobs import JobRow
-from tierline.views.tokens import TOKENS
+from tierline.views.evidence.feedback import FeedbackRow
+from tierline.views.jobs.attempts import AttemptRow, CallRow
+from tierline.views.jobs.jobs import JobRow
+from tierline.views.jobs.tokens import TOKENS
 
 Kind = TypeVar("Kind")
 

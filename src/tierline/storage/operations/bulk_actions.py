@@ -27,7 +27,7 @@ from tierline.storage.jobs.job_pages import (
     later,
 )
 from tierline.storage.jobs.job_reads import REQUEST, RequestRow
-from tierline.views.bulk_actions import BulkActionRow
+from tierline.views.operations.bulk_actions import BulkActionRow
 
 COLUMNS = """id, seq, account_id, key_id, action, filter, most, status, matched, more, at_most_usd,
     position, done, failed, errors, waits_for, created_at, ended_at"""

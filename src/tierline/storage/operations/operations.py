@@ -16,7 +16,7 @@ from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
 from tierline.rules.operations import Change, Failure
 from tierline.storage.db.rows import typed_row, typed_rows
-from tierline.views.operations import OperationRow
+from tierline.views.operations.operations import OperationRow
 
 COLUMNS = """id, feature, kind, account_id, readable_account_id, options, status, progress,
     claim_token, losses, cancel_requested_at, result, error_code, error_message, created_at,

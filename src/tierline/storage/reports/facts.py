@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
-from tierline.views.tokens import TOKENS
+from tierline.views.jobs.tokens import TOKENS
 
 LATENCY_BASE = 1.02  # of the bins of latency_sums: a median is right within 1%
 

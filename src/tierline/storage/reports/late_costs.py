@@ -18,7 +18,7 @@ from tierline.storage.db.rows import one_row
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.jobs.finishes import SETTLE, Settlement
 from tierline.storage.reports.facts import TIERS, USAGE, Sums, upsert
-from tierline.views.tokens import TOKENS
+from tierline.views.jobs.tokens import TOKENS
 
 # Writes the row, so that a roll-up that runs at the same time fails and is done again.
 HOLD = "UPDATE sums_state SET rolled_to = rolled_to RETURNING rolled_to, history_from"

@@ -25,7 +25,7 @@ from tierline.storage.reports.uncounted import (
     snapshot,
     uncounted_rows,
 )
-from tierline.views.tokens import TOKENS
+from tierline.views.jobs.tokens import TOKENS
 
 GROUPS = {
     "day": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",

@@ -18,8 +18,8 @@ from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, end_job, two_tiers
 from tierline.base.ids import new_id
 from tierline.services.accounts.accounts import create_key
-from tierline.views.batches import BATCH_CONTENT
-from tierline.views.jobs import JOB_CONTENT
+from tierline.views.batches.batches import BATCH_CONTENT
+from tierline.views.jobs.jobs import JOB_CONTENT
 
 Connection = psycopg.Connection[Any]
 Route = tuple[str, str]

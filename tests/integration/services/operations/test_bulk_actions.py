@@ -37,7 +37,7 @@ from tierline.services.operations.bulk_hints import due_bulk_actions
 from tierline.services.operations.bulk_steps import step_bulk_action
 from tierline.storage.db.engine import create_pool
 from tierline.storage.operations import bulk_actions as rows
-from tierline.views.bulk_actions import BulkAction
+from tierline.views.operations.bulk_actions import BulkAction
 
 STEPPER = """
 import sys

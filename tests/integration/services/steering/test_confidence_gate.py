@@ -20,7 +20,7 @@ from tierline.services.evidence.calibration.calibrate import (
 from tierline.services.evidence.calibration.calibrations import calibrations_of, withdraw
 from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
-from tierline.views.calibrations import Calibration
+from tierline.views.evidence.calibrations import Calibration
 
 CALIBRATED = "confidence: {signal: agreement, samples: 2, threshold: calibrated}"
 TEN_PERCENT = CalibrationRequest(max_error=0.1, confidence=0.95)

@@ -20,7 +20,7 @@ from tierline.services.evidence.watch.shadows import keep_references
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.steering.tier_history import TierHistory
-from tierline.views.calibrations import Calibration
+from tierline.views.evidence.calibrations import Calibration
 
 CALIBRATED = """confidence: {signal: agreement, samples: 2, threshold: calibrated}
 shadow: {share: 1}"""

@@ -29,7 +29,7 @@ from tierline.services.training.artefacts import Trained, micro_models_of, withd
 from tierline.services.training.micro_models import add_uploaded, keep_lesson, trained_of
 from tierline.services.training.micro_promises import PromiseRequest
 from tierline.services.training.micro_rows import LabelledInput, labels_of, micro_tier
-from tierline.views.steering import MicroModelWithPromise
+from tierline.views.training.steering import MicroModelWithPromise
 
 KINDS = {
     "billing": "I was charged {n} euros twice on my invoice",

@@ -12,7 +12,7 @@ from tierline.services.evidence.calibration.calibrate import CalibrationRequest,
 from tierline.services.evidence.calibration.calibrations import calibrations_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content
-from tierline.views.calibrations import Calibration
+from tierline.views.evidence.calibrations import Calibration
 
 CALIBRATED = (
     "confidence: {signal: agreement, samples: 2, threshold: calibrated}\nshadow: {share: 1}"

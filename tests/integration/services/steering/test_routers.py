@@ -14,7 +14,7 @@ from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.steering.routers import Routers
 from tierline.services.training.artefacts import Trained, routers_of, withdraw_router
 from tierline.services.training.routers import add_uploaded, training_data
-from tierline.views.steering import Router, TrainingRow
+from tierline.views.training.steering import Router, TrainingRow
 
 COMPLEX = "complexity: {max_risk: 0.5, longest: 200}"
 # Long texts are expected to fail: log odds of being right fall with the logarithm of the length.

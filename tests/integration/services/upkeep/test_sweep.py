@@ -24,7 +24,7 @@ from tierline.storage.upkeep import due_content
 from tierline.storage.upkeep import retention as statements
 from tierline.storage.upkeep.due_content import Page
 from tierline.storage.upkeep.retention import What
-from tierline.views.jobs import job_view
+from tierline.views.jobs.jobs import job_view
 
 ALL = {"jobs", "job_requests", "attempts", "answers"}
 QUOTING = {"jobs", "attempts"}  # where a reason or an error's text may quote what was asked

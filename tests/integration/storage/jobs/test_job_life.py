@@ -59,7 +59,7 @@ from tierline.storage.jobs.claims import Claim
 from tierline.storage.jobs.finishes import Ended, Settlement
 from tierline.storage.jobs.submissions import InsertResult, NewJob, insert_job
 from tierline.storage.reports.usage import usage
-from tierline.views.attempts import attempt_view, call_view
+from tierline.views.jobs.attempts import attempt_view, call_view
 
 EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "15"))
 STEPS = 30

@@ -10,7 +10,7 @@ import pytest
 
 from tierline.rules.operations import Failure
 from tierline.storage.operations import operations
-from tierline.views.operations import OperationRow
+from tierline.views.operations.operations import OperationRow
 
 Connection = psycopg.Connection[Any]
 

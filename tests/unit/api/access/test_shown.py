@@ -13,8 +13,8 @@ from api.access.keys import Caller
 from api.access.shown import batch_for, job_for
 from tierline.rules.batches import Progress
 from tierline.rules.limits import Limits
-from tierline.views.batches import Batch, BatchState, StoredBatch
-from tierline.views.jobs import Job, JobRow, JobState, new_job_row
+from tierline.views.batches.batches import Batch, BatchState, StoredBatch
+from tierline.views.jobs.jobs import Job, JobRow, JobState, new_job_row
 from tierline.views.view import View
 
 TOLD_OF_JOBS = {

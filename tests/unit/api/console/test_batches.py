@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from api.console.views.batches import errors_of, shown_of
-from tierline.views.batches import Batch
+from tierline.views.batches.batches import Batch
 
 OPENED = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = OPENED + timedelta(minutes=10)

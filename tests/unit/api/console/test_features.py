@@ -4,8 +4,8 @@ import pytest
 
 from api.console.views.features import bound_over_time, difference, figures_of, quality_chart
 from tierline.base.ids import new_id
-from tierline.views.drift import Drift, DriftFigure
-from tierline.views.reports import Outcome
+from tierline.views.evidence.drift import Drift, DriftFigure
+from tierline.views.reports.reports import Outcome
 
 
 def test_a_difference_has_signs_and_the_lines_around() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from api.console.views.money import budget_of, days_chart, per_day, sum_of
-from tierline.views.installation import UsageRow
-from tierline.views.money import Budget
+from tierline.views.money.money import Budget
+from tierline.views.reports.installation import UsageRow
 
 TIME = datetime(2026, 3, 1, tzinfo=UTC)
 

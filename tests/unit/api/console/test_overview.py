@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from api.console.views.overview import Promise, card_of, wrongs_of
-from tierline.views.calibrations import Calibration
-from tierline.views.reports import FeatureStatus, Report, ReportedTier
-from tierline.views.watching import PromiseWatch
+from tierline.views.evidence.calibrations import Calibration
+from tierline.views.evidence.watching import PromiseWatch
+from tierline.views.reports.reports import FeatureStatus, Report, ReportedTier
 
 
 def budget(spent: str, *, reserved: str = "0", hard: bool = True) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import pytest
 
 from api.console.views.road import picture_of, place_of, steps_of, threshold_of
 from tierline.base.ids import new_id
-from tierline.views.attempts import Attempt
-from tierline.views.decisions import Decision
-from tierline.views.jobs import Job
+from tierline.views.jobs.attempts import Attempt
+from tierline.views.jobs.decisions import Decision
+from tierline.views.jobs.jobs import Job
 
 BEGIN = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from api.parameters.cursors import (
 from tierline.base.errors import InvalidInput
 from tierline.base.ids import new_id
 from tierline.services.jobs.read_jobs import Before
-from tierline.views.jobs import JobRow
+from tierline.views.jobs.jobs import JobRow
 
 
 def job(seq: int) -> JobRow:

@@ -39,7 +39,7 @@ from tierline.storage.db.engine import allow_idle
 from tierline.storage.evidence import calibrations
 from tierline.storage.evidence.outcome_labels import use_labels
 from tierline.storage.evidence.outcomes import ComparedOutcome, OutcomeGroup, groups
-from tierline.views.calibrations import Calibration, OutcomeCount
+from tierline.views.evidence.calibrations import Calibration, OutcomeCount
 
 UNNAMED_SIGNAL = "grounded"  # ranks the answers of a feature without a confidence
 

@@ -24,7 +24,7 @@ from tierline.storage.evidence import calibrations, outcome_labels, outcomes, re
 from tierline.storage.evidence.judgements import JudgedOutcome, judged_same
 from tierline.storage.evidence.outcome_labels import EndedJob, LabelledOutcome, UnlabelledOutcome
 from tierline.storage.evidence.outcomes import ComparedOutcome, OutcomeGroup
-from tierline.views.calibrations import OutcomeToLabel
+from tierline.views.evidence.calibrations import OutcomeToLabel
 
 ReferenceBy = Literal["model", "human"]  # decides which answers are wrong
 

@@ -18,7 +18,7 @@ from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations
 from tierline.storage.evidence.calibrations import CalibrationRow, NewCalibration
 from tierline.storage.evidence.shadows import watched
-from tierline.views.calibrations import CalibratedLabel, Calibration, TestedThreshold
+from tierline.views.evidence.calibrations import CalibratedLabel, Calibration, TestedThreshold
 
 State = Literal[
     "in_force",

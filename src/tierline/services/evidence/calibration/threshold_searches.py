@@ -20,8 +20,8 @@ from tierline.services.operations import requests
 from tierline.services.operations.requests import Request
 from tierline.services.operations.work import Work
 from tierline.storage.operations import operations
-from tierline.views.calibrations import Calibration
-from tierline.views.threshold_searches import ThresholdSearch
+from tierline.views.evidence.calibrations import Calibration
+from tierline.views.evidence.threshold_searches import ThresholdSearch
 
 KIND = "calibration"
 NOUN = "threshold search"

@@ -17,7 +17,7 @@ from tierline.rules.jobs import Status
 from tierline.services.evidence.evaluation.evaluation_judge import Pair, held_same
 from tierline.storage.evidence import evaluation_jobs
 from tierline.storage.evidence.evaluation_jobs import EvaluationAnswer, Judgement
-from tierline.views.evaluations import EvaluationRow
+from tierline.views.evidence.evaluations import EvaluationRow
 
 
 @dataclass(frozen=True)

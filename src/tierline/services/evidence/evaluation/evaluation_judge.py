@@ -21,7 +21,7 @@ from tierline.services.evidence.evaluation.judge import ANSWER, ASKED, MAX_TOKEN
 from tierline.storage.evidence import evaluation_jobs
 from tierline.storage.evidence.evaluation_jobs import Judgement
 from tierline.storage.features import features
-from tierline.views.evaluations import EvaluationRow
+from tierline.views.evidence.evaluations import EvaluationRow
 
 Pair = tuple[str, int, bool]
 """(tier, row number, whether the expected output comes first)."""

@@ -23,8 +23,8 @@ from tierline.storage.evidence import datasets
 from tierline.storage.features import features
 from tierline.storage.money.prices import own_prices
 from tierline.storage.steering.artefacts import seen_by_micro_model
-from tierline.views.datasets import StoredDataset
-from tierline.views.evaluations import EvaluationPlan, PlannedTier
+from tierline.views.evidence.datasets import StoredDataset
+from tierline.views.evidence.evaluations import EvaluationPlan, PlannedTier
 
 MOST_EXAMPLES = 10_000
 # stored bytes of a training input's digest: among 10,000 inputs, the probability that two share

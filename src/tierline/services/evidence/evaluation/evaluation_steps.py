@@ -26,7 +26,7 @@ from tierline.storage.evidence import datasets, evaluation_jobs, evaluations
 from tierline.storage.evidence.evaluations import LockedEvaluation
 from tierline.storage.money.prices import own_prices
 from tierline.storage.upkeep import retention
-from tierline.views.evaluations import TierProgress
+from tierline.views.evidence.evaluations import TierProgress
 
 AT_ONCE = 32  # most open jobs of an evaluation
 AT_ONCE_LEFT_OVER = 200  # most jobs whose content is removed at once

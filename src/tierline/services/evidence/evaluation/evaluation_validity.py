@@ -11,7 +11,7 @@ from tierline.base.errors import Conflict, NotFound
 from tierline.features import Feature
 from tierline.routing.thresholds.fingerprint import recipe, task
 from tierline.storage.evidence import drift, evaluations, promotions
-from tierline.views.evaluations import EvaluationRow
+from tierline.views.evidence.evaluations import EvaluationRow
 
 # the largest share of unanswered examples: a failed provider says nothing about its model
 MOST_UNANSWERED = 0.02

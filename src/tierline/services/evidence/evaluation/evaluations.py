@@ -17,7 +17,7 @@ from tierline.services.features.find_feature import current_feature
 from tierline.services.jobs.cancel import cancel
 from tierline.storage.evidence import datasets, evaluation_jobs, evaluations
 from tierline.storage.evidence.evaluation_jobs import EvaluationAnswer
-from tierline.views.evaluations import (
+from tierline.views.evidence.evaluations import (
     Differing,
     Evaluation,
     EvaluationRow,

@@ -22,7 +22,13 @@ from tierline.services.evidence.labels.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import datasets
 from tierline.storage.evidence.datasets import NewRow
-from tierline.views.datasets import Dataset, DatasetRow, KnownLabel, StoredDataset, dataset_view
+from tierline.views.evidence.datasets import (
+    Dataset,
+    DatasetRow,
+    KnownLabel,
+    StoredDataset,
+    dataset_view,
+)
 
 MOST_ROWS = 50_000
 MOST_LEFT_OUT = 200  # how many excluded jobs are listed

@@ -17,7 +17,7 @@ from tierline.rules.jobs import TERMINAL
 from tierline.storage.evidence import reviews
 from tierline.storage.features.features import stored_version
 from tierline.storage.jobs import job_reads
-from tierline.views.feedback import FeedbackRow
+from tierline.views.evidence.feedback import FeedbackRow
 
 MAX_COMMENT = 4000
 

@@ -10,7 +10,7 @@ from tierline.checks.schema import schema_check
 from tierline.features import Feature
 from tierline.routing.thresholds.sampling import representative
 from tierline.storage.evidence.labels import labels
-from tierline.views.datasets import KnownLabel
+from tierline.views.evidence.datasets import KnownLabel
 
 
 def known_labels(

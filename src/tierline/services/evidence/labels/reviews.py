@@ -32,7 +32,12 @@ from tierline.storage.evidence.labels import count_labels
 from tierline.storage.evidence.reviews import LabelRequests, OpenCount, OpenReview
 from tierline.storage.jobs import job_pages
 from tierline.storage.jobs.job_pages import Filters
-from tierline.views.reviews import LabelAgreement, LabelProgress, PromiseLabels, WantedLabel
+from tierline.views.evidence.reviews import (
+    LabelAgreement,
+    LabelProgress,
+    PromiseLabels,
+    WantedLabel,
+)
 
 __all__ = ["OpenCount", "OpenReview", "Reviewer"]
 

@@ -16,8 +16,8 @@ from tierline.services.evidence.watch.drift_references import evidence_inputs, e
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import drift
 from tierline.storage.evidence.drift import DriftCheck, DriftReference, Evidence
-from tierline.views.calibrations import OutcomeToLabel
-from tierline.views.drift import Drift, DriftFigure, DriftLook
+from tierline.views.evidence.calibrations import OutcomeToLabel
+from tierline.views.evidence.drift import Drift, DriftFigure, DriftLook
 
 
 def drift_of(connection: Connection[Any], name: str, account_id: int | None = None) -> Drift:

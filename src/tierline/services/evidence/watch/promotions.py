@@ -32,7 +32,7 @@ from tierline.storage.evidence import evaluations, promotions
 from tierline.storage.evidence.drift import operators
 from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
-from tierline.views.evaluations import (
+from tierline.views.evidence.evaluations import (
     Demotion,
     MadePromotion,
     Promotion,

@@ -10,7 +10,7 @@ from tierline.drift.watching import FEWEST_LABELS, Watching
 from tierline.features import Feature
 from tierline.services.evidence.watch.drift_references import evidence_inputs, evidence_of
 from tierline.storage.evidence import drift, labels
-from tierline.views.watching import PromiseWatch
+from tierline.views.evidence.watching import PromiseWatch
 
 
 def watch_of(connection: Connection[Any], feature: Feature) -> PromiseWatch | None:

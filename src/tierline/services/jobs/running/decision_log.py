@@ -19,7 +19,7 @@ from tierline.rules.jobs import TERMINAL
 from tierline.storage.jobs import decisions
 from tierline.storage.jobs.decisions import Filters
 from tierline.storage.money.prices import own_prices
-from tierline.views.decisions import (
+from tierline.views.jobs.decisions import (
     Alternative,
     Decision,
     FirstDecision,

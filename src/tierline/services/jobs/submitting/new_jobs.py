@@ -14,7 +14,7 @@ from tierline.rules.queues import lane
 from tierline.services.jobs.submitting.current_versions import Current
 from tierline.services.jobs.submitting.submission import Submission
 from tierline.storage.jobs.submissions import NewJob
-from tierline.views.jobs import JobRow, new_job_row
+from tierline.views.jobs.jobs import JobRow, new_job_row
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tierline.base.settings import settings
 from tierline.checks.schema import SchemaCheck
 from tierline.features.parsing.reading import MOST_HINTS, close_to
 from tierline.storage.jobs.job_reads import RequestRow
-from tierline.views.jobs import JOB_FIELDS, MAX_DEADLINE_S, MAX_NAME
+from tierline.views.jobs.jobs import JOB_FIELDS, MAX_DEADLINE_S, MAX_NAME
 from tierline.webhooks.addresses import check_url
 
 MAX_METADATA_BYTES = 16 * 1024  # metadata is for the caller's own notes, not a second input

@@ -21,7 +21,7 @@ from tierline.services.evidence.evaluation.evaluations import start, step, stop
 from tierline.services.evidence.labels.datasets import build
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.upkeep.retention import remove_content
-from tierline.views.evaluations import Evaluation
+from tierline.views.evidence.evaluations import Evaluation
 
 
 @pytest.fixture

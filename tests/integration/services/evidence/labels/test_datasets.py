@@ -16,7 +16,7 @@ from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.labels.datasets import FileExample, build, rows_of
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.upkeep.retention import remove_content
-from tierline.views.datasets import Dataset
+from tierline.views.evidence.datasets import Dataset
 
 BUILD_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('tickets', 4))"
 WAITING = """

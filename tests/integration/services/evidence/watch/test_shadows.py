@@ -21,7 +21,7 @@ from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content
 from tierline.storage.evidence import calibrations, shadows
 from tierline.storage.jobs.job_pages import Filters, list_jobs
-from tierline.views.calibrations import Calibration
+from tierline.views.evidence.calibrations import Calibration
 
 EACH = "shadow: {share: 1}"
 

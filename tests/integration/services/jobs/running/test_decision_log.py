@@ -19,7 +19,7 @@ from tierline.services.jobs.submitting.submit import Submitter
 from tierline.storage.db.async_pool import create_async_pool
 from tierline.storage.jobs.decisions import Filters
 from tierline.storage.jobs.job_reads import attempt_rows
-from tierline.views.decisions import Alternative
+from tierline.views.jobs.decisions import Alternative
 
 CANARY = "canary: {tier: frontier, share: 0.5}"
 PINNED = "pinned: {acme: frontier}"

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, WithJsonSchema
 
-from tierline.views.operations import OperationRow
+from tierline.views.operations.operations import OperationRow
 from tierline.views.view import AnyObject, Page, TextId, Time, View
 
 SearchStatus = Annotated[

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tierline.views.evaluations import Evaluation, evaluation_view
+from tierline.views.evidence.evaluations import Evaluation, evaluation_view
 
 ROW: Any = {
     "id": 1,

@@ -1,4 +1,4 @@
-"""The JSON of webhook endpoints and deliveries; see `tierline.views.jobs`."""
+"""The JSON of webhook endpoints and deliveries; see `tierline.views.jobs.jobs`."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The JSON of batches, their parts and their rows; see `tierline.views.jobs`."""
+"""The JSON of batches, their parts and their rows; see `tierline.views.jobs.jobs`."""
 
 from collections.abc import Mapping
 from datetime import datetime

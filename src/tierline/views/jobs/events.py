@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field, SerializeAsAny, WithJsonSchema
 
 from tierline.rules.job_events import JOB_EVENTS, AttemptFacts, JobEvent, JobFacts
-from tierline.views.jobs import Job, JobStatus, status_label
+from tierline.views.jobs.jobs import Job, JobStatus, status_label
 from tierline.views.view import Time, View
 
 # Documented as one of these but not checked, because a later release may write another one.

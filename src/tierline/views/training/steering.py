@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
 
-from tierline.views.calibrations import Calibration
+from tierline.views.evidence.calibrations import Calibration
 from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, View
 
 TrainedBy = Annotated[

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
-from tierline.views.operations import OperationRow
-from tierline.views.steering import MicroModelWithPromise, Router
+from tierline.views.operations.operations import OperationRow
+from tierline.views.training.steering import MicroModelWithPromise, Router
 from tierline.views.view import AnyObject, Page, TextId, Time, View
 
 # Documented as one of these but not checked, because a later release may write another one.

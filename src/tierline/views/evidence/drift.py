@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tierline.views.calibrations import OutcomeToLabel
+from tierline.views.evidence.calibrations import OutcomeToLabel
 from tierline.views.view import AnyObject, Time, View
 
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
+from tierline.views.evidence.watching import PromiseWatch
 from tierline.views.view import AnyJson, AnyObject, Page, Time, UnknownCostCalls, Usd, View
-from tierline.views.watching import PromiseWatch
 
 PLACES = Decimal("1e-12")  # of a calculated amount
 EXACT = Context(prec=100)  # digits: whatever the volume

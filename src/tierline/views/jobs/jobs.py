@@ -16,7 +16,7 @@ from tierline.base.json_text import JSONValue
 from tierline.features.model import DEEPER_LABEL
 from tierline.rules.jobs import TERMINAL, Status
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
-from tierline.views.tokens import Tokens, TokenUsage
+from tierline.views.jobs.tokens import Tokens, TokenUsage
 from tierline.views.view import (
     ANY_JSON,
     AnyJson,

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from tierline.base.json_text import JSONValue
-from tierline.views.jobs import JobStatus
+from tierline.views.jobs.jobs import JobStatus
 from tierline.views.view import AnyObject, Page, TextId, Time, Usd, View
 
 

@@ -12,8 +12,8 @@ from tierline.rules.jobs import Status
 from tierline.services.jobs.submitting.submission import read_submission
 from tierline.storage.db.columns import columns
 from tierline.storage.jobs.job_reads import JOB_COLUMNS
-from tierline.views.jobs import JobRow, NewJob, job_view, new_job_row, waiting_for
-from tierline.views.tokens import TOKENS, TokenUsage
+from tierline.views.jobs.jobs import JobRow, NewJob, job_view, new_job_row, waiting_for
+from tierline.views.jobs.tokens import TOKENS, TokenUsage
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 NOTHING = dict.fromkeys(JobRow.__annotations__) | {"status": "queued"}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from tierline.views.tokens import TokenUsage
+from tierline.views.jobs.tokens import TokenUsage
 from tierline.views.view import Time, UnknownCostCalls, Usd, View
 
 

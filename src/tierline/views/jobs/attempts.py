@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tierline.base.json_text import JSONValue
 from tierline.rules.verdicts import Verdict
-from tierline.views.tokens import Tokens, TokenUsage
+from tierline.views.jobs.tokens import Tokens, TokenUsage
 from tierline.views.view import (
     AnyJson,
     Page,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
 
-from tierline.views.batches import StoredBatch
+from tierline.views.batches.batches import StoredBatch
 
 
 class StoredFile(TypedDict):

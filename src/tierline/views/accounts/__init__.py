@@ -1,0 +1,1 @@
+"""Accounts, and the log of what people did."""

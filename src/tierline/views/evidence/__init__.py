@@ -1,0 +1,1 @@
+"""What shows how good a tier is: labels, evaluations, promises, drift."""

@@ -1,0 +1,1 @@
+"""Features, their drafts and models."""

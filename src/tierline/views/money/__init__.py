@@ -1,0 +1,1 @@
+"""Budgets, plans and prices."""

@@ -1,0 +1,1 @@
+"""Operations of the server, and bulk actions on jobs."""

@@ -1,0 +1,1 @@
+"""Costs, quality and the state of the installation."""

@@ -1,0 +1,1 @@
+"""Trainings, and what they make: routers and micro models."""
