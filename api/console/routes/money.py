@@ -23,7 +23,8 @@ from tierline.services.money.budgets import list_budgets
 from tierline.services.money.prices import list_prices
 from tierline.services.reports.economics import economics_of
 from tierline.services.reports.usage import day_of, usage_of
-from tierline.views.money.money import Budget, Price
+from tierline.views.money.budgets import Budget
+from tierline.views.money.prices import Price
 
 PATH = f"{CONSOLE}/money"
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=ConsoleRoute)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tierline.rules.jobs import Status
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
-from tierline.views.features.features import Model
+from tierline.views.features.models import Model
 
 
 class Mark(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from api.console.views.charts import Chart, Said, bars_by_name
 from api.console.views.formats import usd
 from api.console.views.marks import Mark
-from tierline.views.money.money import Budget
+from tierline.views.money.budgets import Budget
 from tierline.views.reports.installation import UsageRow
 
 NEARLY_SPENT = Decimal("0.8")

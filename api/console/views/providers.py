@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from api.console.views.marks import Mark
 from tierline.services.features.provider_keys import ProviderKeys
 from tierline.services.reports.installation import Circuit
-from tierline.views.features.features import Model
+from tierline.views.features.models import Model
 
 KEY, QUOTA = "key", "quota"
 _ADVICE = {

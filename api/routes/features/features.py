@@ -22,9 +22,9 @@ from tierline.views.features.features import (
     Feature,
     FeatureList,
     FeatureVersion,
-    Models,
     summary,
 )
+from tierline.views.features.models import Models
 
 router = APIRouter(tags=["features"])
 

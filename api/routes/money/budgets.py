@@ -18,7 +18,7 @@ from api.state import Database, Shared
 from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.money import budgets as services
 from tierline.services.money.unfit_budgets import unfit
-from tierline.views.money.money import BudgetList, BudgetSet
+from tierline.views.money.budgets import BudgetList, BudgetSet
 
 router = APIRouter(tags=["accounts"])
 

@@ -13,7 +13,7 @@ from api.http.problems import documented
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
 from tierline.services.money import plans as services
-from tierline.views.money.money import OnPlan, Plan, PlanList
+from tierline.views.money.plans import OnPlan, Plan, PlanList
 
 router = APIRouter(tags=["accounts"])
 

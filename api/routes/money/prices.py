@@ -17,7 +17,7 @@ from tierline.pricing import Price
 from tierline.pricing.listed import edition
 from tierline.services.money import prices as services
 from tierline.services.money.prices import Hour
-from tierline.views.money import money
+from tierline.views.money import prices as views
 
 router = APIRouter(tags=["prices"])
 
@@ -92,7 +92,7 @@ class NewPrice(_Body):
     "/v1/prices",
     summary="List the operator's own prices",
     responses={
-        200: returns("By model, the newest first", money.PriceList),
+        200: returns("By model, the newest first", views.PriceList),
         **documented(401, 403, 422, 503),
     },
 )
@@ -104,7 +104,7 @@ def list_prices(
     """Own prices take precedence over the public list prices, whose edition is given."""
     version, compiled_on = edition()
     return answer(
-        money.PriceList.model_validate(
+        views.PriceList.model_validate(
             {
                 "data": services.list_prices(connection, model),
                 "next_cursor": None,
@@ -119,7 +119,7 @@ def list_prices(
     status_code=201,
     summary="Set a price",
     responses={
-        201: returns("It applies from its time on", money.Price),
+        201: returns("It applies from its time on", views.Price),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
     },
     openapi_extra=takes(
@@ -134,7 +134,7 @@ async def post_price(request: Request, _: Operator, state: Shared) -> Response:
     """For exactly this model in all features. A feature's own price takes precedence."""
     given = read_model(NewPrice, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(state.with_connection, _set, given)
-    return answer(money.Price.model_validate(row), 201)
+    return answer(views.Price.model_validate(row), 201)
 
 
 def _set(connection: Any, given: NewPrice) -> Any:

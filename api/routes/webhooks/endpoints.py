@@ -19,14 +19,12 @@ from api.parameters.numbers import ASCII_DIGITS
 from api.routes.accounts.accounts import SECRET, Rotation
 from api.state import Database, LateDatabase, Shared, State
 from tierline.services.webhooks import endpoints as services
-from tierline.views.webhooks.webhooks import (
+from tierline.views.webhooks.deliveries import WebhookDelivery, WebhookDeliveryPage, delivery_view
+from tierline.views.webhooks.endpoints import (
     Endpoint,
     NewWebhookEndpoint,
-    WebhookDelivery,
-    WebhookDeliveryPage,
     WebhookEndpoint,
     WebhookEndpointPage,
-    delivery_view,
     endpoint_view,
     new_endpoint_view,
 )

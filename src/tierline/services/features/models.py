@@ -22,7 +22,7 @@ from tierline.storage.calls import circuits
 from tierline.storage.calls.circuits import Circuit
 from tierline.storage.features import features
 from tierline.storage.money import prices
-from tierline.views.features.features import Model
+from tierline.views.features.models import Model
 
 
 @dataclass

@@ -13,7 +13,8 @@ from tierline.base.ids import new_id
 from tierline.services.accounts.accounts import MAX_OVERLAP_HOURS
 from tierline.storage.webhooks import deliveries, delivery_reads, endpoints
 from tierline.storage.webhooks.deliveries import NewDelivery
-from tierline.views.webhooks.webhooks import DeliveryRow, Endpoint
+from tierline.views.webhooks.deliveries import DeliveryRow
+from tierline.views.webhooks.endpoints import Endpoint
 from tierline.webhooks.addresses import (
     NOTHING_MORE,
     OTHER_PORTS_END,

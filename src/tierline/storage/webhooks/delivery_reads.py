@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from tierline.views.webhooks.webhooks import DeliveryRow
+from tierline.views.webhooks.deliveries import DeliveryRow
 
 _ROW = """
 SELECT id, seq, endpoint_id, url, job_id, batch_id, event, status, tries,

@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from tierline.views.webhooks.webhooks import Endpoint
+from tierline.views.webhooks.endpoints import Endpoint
 
 _COLUMNS = """id, seq, url, description, events, include, max_in_flight, batch_rows, any_port,
     format, disabled_at, disabled_reason,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.console.views.money import budget_of, days_chart, per_day, sum_of
-from tierline.views.money.money import Budget
+from tierline.views.money.budgets import Budget
 from tierline.views.reports.installation import UsageRow
 
 TIME = datetime(2026, 3, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The JSON of webhook endpoints and deliveries; see `tierline.views.jobs.jobs`."""
+"""The JSON of webhook endpoints."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +8,7 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema
 
 from tierline.views.view import Page, Time, View
-from tierline.webhooks.events import webhook_id
 from tierline.webhooks.openai_form import FORMATS
-
-DeliveryStatus = Annotated[
-    str, WithJsonSchema({"type": "string", "enum": ["pending", "delivered", "failed"]})
-]
 
 Format = Annotated[str, WithJsonSchema({"type": "string", "enum": list(FORMATS)})]
 
@@ -36,28 +31,6 @@ class Endpoint:
     disabled_reason: str | None
     old_secret_until: datetime | None  # the former secret signs too until then
     created_at: datetime
-
-
-@dataclass(frozen=True)
-class DeliveryRow:
-    """The row of a delivery, as read to be shown."""
-
-    id: UUID
-    seq: int
-    endpoint_id: UUID | None
-    url: str
-    job_id: UUID | None
-    batch_id: UUID | None
-    event: str
-    status: str
-    tries: int
-    in_flight: bool
-    body_removed: bool  # with its job's output, so it cannot be sent again
-    next_try_at: datetime
-    created_at: datetime
-    ended_at: datetime | None
-    last_status: int | None
-    last_error: str | None
 
 
 class WebhookEndpoint(View):
@@ -101,40 +74,3 @@ def new_endpoint_view(row: Endpoint, warning: str | None, secret: str) -> NewWeb
 
 def _endpoint(row: Endpoint, warning: str | None) -> dict[str, object]:
     return {**vars(row), "warning": warning, "disabled": row.disabled_at is not None}
-
-
-class WebhookDelivery(View):
-    """One webhook to one endpoint."""
-
-    id: UUID
-    webhook_id: str = Field(description="the webhook-id header of every try")
-    endpoint_id: UUID | None = Field(description="null: a job's webhook_url")
-    url: str
-    job_id: UUID | None
-    batch_id: UUID | None
-    event: str
-    status: DeliveryStatus
-    tries: int
-    in_flight: bool = Field(description="it is being tried now")
-    body_removed: bool = Field(description="with its job's output, so it cannot be sent again")
-    next_try_at: Time | None = Field(description="null: no try is due")
-    created_at: Time
-    ended_at: Time | None
-    last_status: int | None = Field(description="HTTP status of the last try")
-    last_error: str | None
-
-
-class WebhookDeliveryPage(Page[WebhookDelivery]):
-    """A page of deliveries."""
-
-
-def delivery_view(row: DeliveryRow) -> WebhookDelivery:
-    """A delivery as callers see it."""
-    waits = row.status == "pending" and not row.in_flight
-    return WebhookDelivery.model_validate(
-        {
-            **vars(row),
-            "webhook_id": webhook_id(row.id),
-            "next_try_at": row.next_try_at if waits else None,
-        }
-    )
