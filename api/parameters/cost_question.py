@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from tierline.base.errors import InvalidInput, Problem
-from tierline.economics.reckoning import CostQuestion
+from tierline.economics.costs import CostQuestion
 from tierline.economics.scenarios import Machine, Volume
 
 NUMBER = r"^[0-9]{1,12}(\.[0-9]{1,12})?$"

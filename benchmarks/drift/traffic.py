@@ -11,7 +11,14 @@ from threadpoolctl import threadpool_limits
 
 from tierline.base.embeddings import Embedder
 from tierline.base.vectors import Vectors
-from tierline.drift.looks import MOST_LIVE, DriftState, Look, ObservedInputs, look, reference_of
+from tierline.drift.daily_check import (
+    MOST_LIVE,
+    DriftState,
+    Look,
+    ObservedInputs,
+    look,
+    reference_of,
+)
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 BANK = DATA / "banking77" / "train.csv"

@@ -13,7 +13,7 @@ import time
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
-from tierline.datasets.alike import ALIKE, PERMUTATIONS, SHINGLE, groups
+from tierline.datasets.near_duplicates import ALIKE, PERMUTATIONS, SHINGLE, groups
 
 WORDS = (
     *("account", "card", "fee", "limit", "refund", "transfer", "charge", "invoice", "pending"),

@@ -14,7 +14,7 @@ from api.console.views.money import budget_of, days_chart, per_day, sum_of
 from api.parameters.cost_question import NUMBER, cost_question
 from api.state import Database, LateReport
 from tierline.base.errors import Conflict, InvalidInput, Problem
-from tierline.economics.reckoning import CostQuestion
+from tierline.economics.costs import CostQuestion
 from tierline.pricing.listed import edition
 from tierline.services.accounts.read_accounts import account_id_of, list_accounts
 from tierline.services.features.find_feature import current_versions

@@ -1,5 +1,5 @@
 """Labelled inputs of a feature: duplicates, the split, and suspicious rows.
 
-Pure: `alike` finds duplicates, `split` keeps them on one side, `doubts` lists what a person should
-check.
+Pure: `unique_inputs` and `near_duplicates` find duplicates, `split` keeps them on one side,
+`doubts` lists what a person should check.
 """

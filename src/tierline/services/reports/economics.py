@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, Problem
-from tierline.economics.reckoning import CostQuestion, Costs, Measured, MeasuredTier, Upkeep, reckon
+from tierline.economics.costs import CostQuestion, Costs, Measured, MeasuredTier, Upkeep, reckon
 from tierline.features import Feature, Tier
 from tierline.features.prompts import answer_messages
 from tierline.pricing import OwnPrices, PricedCall, price_of

@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.evaluation.road import FEWEST_LABELS, STAGES, FeatureState, standing
+from tierline.evaluation.stages import FEWEST_LABELS, STAGES, FeatureState, standing
 from tierline.features import Feature
 from tierline.routing.thresholds.fingerprint import task
 from tierline.services.evidence.evaluation.evaluation_validity import (

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from psycopg import Connection
 
 from tierline.base.json_text import JSON
-from tierline.datasets.once import OnceLabelled
+from tierline.datasets.unique_inputs import OnceLabelled
 from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.views.evidence.datasets import DatasetRow, StoredDataset
 

@@ -12,9 +12,9 @@ from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.checks.schema import faults_text, schema_check
-from tierline.datasets.alike import groups
-from tierline.datasets.once import LabelledInput, each_once
+from tierline.datasets.near_duplicates import groups
 from tierline.datasets.split import sides
+from tierline.datasets.unique_inputs import LabelledInput, each_once
 from tierline.features import Feature
 from tierline.features.prompts import input_text
 from tierline.routing.thresholds.fingerprint import task

@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from tierline.base.errors import Conflict, NotFound
 from tierline.evaluation.agreement import agreement
-from tierline.evaluation.road import FEWEST_LABELS
+from tierline.evaluation.stages import FEWEST_LABELS
 from tierline.features import Feature
 from tierline.routing.confidence_gate import is_compared
 from tierline.routing.thresholds.bounds import samples_needed

@@ -18,7 +18,7 @@ from tierline.base.embeddings import EmbeddingMissing
 from tierline.base.json_text import JSON
 from tierline.base.vectors import DIMENSIONS, Vectors
 from tierline.checks.labels import closed_set
-from tierline.drift.looks import (
+from tierline.drift.daily_check import (
     FEWEST,
     MOST_LIVE,
     DriftState,

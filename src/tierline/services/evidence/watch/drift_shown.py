@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from tierline.base import embeddings
 from tierline.base.formats import when
-from tierline.drift.looks import FEWEST
+from tierline.drift.daily_check import FEWEST
 from tierline.features import Feature
 from tierline.services.evidence.watch.drift import FEWEST_A_LOOK
 from tierline.services.evidence.watch.drift_references import evidence_inputs, evidence_of

@@ -14,8 +14,8 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import Conflict, InvalidInput, Problem, TierlineError
+from tierline.evaluation.promotion_watch import FEWEST, is_broken, most_differing
 from tierline.evaluation.summary import low_of
-from tierline.evaluation.watch import FEWEST, is_broken, most_differing
 from tierline.features import Feature
 from tierline.features.edit import edited
 from tierline.routing.promotion import Changes, demoted, promoted

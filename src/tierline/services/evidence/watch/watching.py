@@ -5,7 +5,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base import embeddings
-from tierline.drift.looks import FEWEST
+from tierline.drift.daily_check import FEWEST
 from tierline.drift.watching import FEWEST_LABELS, Watching
 from tierline.features import Feature
 from tierline.services.evidence.watch.drift_references import evidence_inputs, evidence_of

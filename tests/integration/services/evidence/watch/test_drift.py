@@ -20,7 +20,7 @@ from tests.support.database.rows import (
     make_older,
 )
 from tests.support.scenes.bench import Bench
-from tierline.drift.looks import DriftState, Look
+from tierline.drift.daily_check import DriftState, Look
 from tierline.features import Feature
 from tierline.services.accounts.accounts import create_key
 from tierline.services.evidence.labels.datasets import FileExample, build

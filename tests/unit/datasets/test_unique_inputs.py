@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from tierline.datasets.once import each_once
+from tierline.datasets.unique_inputs import each_once
 
 
 def row(expected: str, source: str, job: str | None = None, **more: Any) -> dict[str, Any]:

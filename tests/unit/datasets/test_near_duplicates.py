@@ -2,7 +2,7 @@
 
 import random
 
-from tierline.datasets.alike import groups
+from tierline.datasets.near_duplicates import groups
 from tierline.datasets.split import sides
 
 WORDS = (

@@ -12,7 +12,7 @@ from benchmarks.drift.traffic import bank as bank_of
 from benchmarks.drift.traffic import commands as commands_of
 from tierline.base.embeddings import Embedder
 from tierline.base.vectors import Vectors
-from tierline.drift.looks import (
+from tierline.drift.daily_check import (
     FEWEST,
     MOST_LIVE,
     NOVEL,

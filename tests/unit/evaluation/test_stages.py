@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tierline.evaluation.road import FEWEST_LABELS, STAGES, FeatureState, standing
+from tierline.evaluation.stages import FEWEST_LABELS, STAGES, FeatureState, standing
 
 NEW = FeatureState(
     name="kinds",

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tierline.base.errors import Conflict, InvalidInput
-from tierline.economics.reckoning import CostQuestion, Measured, MeasuredTier, Upkeep, reckon
+from tierline.economics.costs import CostQuestion, Measured, MeasuredTier, Upkeep, reckon
 from tierline.economics.scenarios import Machine, Volume
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
