@@ -14,7 +14,7 @@ from tierline.services.processes.connections import check_database_url
 
 
 def main() -> int:
-    """Serve until told to stop. Exit code: 0 after an orderly stop, 2 if it cannot start."""
+    """Serve until a signal stops it. Exit code: 0 after an orderly stop, 2 if it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m api", description="Run the REST API.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=whole, default=8000, help="0 chooses a free port")

@@ -1,7 +1,7 @@
 """Keeps the open event streams of a process up to date: one listener and one poll for all of them.
 
 The end of a job comes as a wake-up (NOTIFY). Everything else is found by polling: one statement for
-all watched jobs, and two for each watched account. Nothing is asked while no stream is open. If a
+all watched jobs, and two for each watched account. No statement runs while no stream is open. If a
 poll takes long, the next one comes later, so that polling never keeps the database busy.
 """
 
@@ -94,12 +94,12 @@ class AccountStream(Stream):
 
 
 class _Account:
-    """One account's jobs, as far as its streams were told."""
+    """One account's jobs, and the events of them that its streams were sent."""
 
     def __init__(self, account_id: int) -> None:
         self.id = account_id
         self.streams: set[AccountStream] = set()
-        self.known: dict[UUID, int] = {}  # jobs that have not ended: the last event's number
+        self.live: dict[UUID, int] = {}  # jobs that have not ended: the last event's number
         self.ended: dict[UUID, int] = {}
         self.low = 0  # no job that has not ended has a lower `seq`
         self.begun = asyncio.Event()
@@ -110,7 +110,7 @@ class _Account:
         """Read how things stand. Events are sent from here on."""
         self._after = self._before = await job_events.last_seq(pool, self.id)
         live = await job_events.live_jobs(pool, self.id)
-        self.known = {job.id: position(job.status, job.attempts) for job in live}
+        self.live = {job.id: position(job.status, job.attempts) for job in live}
         self._set_low([job.seq for job in live])
         self.begun.set()
 
@@ -122,8 +122,8 @@ class _Account:
         self._after = max([self._after, *(job.seq for job in new)])
         self._set_low([job.seq for job in live])
         positions = {job.id: position(job.status, job.attempts) for job in live}
-        changed = {job_id for job_id, at in positions.items() if at > self.known.get(job_id, -1)}
-        changed |= self.known.keys() - positions.keys()
+        changed = {job_id for job_id, at in positions.items() if at > self.live.get(job_id, -1)}
+        changed |= self.live.keys() - positions.keys()
         changed |= {
             job.id
             for job in new
@@ -137,14 +137,14 @@ class _Account:
             return
         rows = await job_events.read_event_rows(pool, list(job_ids))
         for gone in set(job_ids) - {row.id for row in rows}:
-            self.known.pop(gone, None)
-        found = [
+            self.live.pop(gone, None)
+        news = [
             (row, event)
             for row in rows
-            for event in events_of(row.facts, self.known.get(row.id, self.ended.get(row.id, -1)))
+            for event in events_of(row.facts, self.live.get(row.id, self.ended.get(row.id, -1)))
         ]
-        found.sort(key=lambda pair: (pair[1].at, pair[0].id, pair[1].number))
-        for row, event in found:
+        news.sort(key=lambda pair: (pair[1].at, pair[0].id, pair[1].number))
+        for row, event in news:
             self._note(row.id, event)
             if row.feature_version > 0:
                 cursor = self.cursor(event.at)
@@ -157,9 +157,9 @@ class _Account:
 
     def _note(self, job_id: UUID, event: JobEvent) -> None:
         if not event.last:
-            self.known[job_id] = event.number
+            self.live[job_id] = event.number
             return
-        self.known.pop(job_id, None)
+        self.live.pop(job_id, None)
         self.ended[job_id] = event.number
         while len(self.ended) > MOST_REMEMBERED:
             del self.ended[next(iter(self.ended))]
@@ -243,7 +243,7 @@ class JobWatch:
             job_id
             for job_id in job_ids
             if job_id in self._jobs
-            or any(job_id in account.known for account in self._accounts.values())
+            or any(job_id in account.live for account in self._accounts.values())
         ]
         if watched:
             self._ended.update(watched)
@@ -278,7 +278,7 @@ class JobWatch:
         ended, self._ended = self._ended, set()
         await self._read_jobs(ended & self._jobs.keys())
         for account in list(self._accounts.values()):
-            await account.read(self._pool, ended & account.known.keys())
+            await account.read(self._pool, ended & account.live.keys())
 
     async def _begin_accounts(self) -> None:
         for account in list(self._accounts.values()):
@@ -299,11 +299,11 @@ class JobWatch:
                 await account.look(self._pool)
 
     async def _read_jobs(self, job_ids: Iterable[UUID]) -> None:
-        wanted = list(job_ids)
-        if not wanted:
+        ids = list(job_ids)
+        if not ids:
             return
-        rows = {row.id: row for row in await job_events.read_event_rows(self._pool, wanted)}
-        for job_id in wanted:
+        rows = {row.id: row for row in await job_events.read_event_rows(self._pool, ids)}
+        for job_id in ids:
             row = rows.get(job_id)
             job = None
             if row is not None and row.completed_at is not None:

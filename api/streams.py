@@ -22,7 +22,7 @@ HEARTBEAT_S = 15.0  # of silence; proxies close connections that are silent for 
 RETRY_MS = 1_000  # how long a browser waits before it connects again
 MOST_PENDING = 1_000  # events that wait for a slow reader; then its stream ends
 MOST_OPEN = 4_000  # streams of a process; one takes 12 KiB
-FULL_S = 5.0  # the wait that a caller is asked for
+FULL_S = 5.0  # Retry-After of a refusal
 _HEARTBEAT = b": heartbeat\n\n"
 
 

@@ -107,7 +107,7 @@ def see_other(path: str) -> Response:
 
 def own_path(text: str) -> str:
     """The path of a page of the console, to go on to after signing in; the first page for any other
-    text, so that nobody is led elsewhere."""
+    text, so that no link leads to another site."""
     return text if _OWN_PATH.fullmatch(text) else CONSOLE
 
 
@@ -131,8 +131,8 @@ class ConsoleRoute(APIRoute):
 def _signed_out(request: Request) -> Response:
     mode = request.headers.get("sec-fetch-mode", "navigate")
     if request.method == "GET" and mode == "navigate":
-        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return see_other(f"{CONSOLE}/sign-in?next={quote(own_path(asked), safe='/')}")
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return see_other(f"{CONSOLE}/sign-in?next={quote(own_path(path), safe='/')}")
     return page(
         request,
         "error.html",

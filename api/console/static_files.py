@@ -32,8 +32,8 @@ def static_url(name: str) -> str:
 
 @router.get("/{version}/{name}")
 async def get_static(version: str, name: str) -> Response:
-    """A file. A page of another release asks for another version: it gets this one, to be asked
-    for again."""
+    """A file. A page of another release names another version: it gets this one, which is not
+    cached."""
     body = _FILES.get(name)
     if body is None:
         raise NotFound(f"there is no file {name[:80]!r}")

@@ -110,7 +110,7 @@ class HotRoute(APIRoute):
 
 
 def _arguments_of(endpoint: Callable[..., Any]) -> _Arguments:
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     headers: dict[bytes, str] = {}
     hints = get_type_hints(endpoint, include_extras=True)
     for name in inspect.signature(endpoint).parameters:
@@ -118,20 +118,20 @@ def _arguments_of(endpoint: Callable[..., Any]) -> _Arguments:
         marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
         match marks:
             case [params.Depends(dependency=Requires(needs=scope))]:
-                found |= {"needs": scope, "caller": name}
+                arguments |= {"needs": scope, "caller": name}
             case [params.Depends(dependency=dependency)] if dependency is state_of:
-                found["state"] = name
+                arguments["state"] = name
             case [params.Header(alias=alias)]:
                 headers[(alias or name.replace("_", "-")).lower().encode()] = name
             case [params.Path()]:
-                found["path"] = name
+                arguments["path"] = name
             case [] if hint is Request:
-                found["request"] = name
+                arguments["request"] = name
             case _:
                 raise TypeError(f"{endpoint.__name__}: a hot route cannot pass {name!r}")
-    if "caller" not in found:
+    if "caller" not in arguments:
         raise TypeError(f"{endpoint.__name__}: a hot route needs a caller")
-    return _Arguments(**found, headers=headers)
+    return _Arguments(**arguments, headers=headers)
 
 
 class HotRoutes:

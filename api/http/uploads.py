@@ -61,9 +61,9 @@ class UploadReader:
             self._parser.write(body)
         except FormParserError as error:
             raise Refused("bad-request", f"the body is not {FORM}: {error}"[:200]) from None
-        found = bytes(self._file)
+        content = bytes(self._file)
         self._file.clear()
-        return found
+        return content
 
     def close(self) -> Mapping[str, str]:
         """The form's fields. Raises Refused for a body that ended too early."""

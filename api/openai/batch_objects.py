@@ -24,7 +24,7 @@ from tierline.views.batches.files import FileBatch
 from tierline.views.jobs.jobs import JobRow
 
 WINDOW = "24h"
-_KNOWN = ("input_file_id", "endpoint", "completion_window", "metadata")
+_PARAMETERS = ("input_file_id", "endpoint", "completion_window", "metadata")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def read_batch_request(body: JSON) -> FileBatchRequest:
         for name in ("input_file_id", "endpoint", "completion_window")
         if name not in sent
     ]
-    for name in sent.keys() - set(_KNOWN):
+    for name in sent.keys() - set(_PARAMETERS):
         why = (
             "is not supported: the feature's `retention` says how long outputs are kept"
             if name == "output_expires_after"
@@ -75,43 +75,43 @@ def read_batch_request(body: JSON) -> FileBatchRequest:
         problems.append(Problem("must be the id of a file", "/input_file_id"))
     if problems:
         raise InvalidInput(problems)
-    found = read_file_id(file)
-    if found.kind != "upload":
+    file_id = read_file_id(file)
+    if file_id.kind != "upload":
         raise InvalidInput([Problem("must be an upload, not a batch's output", "/input_file_id")])
-    return FileBatchRequest(found.id, sent["endpoint"], sent.get("metadata"))
+    return FileBatchRequest(file_id.id, sent["endpoint"], sent.get("metadata"))
 
 
-def counts_of(found: FileBatch, progress: Progress) -> Counts:
+def counts_of(file_batch: FileBatch, progress: Progress) -> Counts:
     """The counts. `total` is of the file's lines, also of those that are not read yet."""
     ended = dict.fromkeys(Status, 0)
     for (status, _), jobs in progress.jobs.items():
         ended[Status(status)] += jobs
     failed = sum(ended[status] for status in TERMINAL if status is not Status.COMPLETED)
     return Counts(
-        total=found["file"]["lines"],
+        total=file_batch["file"]["lines"],
         completed=ended[Status.COMPLETED],
-        failed=failed + found["batch"]["bad_rows"],
+        failed=failed + file_batch["batch"]["bad_rows"],
     )
 
 
-def batch_status(found: FileBatch) -> str:
+def batch_status(file_batch: FileBatch) -> str:
     """One of OpenAI's words. `failed`, `finalizing` and `expired` are never given: a file that
     cannot be read is refused at once, and a batch has no deadline of its own."""
-    batch = found["batch"]
+    batch = file_batch["batch"]
     match batch["status"]:
         case "completed":
             return "completed"
         case "cancelled":
             return "cancelling" if batch["completed_at"] is None else "cancelled"
-        case "open" if found["file"]["begun_at"] is None:
+        case "open" if file_batch["file"]["begun_at"] is None:
             return "validating"
     return "in_progress"
 
 
-def batch_object(found: FileBatch, progress: Progress, *, content: bool) -> dict[str, Any]:
+def batch_object(file_batch: FileBatch, progress: Progress, *, content: bool) -> dict[str, Any]:
     """The batch. `content`: whether the caller may read what people wrote."""
-    batch, file = found["batch"], found["file"]
-    status, counts = batch_status(found), counts_of(found, progress)
+    batch, file = file_batch["batch"], file_batch["file"]
+    status, counts = batch_status(file_batch), counts_of(file_batch, progress)
     ended_at = _seconds(batch["completed_at"])
     ended = batch["completed_at"] is not None
     output = ended and counts.completed and file["output_deleted_at"] is None
@@ -138,18 +138,18 @@ def batch_object(found: FileBatch, progress: Progress, *, content: bool) -> dict
         "cancelled_at": ended_at if status == "cancelled" else None,
         "request_counts": vars(counts),
         "usage": None,
-        "metadata": _metadata(found, progress, content=content),
+        "metadata": _metadata(file_batch, progress, content=content),
     }
 
 
-def _metadata(found: FileBatch, progress: Progress, *, content: bool) -> dict[str, str]:
-    own = (found["batch"]["metadata"] or {}) if content else {}
+def _metadata(file_batch: FileBatch, progress: Progress, *, content: bool) -> dict[str, str]:
+    own = (file_batch["batch"]["metadata"] or {}) if content else {}
     tiers: dict[str, int] = {}
     for (status, tier), jobs in progress.jobs.items():
         if status == Status.COMPLETED:
             tiers[tier] = tiers.get(tier, 0) + jobs
     facts = {
-        "batch_id": str(found["batch"]["id"]),
+        "batch_id": str(file_batch["batch"]["id"]),
         "cost_usd": usd(progress.cost_usd),
         "unknown_cost_calls": str(progress.unknown_cost_calls or ""),
         "completed_by_tier": ", ".join(f"{tier}={tiers[tier]}" for tier in sorted(tiers)),
@@ -194,12 +194,12 @@ def _line(row: JobRow, status: int, body: dict[str, Any]) -> dict[str, Any]:
 def bad_line(batch_id: UUID, bad: BadRowOfBatch) -> dict[str, Any]:
     """The line of a line that became no job."""
     problems = bad["problems"]
-    told = "; ".join(": ".join(filter(None, (p["path"], p["message"]))) for p in problems)
+    message = "; ".join(": ".join(filter(None, (p["path"], p["message"]))) for p in problems)
     return {
         "id": f"batch_req_{batch_id.hex}_{bad['batch_row']}",
         "custom_id": bad["custom_id"],
         "response": None,
-        "error": {"code": "invalid_line", "message": told, "line": bad["line"]},
+        "error": {"code": "invalid_line", "message": message, "line": bad["line"]},
     }
 
 

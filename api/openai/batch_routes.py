@@ -32,15 +32,17 @@ async def create_batch(
     """Creates a batch, whose lines are read in the background. Its Idempotency-Key is remembered as
     long as the batch exists."""
     key = read_key(idempotency_key)
-    asked = read_batch_request(await read_json(request, state.settings.max_json_depth))
-    found, known = await asyncio.to_thread(
-        state.with_connection, batch_files.create, caller.account_id, asked, key
+    batch_request = read_batch_request(await read_json(request, state.settings.max_json_depth))
+    file_batch, replayed = await asyncio.to_thread(
+        state.with_connection, batch_files.create, caller.account_id, batch_request, key
     )
     counted = Progress({}, Decimal(0), 0)
-    if known:
-        counted = await asyncio.to_thread(state.with_connection, progress, found["batch"]["id"])
-    headers = {"Idempotent-Replayed": "true"} if known else {}
-    return _answer(caller, found, counted, headers)
+    if replayed:
+        counted = await asyncio.to_thread(
+            state.with_connection, progress, file_batch["batch"]["id"]
+        )
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    return _answer(caller, file_batch, counted, headers)
 
 
 @router.get("")
@@ -48,14 +50,14 @@ def list_batches(request: Request, caller: Read, connection: Report) -> Response
     """The account's batches that are read from files, the newest first."""
     query = read_list_query(request.query_params, most=MOST_LISTED, default=DEFAULT_LISTED)
     after = None if query.after is None else read_batch_id(query.after)
-    found = batch_files.list_batches(connection, caller.account_id, after, query.limit + 1)
+    file_batches = batch_files.list_batches(connection, caller.account_id, after, query.limit + 1)
     data = [
         batch_object(one, progress(connection, one["batch"]["id"]), content=True)
-        for one in found[: query.limit]
+        for one in file_batches[: query.limit]
     ]
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     page = {"object": "list", "data": data, "first_id": first, "last_id": last}
-    return answer({**page, "has_more": len(found) > query.limit})
+    return answer({**page, "has_more": len(file_batches) > query.limit})
 
 
 @router.get("/{batch_id}")
@@ -63,10 +65,10 @@ def retrieve_batch(batch_id: str, caller: Read, connection: Report) -> Response:
     """The batch, with its counts and its cost so far."""
     id = read_batch_id(batch_id)
     try:
-        found = batch_files.read(connection, caller.account_id, id)
+        file_batch = batch_files.read(connection, caller.account_id, id)
     except NotFound:
         raise _nothing(batch_id) from None
-    return _answer(caller, found, progress(connection, id), {})
+    return _answer(caller, file_batch, progress(connection, id), {})
 
 
 @router.post("/{batch_id}/cancel")
@@ -74,11 +76,11 @@ def cancel_batch(batch_id: str, caller: Submit, connection: Database, state: Sha
     """Cancels the batch: its running jobs at their next step. A repeat changes nothing."""
     id = read_batch_id(batch_id)
     try:
-        found = batch_files.cancel(connection, caller.account_id, id)
+        file_batch = batch_files.cancel(connection, caller.account_id, id)
     except NotFound:
         raise _nothing(batch_id) from None
     state.loop.call_soon_threadsafe(state.ready.ready)
-    return _answer(caller, found, progress(connection, id), {})
+    return _answer(caller, file_batch, progress(connection, id), {})
 
 
 def _nothing(batch_id: str) -> NotFound:
@@ -86,6 +88,6 @@ def _nothing(batch_id: str) -> NotFound:
 
 
 def _answer(
-    caller: Caller, found: FileBatch, counted: Progress, headers: dict[str, str]
+    caller: Caller, file_batch: FileBatch, counted: Progress, headers: dict[str, str]
 ) -> Response:
-    return answer(batch_object(found, counted, content=caller.may("read")), 200, headers)
+    return answer(batch_object(file_batch, counted, content=caller.may("read")), 200, headers)

@@ -15,8 +15,8 @@ from tierline.rules.jobs import Status
 from tierline.rules.openai_names import CHECKS_FAILED
 from tierline.views.jobs.jobs import JobRow
 
-# By the error's code, or the job's status: OpenAI's clients repeat 5xx and 409 unless they are told
-# not to, and a repeat is another job.
+# By the error's code, or the job's status: OpenAI's clients repeat 5xx and 409 unless a header
+# forbids it, and a repeat is another job.
 _STATUSES = {CHECKS_FAILED: 422, Status.CANCELLED: 409, Status.EXPIRED: 504}
 PROVIDER_FAILED = 502
 

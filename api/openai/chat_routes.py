@@ -14,7 +14,7 @@ from api.openai.chat_objects import (
 )
 from api.openai.errors import ROOT
 from api.openai.response_objects import job_headers
-from api.openai.submitting import admit_waiting, read_asked, replayed_header, submit_asked
+from api.openai.submitting import admit_waiting, read_request, replayed_header, submit_request
 from api.openai.waiting import FollowedJob, ended_job, stream_response
 from api.routes.jobs.submit import ContentType, IdempotencyKey
 from api.state import Shared
@@ -39,14 +39,16 @@ async def create_completion(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submits a job and answers when it has ended. A job without an answer is an error."""
-    asked, key = await read_asked(request, state, content_type, idempotency_key, read_chat_request)
+    openai_request, key = await read_request(
+        request, state, content_type, idempotency_key, read_chat_request
+    )
     admit_waiting(state, caller)  # before the job is written: a refusal means that it was not
-    submitted = await submit_asked(
-        state, caller, asked, key, where="messages", format="response_format"
+    submitted = await submit_request(
+        state, caller, openai_request, key, where="messages", format="response_format"
     )
     headers = replayed_header(submitted)
-    if asked.stream:
-        stream = CompletionStream(caller, submitted.row, include_usage=asked.include_usage)
+    if openai_request.stream:
+        stream = CompletionStream(caller, submitted.row, include_usage=openai_request.include_usage)
         return stream_response(request, state, stream, submitted.row, headers)
     end = await ended_job(request, state, caller, submitted)
     headers |= job_headers(end.row, end.attempts)

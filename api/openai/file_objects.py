@@ -45,10 +45,10 @@ def output_id(batch_id: UUID, *, errors: bool) -> str:
 
 def read_file_id(text: str) -> FileId:
     """Raises NotFound for a text that cannot be the id of a file."""
-    found = _ID.fullmatch(text)
-    if found is None:
+    match = _ID.fullmatch(text)
+    if match is None:
         raise NotFound(f"there is no file {text[:80]!r}: ids begin with file-")
-    return FileId(_KINDS[found.group(1)], UUID(hex=found.group(2)))
+    return FileId(_KINDS[match.group(1)], UUID(hex=match.group(2)))
 
 
 def file_object(row: StoredFile) -> dict[str, Any]:
@@ -66,9 +66,9 @@ def file_object(row: StoredFile) -> dict[str, Any]:
     }
 
 
-def output_object(found: FileBatch, size: int, *, errors: bool) -> dict[str, Any]:
+def output_object(file_batch: FileBatch, size: int, *, errors: bool) -> dict[str, Any]:
     """A batch's output file, or that of its errors. `size`: in bytes, as it is now."""
-    batch = found["batch"]
+    batch = file_batch["batch"]
     made_at = batch["completed_at"] or batch["created_at"]
     return {
         "id": output_id(batch["id"], errors=errors),

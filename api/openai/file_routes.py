@@ -49,11 +49,11 @@ async def upload_file(
         async for body in request.stream():
             await receiving.take(reader.feed(body))
         fields = read_fields(reader.close())
-        row, known = await receiving.end(purpose=fields.purpose, kept_s=fields.kept_s, key=key)
+        row, replayed = await receiving.end(purpose=fields.purpose, kept_s=fields.kept_s, key=key)
     except Exception:
         await receiving.discard()
         raise
-    headers = {"Idempotent-Replayed": "true"} if known else {}
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
     return answer(file_object(row), 200, headers)
 
 
@@ -131,10 +131,10 @@ def _page(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
 
 
 def _upload_id(text: str) -> Any:
-    found = read_file_id(text)
-    if found.kind != "upload":
+    file = read_file_id(text)
+    if file.kind != "upload":
         raise InvalidInput([Problem("must be the id of an upload", "?after")])
-    return found.id
+    return file.id
 
 
 @router.get("/{file_id}")
@@ -143,17 +143,17 @@ async def retrieve_file(request: Request, file_id: str, caller: Read, state: Sha
     waits for the turn of a report."""
     named = read_file_id(file_id)
     if named.kind == "upload":
-        read = partial(_known, state.with_connection, file_id, files.read)
+        read = partial(_naming_file, state.with_connection, file_id, files.read)
         return answer(file_object(await asyncio.to_thread(read, caller.account_id, named.id)))
-    found = await asyncio.to_thread(_output, state, caller.account_id, named, file_id)
+    file_batch = await asyncio.to_thread(_output, state, caller.account_id, named, file_id)
     errors = named.kind == "errors"
 
     def size(connection: Any) -> int:
-        lines = _lines(lambda service, *args: service(connection, *args), found, errors=errors)
+        lines = _lines(lambda service, *args: service(connection, *args), file_batch, errors=errors)
         return sum(len(line) for line in lines)
 
     counted = await state.reports.work(request, caller.account_id, size)
-    return answer(output_object(found, counted, errors=errors))
+    return answer(output_object(file_batch, counted, errors=errors))
 
 
 @router.get("/{file_id}/content")
@@ -161,14 +161,14 @@ def retrieve_content(file_id: str, caller: Read, state: Shared) -> Response:
     """The file's bytes."""
     named = read_file_id(file_id)
     if named.kind == "upload":
-        row = _known(state.with_connection, file_id, files.read, caller.account_id, named.id)
+        row = _naming_file(state.with_connection, file_id, files.read, caller.account_id, named.id)
         return StreamingResponse(
             _bytes(state, row),
             media_type=BYTES,
             headers={"Content-Length": str(row["bytes"])},
         )
-    found = _output(state, caller.account_id, named, file_id)
-    lines = _lines(state.with_connection, found, errors=named.kind == "errors")
+    file_batch = _output(state, caller.account_id, named, file_id)
+    lines = _lines(state.with_connection, file_batch, errors=named.kind == "errors")
     return StreamingResponse(lines, media_type=JSONL)
 
 
@@ -178,7 +178,7 @@ def delete_file(file_id: str, caller: Submit, state: Shared) -> Response:
     its jobs are removed."""
     named = read_file_id(file_id)
     if named.kind == "upload":
-        _known(state.with_connection, file_id, files.delete, caller.account_id, named.id)
+        _naming_file(state.with_connection, file_id, files.delete, caller.account_id, named.id)
     else:
         _output(state, caller.account_id, named, file_id)
         delete = partial(batch_files.delete_output, errors=named.kind == "errors")
@@ -186,7 +186,7 @@ def delete_file(file_id: str, caller: Submit, state: Shared) -> Response:
     return answer({"id": file_id, "object": "file", "deleted": True})
 
 
-def _known(call: Any, file_id: str, *args: Any) -> Any:
+def _naming_file(call: Any, file_id: str, *args: Any) -> Any:
     """Do it, and name the file in its refusal."""
     try:
         return call(*args)
@@ -196,15 +196,15 @@ def _known(call: Any, file_id: str, *args: Any) -> Any:
 
 def _output(state: State, account_id: int, named: FileId, file_id: str) -> FileBatch:
     """The batch of an output file. Raises NotFound if the file was deleted, or is not there yet."""
-    found: FileBatch = _known(
+    file_batch: FileBatch = _naming_file(
         state.with_connection, file_id, batch_files.read, account_id, named.id
     )
     deleted = "errors_deleted_at" if named.kind == "errors" else "output_deleted_at"
-    if found["file"][deleted] is not None:  # type: ignore[literal-required]
+    if file_batch["file"][deleted] is not None:  # type: ignore[literal-required]
         raise NotFound(f"the file '{file_id}' was deleted")
-    if found["batch"]["completed_at"] is None:
+    if file_batch["batch"]["completed_at"] is None:
         raise NotFound(f"the file '{file_id}' is not there yet: its batch has not ended")
-    return found
+    return file_batch
 
 
 def _bytes(state: State, row: StoredFile) -> Iterator[bytes]:
@@ -215,10 +215,10 @@ def _bytes(state: State, row: StoredFile) -> Iterator[bytes]:
         place += len(body)
 
 
-def _lines(call: Callable[..., Any], found: FileBatch, *, errors: bool) -> Iterator[bytes]:
+def _lines(call: Callable[..., Any], file_batch: FileBatch, *, errors: bool) -> Iterator[bytes]:
     """The lines of an output file. `call`: calls a service with a connection."""
-    batch, endpoint = found["batch"], found["file"]["endpoint"]
-    account_id, place = found["file"]["account_id"], 0
+    batch, endpoint = file_batch["batch"], file_batch["file"]["endpoint"]
+    account_id, place = file_batch["file"]["account_id"], 0
     read: Any = batch_files.unanswered if errors else batch_files.answered
     while rows := call(read, account_id, batch["id"], place):
         place = rows[-1][0]

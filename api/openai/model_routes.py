@@ -34,7 +34,7 @@ def list_models(_: Read, connection: Database) -> Response:
 @router.get("/{model}")
 def retrieve_model(model: str, _: Read, connection: Database) -> Response:
     """One feature. Only its current version exists here, because new jobs run that one."""
-    name, asked = read_model_name(model)
+    name, number = read_model_name(model)
     version = current_version(connection, name)
-    check_current(name, asked, version.version)
+    check_current(name, number, version.version)
     return answer(model_object(model, version.applied_at))

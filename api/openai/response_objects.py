@@ -147,12 +147,12 @@ def response_metadata(
 ) -> dict[str, str]:
     """The caller's own metadata, and what tierline adds."""
     own = (row["metadata"] or {}) if content else {}
-    found = {
+    texts = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in own.items()
         if not name.startswith(OURS)
     }
-    return found | {
+    return texts | {
         f"{OURS}{name}": shortened(value, MOST_METADATA_VALUE)
         for name, value in facts_of(row, attempts, content=content).items()
     }
@@ -184,10 +184,10 @@ def facts_of(row: JobRow, attempts: Sequence[AttemptFacts], *, content: bool) ->
 def notes_of(row: JobRow) -> dict[str, str]:
     """What became of the caller's instructions and of earlier messages, by short names."""
     metadata = row["metadata"] or {}
-    found = {name: metadata.get(name) for name in NOTES}
+    notes = {name: metadata.get(name) for name in NOTES}
     return {
         name.removeprefix(OURS): value
-        for name, value in found.items()
+        for name, value in notes.items()
         if isinstance(value, str) and value in NOTES[name]
     }
 

@@ -21,7 +21,7 @@ from api.openai.response_objects import (
     job_headers,
     response_object,
 )
-from api.openai.submitting import admit_waiting, read_asked, replayed_header, submit_asked
+from api.openai.submitting import admit_waiting, read_request, replayed_header, submit_request
 from api.openai.waiting import (
     ResponseStream,
     attempts_of,
@@ -58,16 +58,20 @@ async def create_response(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submits a job. With background=true the answer comes at once, else when the job has ended."""
-    asked, key = await read_asked(
+    openai_request, key = await read_request(
         request, state, content_type, idempotency_key, read_response_request
     )
-    if asked.stream or not asked.background:
+    if openai_request.stream or not openai_request.background:
         admit_waiting(state, caller)  # before the job is written: a refusal means that it was not
-    submitted = await submit_asked(state, caller, asked, key, where="input", format="text/format")
+    submitted = await submit_request(
+        state, caller, openai_request, key, where="input", format="text/format"
+    )
     headers = replayed_header(submitted)
-    if asked.stream:
-        return _stream(request, state, caller, submitted.row, asked.background, -1, headers)
-    if asked.background:
+    if openai_request.stream:
+        return _stream(
+            request, state, caller, submitted.row, openai_request.background, -1, headers
+        )
+    if openai_request.background:
         return await _shown(state, caller, submitted.row, headers)
     end = await ended_job(request, state, caller, submitted)
     return _answer(caller, end.row, end.attempts, headers, background=False)
@@ -92,19 +96,19 @@ def cancel_response(
 ) -> Response:
     """Cancels the job. It is in_progress until its running call has ended. A repeat changes
     nothing."""
-    found = read_response_id(response_id)
-    _known(lambda: cancel(connection, caller.account_id, found), response_id)
-    row = read_job(connection, found)
+    id = read_response_id(response_id)
+    _naming_response(lambda: cancel(connection, caller.account_id, id), response_id)
+    row = read_job(connection, id)
     if ended(row):
-        state.tell_ended(found)
+        state.tell_ended(id)
     return _answer(caller, row, (), {})
 
 
 @router.delete("/{response_id}")
 def delete_response(response_id: str, caller: Submit, connection: Database) -> Response:
     """Removes the job's input and output: the response is not found from then on."""
-    found = read_response_id(response_id)
-    _known(lambda: remove_content(connection, caller.account_id, found), response_id)
+    id = read_response_id(response_id)
+    _naming_response(lambda: remove_content(connection, caller.account_id, id), response_id)
     return answer({"id": response_id, "object": "response.deleted", "deleted": True})
 
 
@@ -117,11 +121,11 @@ async def list_input_items(
         if name not in ("after", "limit", "order"):
             raise InvalidInput([Problem("is not supported", f"?{name}")])
     row = await _find(state, caller, response_id)
-    asked = await find_request(state.pool, caller.account_id, row["id"])
+    job_request = await find_request(state.pool, caller.account_id, row["id"])
     data = []
     after = request.query_params.get("after")
-    if asked is not None and row["input_removed_at"] is None and not after:
-        data = input_items(row, sent_messages(asked["input"], await _feature(state, row)))
+    if job_request is not None and row["input_removed_at"] is None and not after:
+        data = input_items(row, sent_messages(job_request["input"], await _feature(state, row)))
         if request.query_params.get("order") != "asc":
             data.reverse()  # OpenAI's default is the newest first
     none = openai_id(f"{MESSAGE}in_", row["id"])
@@ -146,14 +150,14 @@ async def _feature(state: State, row: JobRow) -> Feature:
 
 async def _find(state: State, caller: Caller, response_id: str) -> JobRow:
     """The job of a response. Raises NotFound, also for one whose content was removed."""
-    found = read_response_id(response_id)
-    row = await find_job(state.pool, caller.account_id, found)
+    id = read_response_id(response_id)
+    row = await find_job(state.pool, caller.account_id, id)
     if row is None:
         raise _nothing(response_id)
     if row["input_removed_at"] is not None and row["output_removed_at"] is not None:
         raise NotFound(
             f"the content of the response '{response_id}' was removed. What is left of its job:"
-            f" GET /v1/jobs/{found}"
+            f" GET /v1/jobs/{id}"
         )
     return row
 
@@ -162,7 +166,7 @@ def _nothing(response_id: str) -> NotFound:
     return NotFound(f"there is no response '{response_id}'")
 
 
-def _known(act: Callable[[], object], response_id: str) -> None:
+def _naming_response(act: Callable[[], object], response_id: str) -> None:
     """Do it, and say `response` where it says `job`."""
     try:
         act()

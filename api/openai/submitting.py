@@ -22,14 +22,14 @@ from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.services.jobs.submitting.submission import Submission, metadata_problems
 
 
-async def read_asked(
+async def read_request(
     request: Request,
     state: State,
     content_type: str | None,
     idempotency_key: str | None,
     read: Callable[[JSON], AcceptedRequest],
 ) -> tuple[AcceptedRequest, str | None]:
-    """The job that the body asks for, which `read` reads, and its Idempotency-Key.
+    """The body, parsed by `read`, and the request's Idempotency-Key.
 
     Raises Refused and InvalidInput.
     """
@@ -54,10 +54,10 @@ def replayed_header(submitted: Submitted) -> dict[str, str]:
     return {"Idempotent-Replayed": "true"} if submitted.replayed else {}
 
 
-async def submit_asked(
+async def submit_request(
     state: State,
     caller: Caller,
-    asked: AcceptedRequest,
+    openai_request: AcceptedRequest,
     key: str | None,
     *,
     where: str,
@@ -68,27 +68,39 @@ async def submit_asked(
 
     Raises InvalidInput and NotFound with this request's names, and what `Submitter.submit` raises.
     """
-    submitted = await _write(state, caller, asked, key, where, format)
+    submitted = await _write(state, caller, openai_request, key, where, format)
     if not submitted.replayed:
         state.ready.ready()
     return submitted
 
 
 async def _write(
-    state: State, caller: Caller, asked: AcceptedRequest, key: str | None, where: str, format: str
+    state: State,
+    caller: Caller,
+    openai_request: AcceptedRequest,
+    key: str | None,
+    where: str,
+    format: str,
 ) -> Submitted:
-    name, version = read_model_name(asked.model)
-    problems = [] if asked.metadata is None else list(metadata_problems(asked.metadata))
+    name, version = read_model_name(openai_request.model)
+    problems = (
+        [] if openai_request.metadata is None else list(metadata_problems(openai_request.metadata))
+    )
     if problems:
         raise InvalidInput(problems)
-    said = read_messages(asked.sent, where, asked.instructions)
+    messages = read_messages(openai_request.sent, where, openai_request.instructions)
     submitter = state.submitter
     try:
         current = await submitter.current(name)
         while True:
             try:
                 submission = _submission(
-                    asked, current.feature, said, state.settings.max_json_depth, where, format
+                    openai_request,
+                    current.feature,
+                    messages,
+                    state.settings.max_json_depth,
+                    where,
+                    format,
                 )
                 return await submitter.submit(
                     caller.account_id,
@@ -113,19 +125,19 @@ async def _write(
 
 
 def _submission(
-    asked: AcceptedRequest,
+    openai_request: AcceptedRequest,
     feature: Feature,
-    said: RequestMessages,
+    messages: RequestMessages,
     max_depth: int,
     where: str,
     format: str,
 ) -> Submission:
-    check_format(asked.format, feature.output_schema, f"/{format}")
-    fitted = job_input(said, feature, where, max_depth)
-    metadata = asked.metadata
+    check_format(openai_request.format, feature.output_schema, f"/{format}")
+    fitted = job_input(messages, feature, where, max_depth)
+    metadata = openai_request.metadata
     return Submission(
         feature=feature.name,
         input=fitted.input,
         metadata={**(metadata or {}), **fitted.notes} if fitted.notes else metadata,
-        user=asked.user,
+        user=openai_request.user,
     )

@@ -67,11 +67,11 @@ class ResponseStream(FollowedJob):
     def advance(self, row: EventRow, job: JobRow | None) -> None:
         for event in self.new_events(row):
             if event.last and job is not None:
-                found = events_of_the_end(self._streamed, event, job, row.facts.attempts)
+                events = events_of_the_end(self._streamed, event, job, row.facts.attempts)
             else:
                 label = event_for(self.caller, row, event).data.status_label
-                found = events_before_the_end(self._streamed, event, label)
-            for one in found:
+                events = events_before_the_end(self._streamed, event, label)
+            for one in events:
                 if one["sequence_number"] > self._after:
                     self.put(chunk(one["type"], encoded(one)))
             if event.last:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.console.pages import ConsoleRoute, page
 from api.console.session import CONSOLE, Administrator
-from api.console.views.audit import said_of
+from api.console.views.audit import entry_text
 from api.parameters.cursors import read_page
 from api.state import Database
 from tierline.services.accounts import audit
@@ -26,7 +26,7 @@ def get_audit(request: Request, caller: Administrator, connection: Database) -> 
     return page(
         request,
         "audit.html",
-        entries=[(entry, said_of(entry)) for entry in entries],
+        entries=[(entry, entry_text(entry)) for entry in entries],
         older=older,
         later="cursor" in request.query_params,
         operator=caller.may("operator"),

@@ -82,18 +82,18 @@ def get_batch(request: Request, batch_id: str, caller: Reader, connection: Repor
 async def cancel_batch(batch_id: str, caller: Submitter, _: Posted, state: Shared) -> Response:
     """Ask that the batch be cancelled: waiting jobs end at once, running ones at their next
     step."""
-    found = read_batch_id(batch_id)
+    id = read_batch_id(batch_id)
     await act(
         state,
         caller,
         audit.BATCH_CANCELLED,
-        {"batch": str(found)},
+        {"batch": str(id)},
         services.cancel,
         caller.account_id,
-        found,
+        id,
     )
     state.ready.ready()
-    return see_other(f"{PATH}/{found}")
+    return see_other(f"{PATH}/{id}")
 
 
 @router.post("/{batch_id}/output")
@@ -111,19 +111,17 @@ async def download_errors(batch_id: str, caller: Reader, _: Posted, state: Share
 async def _download(
     batch_id: str, caller: Reader, state: Shared, *, unanswered_only: bool
 ) -> Response:
-    found = read_batch_id(batch_id)
+    id = read_batch_id(batch_id)
 
     def read(connection: Any) -> StoredBatch:
-        return services.read(connection, caller.account_id, found)
+        return services.read(connection, caller.account_id, id)
 
     row = await run_in_threadpool(state.with_connection, read)
     kind = "errors" if unanswered_only else "output"
-    await log_action(state, caller, audit.BATCH_DOWNLOADED, {"batch": str(found), "rows": kind})
+    await log_action(state, caller, audit.BATCH_DOWNLOADED, {"batch": str(id), "rows": kind})
     answer = await run_in_threadpool(
-        lambda: stream_rows(
-            state, caller.account_id, found, 0, None, unanswered_only=unanswered_only
-        )
+        lambda: stream_rows(state, caller.account_id, id, 0, None, unanswered_only=unanswered_only)
     )
-    name = f"{row['feature']}-{str(found)[:8]}-{kind}.jsonl"
+    name = f"{row['feature']}-{str(id)[:8]}-{kind}.jsonl"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer

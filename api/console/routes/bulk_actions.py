@@ -60,17 +60,17 @@ def get_actions(request: Request, caller: Reader, connection: Database) -> Respo
 @router.post("/plan")
 async def plan(request: Request, caller: Submitter, form: Posted, state: Shared) -> Response:
     """How many jobs match, and what it would cost. Nothing is changed."""
-    wanted, filters = _wanted(form)
+    bulk_request, filters = _read_form(form)
 
     def work(connection: Any) -> BulkPlan:
-        return services.plan(connection, caller.account_id, wanted)
+        return services.plan(connection, caller.account_id, bulk_request)
 
-    found = await state.reports.work(request, caller.account_id, work)
+    bulk_plan = await state.reports.work(request, caller.account_id, work)
     return page(
         request,
         "bulk_plan.html",
-        plan=found,
-        word=WORDS[wanted.action],
+        plan=bulk_plan,
+        word=WORDS[bulk_request.action],
         filters=filters,
         nonce=secrets.token_urlsafe(12),
     )
@@ -79,14 +79,14 @@ async def plan(request: Request, caller: Submitter, form: Posted, state: Shared)
 @router.post("")
 async def begin(request: Request, caller: Submitter, form: Posted, state: Shared) -> Response:
     """Begin it. The same form begins one action, however often it is sent."""
-    wanted, _ = _wanted(form)
+    bulk_request, _ = _read_form(form)
     nonce = form.get("nonce", "")
     if not _NONCE.fullmatch(nonce):
         raise Refused("bad-request", "open the page Jobs again and repeat it")
 
     def work(connection: Any) -> tuple[BulkAction, bool]:
         key = f"console {nonce}"  # a caller's own key has no space in it
-        return services.begin(connection, caller.account_id, caller.key_id, wanted, key)
+        return services.begin(connection, caller.account_id, caller.key_id, bulk_request, key)
 
     made, new = await state.reports.work(request, caller.account_id, work)
     if new:
@@ -100,13 +100,13 @@ async def begin(request: Request, caller: Submitter, form: Posted, state: Shared
 @router.get("/{action_id}")
 def get_action(request: Request, action_id: str, caller: Reader, connection: Database) -> Response:
     """An action with its progress."""
-    found = services.action_of(connection, caller.account_id, read_id(action_id, "bulk action"))
-    running = found.status is BulkStatus.RUNNING
+    action = services.action_of(connection, caller.account_id, read_id(action_id, "bulk action"))
+    running = action.status is BulkStatus.RUNNING
     return page(
         request,
         "bulk_action.html",
-        action=found,
-        word=WORDS[found.action],
+        action=action,
+        word=WORDS[action.action],
         running=running,
         may_abort=running and caller.may("submit"),
         look_s=LOOK_S,
@@ -116,17 +116,17 @@ def get_action(request: Request, action_id: str, caller: Reader, connection: Dat
 @router.post("/{action_id}/abort")
 async def abort(action_id: str, caller: Submitter, _: Posted, state: Shared) -> Response:
     """Stop it before its next job."""
-    found = read_id(action_id, "bulk action")
-    await run_in_threadpool(state.with_connection, services.abort, caller.account_id, found)
-    detail: dict[str, str | int] = {"bulk_action": str(found)}
+    id = read_id(action_id, "bulk action")
+    await run_in_threadpool(state.with_connection, services.abort, caller.account_id, id)
+    detail: dict[str, str | int] = {"bulk_action": str(id)}
     entry = Entry(caller.account_id, caller.key_id, audit.BULK_ABORTED, None, detail)
     await audit.log_entry(state.pool, entry)
-    return see_other(f"{PATH}/{found}")
+    return see_other(f"{PATH}/{id}")
 
 
-def _wanted(form: Mapping[str, str]) -> tuple[BulkRequest, JobFilters]:
+def _read_form(form: Mapping[str, str]) -> tuple[BulkRequest, JobFilters]:
     """Raises InvalidInput."""
-    filters, asked = read_filters(form)
+    filters, selection = read_filters(form)
     try:
         action = Action(form.get("action", ""))
     except ValueError:
@@ -134,4 +134,4 @@ def _wanted(form: Mapping[str, str]) -> tuple[BulkRequest, JobFilters]:
     text = form.get("limit", "").strip()
     if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= MOST_JOBS):
         raise InvalidInput([Problem("is a number above 0, or empty", "?limit")])
-    return BulkRequest(action, asked, int(text) if text else None), filters
+    return BulkRequest(action, selection, int(text) if text else None), filters

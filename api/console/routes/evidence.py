@@ -47,8 +47,8 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 @router.get("/evidence")
 def get_evidence(request: Request, name: str, caller: Reader, connection: Report) -> Response:
-    """What promises that the feature's answers are right, and what was found since. What is of all
-    accounts is an operator's."""
+    """The feature's promises and what was observed since. Only operators see figures of all
+    accounts."""
     version = version_of(connection, name)
     operator = caller.may("operator")
     promotions = promotions_of(connection, name)
@@ -91,12 +91,12 @@ def get_evaluation(
     request: Request, name: str, evaluation_id: str, caller: Reader, connection: Database
 ) -> Response:
     """An evaluation's result as a picture and tables."""
-    found = evaluations.evaluation_of(connection, name, _id(evaluation_id))
-    result = found.result or {}
+    evaluation = evaluations.evaluation_of(connection, name, _id(evaluation_id))
+    result = evaluation.result or {}
     return page(
         request,
         "evaluation.html",
-        evaluation=found,
+        evaluation=evaluation,
         result=result,
         chart=quality_chart(cast(Sequence[Mapping[str, JSON]], result.get("tiers", ()))),
         operator=caller.may("operator"),
@@ -113,16 +113,16 @@ async def show_differing(
     state: Shared,
 ) -> Response:
     """The examples on which a tier differs, side by side. The look is logged."""
-    found = _id(evaluation_id)
+    id = _id(evaluation_id)
     tier = form.get("tier", "")[:63]
     rows = await act(
         state,
         caller,
         audit.DIFFERING_SHOWN,
-        {"feature": name[:63], "evaluation": found, "tier": tier},
+        {"feature": name[:63], "evaluation": id, "tier": tier},
         evaluations.side_by_side,
         name,
-        found,
+        id,
         tier or None,
         readable(state, caller),
     )
@@ -130,7 +130,7 @@ async def show_differing(
         request,
         "differing.html",
         name=name,
-        evaluation=found,
+        evaluation=id,
         tier=tier,
         more=max(0, len(rows) - MOST_EXAMPLES),
         rows=[

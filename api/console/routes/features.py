@@ -121,11 +121,11 @@ async def try_input(name: str, caller: Submitter, form: Posted, state: Shared) -
 async def _submit(
     state: State, caller: Caller, name: str, number: int, tier: str, given: JSON
 ) -> Submitted:
-    def version(connection: Any) -> tuple[bool, StoredVersion]:
-        wanted = version_of(connection, name, number)
-        return wanted.version == version_of(connection, name).version, wanted
+    def read_version(connection: Any) -> tuple[bool, StoredVersion]:
+        version = version_of(connection, name, number)
+        return version.version == version_of(connection, name).version, version
 
-    current, wanted = await run_in_threadpool(state.with_connection, version)
+    current, version = await run_in_threadpool(state.with_connection, read_version)
     if current and not tier:
         return await state.submitter.submit(
             caller.account_id,
@@ -137,7 +137,7 @@ async def _submit(
         )
     require(caller, "operator")
     draft = await run_in_threadpool(
-        lambda: state.with_connection(keep_draft, wanted.source, tier or None)
+        lambda: state.with_connection(keep_draft, version.source, tier or None)
     )
     return await state.submitter.submit_draft(
         caller.account_id, draft.version.id, given, most_queued=caller.limits.max_queued_jobs

@@ -13,7 +13,7 @@ from api.access.keys import Caller
 from api.access.shown import job_for
 from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Posted, Reader, Submitter, session_cookie
-from api.console.views.audit import said_of
+from api.console.views.audit import entry_text
 from api.console.views.job_filters import STATUSES, read_filters
 from api.console.views.road import picture_of, place_of, steps_of
 from api.console.visible import Cut, cut
@@ -46,12 +46,12 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{16}")
 @router.get("")
 def get_jobs(request: Request, caller: Reader, connection: LateDatabase) -> Response:
     """A page of the account's jobs, the newest first."""
-    filters, asked = read_filters(request.query_params)
+    filters, selection = read_filters(request.query_params)
     rows, cursor = read_job_page(
         request.query_params.get("cursor"),
         PAGE,
         lambda before, most: read_jobs.list_jobs(
-            connection, caller.account_id, asked, before, most
+            connection, caller.account_id, selection, before, most
         ),
     )
     return page(
@@ -69,14 +69,14 @@ def get_jobs(request: Request, caller: Reader, connection: LateDatabase) -> Resp
 @router.get("/{job_id}")
 def get_job(request: Request, job_id: str, caller: Reader, connection: Database) -> Response:
     """A job's road, without its content."""
-    found = read_id(job_id, "job")
-    rows = read_jobs.jobs_of(connection, caller.account_id, [found])
+    id = read_id(job_id, "job")
+    rows = read_jobs.jobs_of(connection, caller.account_id, [id])
     if not rows:
         raise NotFound(f"there is no job {job_id}")
     (row,) = rows
     job = job_for(caller, row)
-    attempts, calls = attempts_of(connection, caller.account_id, found)
-    decided = decisions_of(connection, caller.account_id, found)
+    attempts, calls = attempts_of(connection, caller.account_id, id)
+    decided = decisions_of(connection, caller.account_id, id)
     shown = [
         attempt_view(one, [call_view(call) for call in calls.get(one["number"], [])])
         for one in attempts
@@ -91,10 +91,8 @@ def get_job(request: Request, job_id: str, caller: Reader, connection: Database)
         steps=steps,
         waits=[one for one in decided.decisions if one.attempt is None],
         picture=picture_of(job, steps, now),
-        deliveries=list_deliveries(
-            connection, caller.account_id, limit=MOST_DELIVERIES, job_id=found
-        ),
-        log=[(entry, said_of(entry).what) for entry in audit.entries_of_job(connection, found)],
+        deliveries=list_deliveries(connection, caller.account_id, limit=MOST_DELIVERIES, job_id=id),
+        log=[(entry, entry_text(entry).what) for entry in audit.entries_of_job(connection, id)],
         now=now,
         ended=job.status in TERMINAL,
         live_events=JOB_EVENTS,
@@ -133,12 +131,12 @@ async def show_content(
     request: Request, job_id: str, caller: Reader, _: Posted, state: Shared
 ) -> Response:
     """The job's input and answers. Each look is logged before anything is shown."""
-    found = read_id(job_id, "job")
-    given = await audit.show_request(state.pool, caller.account_id, caller.key_id, found)
-    row = await read_jobs.find_job(state.pool, caller.account_id, found)
+    id = read_id(job_id, "job")
+    given = await audit.show_request(state.pool, caller.account_id, caller.key_id, id)
+    row = await read_jobs.find_job(state.pool, caller.account_id, id)
     if row is None:
         raise NotFound(f"there is no job {job_id}")
-    attempts = await run_in_threadpool(_attempts, state, caller, found)
+    attempts = await run_in_threadpool(_attempts, state, caller, id)
     return page(
         request,
         "content.html",
@@ -154,27 +152,25 @@ async def show_content(
 @router.post("/{job_id}/cancel")
 async def cancel_job(job_id: str, caller: Submitter, _: Posted, state: Shared) -> Response:
     """Ask that the job be cancelled."""
-    found = read_id(job_id, "job")
-    status = await run_in_threadpool(state.with_connection, cancel, caller.account_id, found)
+    id = read_id(job_id, "job")
+    status = await run_in_threadpool(state.with_connection, cancel, caller.account_id, id)
     if status in TERMINAL:
-        state.tell_ended(found)
-    await audit.log_entry(
-        state.pool, Entry(caller.account_id, caller.key_id, audit.CANCELLED, found)
-    )
-    return see_other(f"{CONSOLE}/jobs/{found}")
+        state.tell_ended(id)
+    await audit.log_entry(state.pool, Entry(caller.account_id, caller.key_id, audit.CANCELLED, id))
+    return see_other(f"{CONSOLE}/jobs/{id}")
 
 
 @router.post("/{job_id}/retry")
 async def retry_job(job_id: str, caller: Submitter, form: Posted, state: Shared) -> Response:
     """Run the job again as a new job. The same form makes one new job, however often it is sent."""
-    found = read_id(job_id, "job")
+    id = read_id(job_id, "job")
     nonce = form.get("nonce", "")
     if not _NONCE.fullmatch(nonce):
         raise Refused("bad-request", "open the job's page again and repeat it")
     submitted = await state.submitter.retry(
         caller.account_id,
-        found,
-        f"console:{found}:{nonce}",
+        id,
+        f"console:{id}:{nonce}",
         account=caller.account,
         most_queued=caller.limits.max_queued_jobs,
         capped=caller.capped,
@@ -185,7 +181,7 @@ async def retry_job(job_id: str, caller: Submitter, form: Posted, state: Shared)
             caller.account_id,
             caller.key_id,
             audit.RETRIED,
-            found,
+            id,
             {"new_job": str(submitted.job_id)},
         )
         await audit.log_entry(state.pool, entry)

@@ -82,14 +82,14 @@ async def rotate_key(
     request: Request, key_id: str, caller: Administrator, _: Posted, state: Shared
 ) -> Response:
     """Replace a key. The old one works for another day."""
-    found = _id(key_id)
+    id = _id(key_id)
     made = await act(
         state,
         caller,
         audit.KEY_ROTATED,
-        {"key": found},
+        {"key": id},
         services.rotate_key,
-        found,
+        id,
         OVERLAP_HOURS,
         within=caller.confined_to,
     )
@@ -100,14 +100,14 @@ async def rotate_key(
 @router.post("/{key_id}/revoke")
 async def revoke_key(key_id: str, caller: Administrator, _: Posted, state: Shared) -> Response:
     """End a key. The last operator's key cannot be revoked here."""
-    found = _id(key_id)
+    id = _id(key_id)
     await act(
         state,
         caller,
         audit.KEY_REVOKED,
-        {"key": found},
+        {"key": id},
         services.revoke_key,
-        found,
+        id,
         within=caller.confined_to,
     )
     state.keys.forget()

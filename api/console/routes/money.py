@@ -33,7 +33,7 @@ SPANS = (7, 30, 90)  # days
 GROUPS = ("feature", "tier", "model", "purpose", "day")
 MOST_ROWS = 200
 MOST_ACCOUNTS = 20
-ASKED = (
+QUESTION_FIELDS = (
     ("requests_per_day", "Requests a day"),
     ("peak_per_s", "Requests a second at the peak"),
     ("escalation_rate", "Share that escalates, 0 to 1"),
@@ -122,26 +122,26 @@ def get_economics(request: Request, _: OperatorHere, connection: LateReport) -> 
     names = [version.name for version in current_versions(connection)]
     name = query.get("feature", "") or (names[0] if names else "")
     question = _question(query)
-    found, refused = None, None
+    economics, refusal = None, None
     if name:
         begin = day_of(datetime.now(UTC)) - timedelta(days=30)
         try:
-            found = economics_of(connection, name, begin, None, question)
+            economics = economics_of(connection, name, begin, None, question)
         except Conflict as error:
-            refused = error.message
+            refusal = error.message
     return page(
         request,
         "economics.html",
         features=names,
         feature=name,
-        asked=[(field, title, query.get(field, "")) for field, title in ASKED],
-        economics=found,
-        refused=refused,
+        question=[(field, title, query.get(field, "")) for field, title in QUESTION_FIELDS],
+        economics=economics,
+        refusal=refusal,
     )
 
 
 def _question(query: Mapping[str, str]) -> CostQuestion | None:
-    given = {field: query.get(field, "").strip() for field, _ in ASKED}
+    given = {field: query.get(field, "").strip() for field, _ in QUESTION_FIELDS}
     wrong = [field for field, text in given.items() if text and not _NUMBER.fullmatch(text)]
     if wrong:
         raise InvalidInput([Problem("is a number such as 1000 or 0.2", f"?{wrong[0]}")])

@@ -110,8 +110,8 @@ async def get_mapping(request: Request, upload_id: str, caller: Reader, state: S
 async def start(upload_id: str, caller: Submitter, form: Posted, state: Shared) -> Response:
     """Start the batch. The same file starts one batch, however often the form is sent."""
     require(caller, "read")
-    found = _id(upload_id)
-    batch_id, rows = await run_in_threadpool(_start, state, caller, found, form)
+    id = _id(upload_id)
+    batch_id, rows = await run_in_threadpool(_start, state, caller, id, form)
     state.ready.ready()
     await log_action(state, caller, audit.BATCH_STARTED, {"batch": str(batch_id), "rows": rows})
     return see_other(f"{PATH}/{batch_id}")
@@ -120,11 +120,11 @@ async def start(upload_id: str, caller: Submitter, form: Posted, state: Shared) 
 @router.post("/uploads/{upload_id}/remove")
 async def remove(upload_id: str, caller: Submitter, _: Posted, state: Shared) -> Response:
     """Remove the file without starting a batch."""
-    found = _id(upload_id)
+    id = _id(upload_id)
 
     def gone(connection: Any) -> None:
-        uploads.find_upload(connection, found, caller.key_id)
-        uploads.remove_upload(connection, found)
+        uploads.find_upload(connection, id, caller.key_id)
+        uploads.remove_upload(connection, id)
 
     await act(state, caller, audit.UPLOAD_REMOVED, None, gone)
     return see_other(PATH)

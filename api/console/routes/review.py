@@ -38,9 +38,9 @@ from tierline.views.jobs.jobs import JobRow
 router = APIRouter(prefix=f"{CONSOLE}/review", include_in_schema=False, route_class=ConsoleRoute)
 
 MOST_DRAWN = 500
-MOST_GONE = 20  # jobs that were removed since they were asked about
+MOST_GONE = 20  # jobs that were removed since their label was requested
 RIGHT, WRONG, SKIP, CORRECT = "right", "wrong", "skip", "correct"
-_TOLD = {
+_NOTES = {
     RIGHT: "Stored: the answer is right.",
     WRONG: "Stored: the answer is wrong.",
     CORRECT: "Stored, with what is right.",
@@ -136,14 +136,14 @@ async def ask_for_filter(
     request: Request, caller: Submitter, form: Posted, state: Shared
 ) -> Response:
     """Ask for labels of the newest jobs that match a filter of the list of jobs."""
-    filters, asked = read_filters(form)
+    filters, selection = read_filters(form)
     count, second_share = _count(form), _second_share(form)
 
     def work(connection: Any) -> int:
-        return reviews.ask_for_filter(connection, caller.account_id, asked, count, second_share)
+        return reviews.ask_for_filter(connection, caller.account_id, selection, count, second_share)
 
-    found = await state.reports.work(request, caller.account_id, work)
-    detail: Detail = {"feature": filters.feature or "any", "labels": found}
+    requested = await state.reports.work(request, caller.account_id, work)
+    detail: Detail = {"feature": filters.feature or "any", "labels": requested}
     await log_action(state, caller, audit.LABELS_REQUESTED, detail)
     return see_other(_page_of(filters.feature))
 
@@ -163,24 +163,24 @@ async def say(
     """Store what the person says of the answer, and show the next one. A form that is sent twice
     is stored once.
     """
-    found = read_id(job_id, "job")
+    id = read_id(job_id, "job")
     feature = _feature(form)
     action = form.get("action", "")
     try:
         note = await run_in_threadpool(
-            state.with_connection, _store, _reviewer(caller), found, action, form
+            state.with_connection, _store, _reviewer(caller), id, action, form
         )
     except InvalidInput as refused:
-        typed = Typed(found, form, refused.problems)
+        typed = Typed(id, form, refused.problems)
         return await _show_next(request, caller, state, feature, typed=typed, status=422)
     except LabelledByAnother as other:
         note = Note(other.message, "warn")
     except Conflict as gone:
         note = Note(gone.message, "warn")
         with contextlib.suppress(NotFound):
-            await run_in_threadpool(state.with_connection, reviews.skip, _reviewer(caller), found)
+            await run_in_threadpool(state.with_connection, reviews.skip, _reviewer(caller), id)
     if note.tone == "good" and action != SKIP:
-        await log_action(state, caller, audit.LABELLED, job_id=found)
+        await log_action(state, caller, audit.LABELLED, job_id=id)
     return await _show_next(request, caller, state, feature, note)
 
 
@@ -189,26 +189,26 @@ def _store(
 ) -> Note:
     if action == SKIP:
         reviews.skip(connection, reviewer, job_id)
-        return Note(_TOLD[SKIP], "quiet")
-    if action not in _TOLD:
+        return Note(_NOTES[SKIP], "quiet")
+    if action not in _NOTES:
         raise Refused("bad-request", "open the page again and repeat it")
     rows = read_jobs.jobs_of(connection, reviewer.account_id, [job_id])
     if not rows:
         raise NotFound(f"there is no job {job_id}")
-    said = AnswerFeedback(correct=action == RIGHT)
+    label = AnswerFeedback(correct=action == RIGHT)
     if action == CORRECT:
         version = version_of(connection, rows[0]["feature"], rows[0]["feature_version"])
         output = rows[0]["output"]
         fields = schema_form.fields_of(version.document["output"], output)
-        said = AnswerFeedback(expected=schema_form.read_form(fields, form, output))
-        if said.expected is None:
+        label = AnswerFeedback(expected=schema_form.read_form(fields, form, output))
+        if label.expected is None:
             raise InvalidInput([Problem("say what is right", "/expected")])
     comment = form.get("comment", "").strip()
     if comment:
-        said = replace(said, comment=comment[:4000])
-    if not reviews.label(connection, reviewer, job_id, said):
+        label = replace(label, comment=comment[:4000])
+    if not reviews.label(connection, reviewer, job_id, label):
         return Note(_REPEATED, "quiet")
-    return Note(_TOLD[action])
+    return Note(_NOTES[action])
 
 
 async def _show_next(

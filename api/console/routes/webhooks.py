@@ -27,7 +27,7 @@ STATUSES = ("pending", "delivered", "failed")
 
 
 async def _manager(caller: Reader) -> Caller:
-    """An endpoint is told of all the account's jobs, so changing one needs both scopes."""
+    """An endpoint gets the events of all the account's jobs, so changing one needs both scopes."""
     require(caller, "submit")
     return caller
 
@@ -55,15 +55,15 @@ def get_endpoint(
     request: Request, endpoint_id: str, caller: Reader, state: Shared, connection: Database
 ) -> Response:
     """An endpoint with its deliveries."""
-    found = _id(endpoint_id)
-    endpoint = services.get_endpoint(connection, caller.account_id, found)
+    id = _id(endpoint_id)
+    endpoint = services.get_endpoint(connection, caller.account_id, id)
     return page(
         request,
         "webhook.html",
         endpoint=endpoint,
         warning=services.port_warning(endpoint, state.settings.webhook_reach),
         may_manage=caller.may("submit"),
-        **_deliveries(request, caller, connection, found),
+        **_deliveries(request, caller, connection, id),
     )
 
 
@@ -91,18 +91,18 @@ async def add_endpoint(request: Request, caller: Manager, form: Posted, state: S
 @router.post("/{endpoint_id}/test")
 async def send_test(endpoint_id: str, caller: Manager, _: Posted, state: Shared) -> Response:
     """Send it a test event."""
-    found = _id(endpoint_id)
+    id = _id(endpoint_id)
     await act(
         state,
         caller,
         audit.ENDPOINT_TESTED,
-        {"endpoint": str(found)},
+        {"endpoint": str(id)},
         services.send_test,
         caller.account_id,
-        found,
+        id,
     )
     state.ready.ready()
-    return see_other(f"{PATH}/{found}")
+    return see_other(f"{PATH}/{id}")
 
 
 @router.post("/{endpoint_id}/rotate")
@@ -110,15 +110,15 @@ async def rotate_secret(
     request: Request, endpoint_id: str, caller: Manager, _: Posted, state: Shared
 ) -> Response:
     """Change its secret. The former one signs too for a day."""
-    found = _id(endpoint_id)
+    id = _id(endpoint_id)
     made, secret = await act(
         state,
         caller,
         audit.ENDPOINT_RESIGNED,
-        {"endpoint": str(found)},
+        {"endpoint": str(id)},
         services.rotate_secret,
         caller.account_id,
-        found,
+        id,
         OVERLAP_HOURS,
     )
     return _secret(request, made.id, secret)
@@ -129,33 +129,33 @@ async def switch_endpoint(
     endpoint_id: str, caller: Manager, form: Posted, state: Shared
 ) -> Response:
     """Disable it, which makes its waiting deliveries fail, or enable it."""
-    found, disabled = _id(endpoint_id), form.get("to") == "disabled"
+    id, disabled = _id(endpoint_id), form.get("to") == "disabled"
     await act(
         state,
         caller,
         audit.ENDPOINT_DISABLED if disabled else audit.ENDPOINT_ENABLED,
-        {"endpoint": str(found)},
+        {"endpoint": str(id)},
         services.change_endpoint,
         caller.account_id,
-        found,
+        id,
         disabled=disabled,
         reach=state.settings.webhook_reach,
     )
-    return see_other(f"{PATH}/{found}")
+    return see_other(f"{PATH}/{id}")
 
 
 @router.post("/{endpoint_id}/remove")
 async def remove_endpoint(endpoint_id: str, caller: Manager, _: Posted, state: Shared) -> Response:
     """Remove it. Its deliveries stay listed."""
-    found = _id(endpoint_id)
+    id = _id(endpoint_id)
     await act(
         state,
         caller,
         audit.ENDPOINT_REMOVED,
-        {"endpoint": str(found)},
+        {"endpoint": str(id)},
         services.remove_endpoint,
         caller.account_id,
-        found,
+        id,
     )
     return see_other(PATH)
 
@@ -163,15 +163,15 @@ async def remove_endpoint(endpoint_id: str, caller: Manager, _: Posted, state: S
 @router.post("/deliveries/{delivery_id}/resend")
 async def resend(delivery_id: str, caller: Manager, form: Posted, state: Shared) -> Response:
     """Send the same bytes again."""
-    found = read_id(delivery_id, "webhook delivery")
+    id = read_id(delivery_id, "webhook delivery")
     row = await act(
         state,
         caller,
         audit.RESENT,
-        {"delivery": str(found)},
+        {"delivery": str(id)},
         services.send_again,
         caller.account_id,
-        found,
+        id,
     )
     state.ready.ready()
     if row.endpoint_id is not None and form.get("back") == "endpoint":

@@ -39,15 +39,15 @@ WORDS = {
 }
 
 
-class Said(NamedTuple):
+class EntryText(NamedTuple):
     """An entry in words."""
 
     what: str
     about: str  # names and numbers; empty: nothing more
 
 
-def said_of(entry: LoggedEntry) -> Said:
+def entry_text(entry: LoggedEntry) -> EntryText:
     """The entry in words. An action of a later release is shown by its name."""
     detail = entry.detail or {}
     about = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in detail.items())
-    return Said(WORDS.get(entry.action, entry.action), about)
+    return EntryText(WORDS.get(entry.action, entry.action), about)

@@ -30,7 +30,7 @@ class Slice(NamedTuple):
 
 @dataclass(frozen=True)
 class Shown:
-    """A batch's numbers. None: they cannot be said yet."""
+    """A batch's numbers. None: not known yet."""
 
     jobs: int
     ended: int
@@ -102,7 +102,7 @@ class ErrorKind(NamedTuple):
 
 def errors_of(rows: Iterable[JobOfBatch | BadRowOfBatch]) -> list[ErrorKind]:
     """The kinds of errors of these rows, the most frequent first."""
-    found: dict[str, ErrorKind] = {}
+    kinds: dict[str, ErrorKind] = {}
     for row in rows:
         if "problems" in row:
             code, job = f"{INVALID} row", None
@@ -111,10 +111,8 @@ def errors_of(rows: Iterable[JobOfBatch | BadRowOfBatch]) -> list[ErrorKind]:
         else:
             code, job = row["error_code"] or row["status"], str(row["id"])
             message = row["error_message"] or ""
-        known = found.get(code)
-        found[code] = (
-            ErrorKind(code, 1, message, job)
-            if known is None
-            else known._replace(rows=known.rows + 1)
+        kind = kinds.get(code)
+        kinds[code] = (
+            ErrorKind(code, 1, message, job) if kind is None else kind._replace(rows=kind.rows + 1)
         )
-    return sorted(found.values(), key=lambda one: -one.rows)
+    return sorted(kinds.values(), key=lambda one: -one.rows)

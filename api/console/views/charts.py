@@ -58,7 +58,7 @@ class Series(NamedTuple):
 
 
 def over_time(
-    series: Sequence[Series], limit: float | None, say: "Said", *, log: bool = False
+    series: Sequence[Series], limit: float | None, axis: "ValueFormat", *, log: bool = False
 ) -> Chart | None:
     """Lines over time from the lowest to the highest value, or from 0. None: no line has two
     points. `log`: a logarithmic axis, for values above 0."""
@@ -92,7 +92,7 @@ def over_time(
     ]
     steps = [low + (high - low) * place / TICKS for place in range(TICKS + 1)]
     ticks = [10**step if log else step for step in steps]
-    texts = [Text(LEFT - 8, y(tick) + 4, say(tick)) for tick in ticks]
+    texts = [Text(LEFT - 8, y(tick) + 4, axis(tick)) for tick in ticks]
     texts.append(Text(LEFT, HEIGHT - 8, f"{first:%b} {first.day}", "start"))
     texts.append(Text(WIDTH - 8, HEIGHT - 8, f"{last:%b} {last.day}"))
     return Chart(
@@ -100,7 +100,7 @@ def over_time(
     )
 
 
-class Said:
+class ValueFormat:
     """Writes a value beside an axis."""
 
     def __init__(self, form: str) -> None:
@@ -110,7 +110,9 @@ class Said:
         return self._form.format(value)
 
 
-def bars_by_name(values: Sequence[tuple[str, float, str]], tone: str, say: Said) -> Chart | None:
+def bars_by_name(
+    values: Sequence[tuple[str, float, str]], tone: str, axis: ValueFormat
+) -> Chart | None:
     """An upright bar for each (name, value, title). None: there is nothing above 0."""
     high = max((value for _, value, _ in values), default=0.0)
     if high <= 0:
@@ -131,7 +133,7 @@ def bars_by_name(values: Sequence[tuple[str, float, str]], tone: str, say: Said)
     for place in range(TICKS + 1):
         y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * place / TICKS
         grid.append(round(y, 1))
-        texts.append(Text(LEFT - 8, round(y + 4, 1), say(high * place / TICKS)))
+        texts.append(Text(LEFT - 8, round(y + 4, 1), axis(high * place / TICKS)))
     return Chart(HEIGHT, [], bars, texts, grid)
 
 

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from api.console.views.charts import Chart, Interval, Said, Series, intervals, over_time
+from api.console.views.charts import Chart, Interval, Series, ValueFormat, intervals, over_time
 from api.console.views.marks import Mark
 from tierline.base.ids import time_of
 from tierline.base.json_text import JSON
@@ -37,19 +37,19 @@ class DiffLine(NamedTuple):
 
 def difference(before: str, after: str) -> list[DiffLine]:
     """What changed between two texts, with three lines around each change."""
-    found = []
+    lines = []
     for line in difflib.unified_diff(before.splitlines(), after.splitlines(), n=3, lineterm=""):
         if line.startswith(("+++", "---")):
             continue
         if line.startswith("@@"):
-            found.append(DiffLine("…", "quiet", ""))
+            lines.append(DiffLine("…", "quiet", ""))
         elif line.startswith("+"):
-            found.append(DiffLine("+", "good", line[1:]))
+            lines.append(DiffLine("+", "good", line[1:]))
         elif line.startswith("-"):
-            found.append(DiffLine("−", "bad", line[1:]))
+            lines.append(DiffLine("−", "bad", line[1:]))
         else:
-            found.append(DiffLine(" ", "", line[1:]))
-    return found
+            lines.append(DiffLine(" ", "", line[1:]))
+    return lines
 
 
 def evaluation_mark(status: str) -> Mark:
@@ -120,7 +120,7 @@ def bound_chart(points: Sequence[BoundPoint], promotion: Promotion) -> Chart | N
             ),
         ],
         promotion.most_differing,
-        Said("{:.0%}"),
+        ValueFormat("{:.0%}"),
     )
 
 
@@ -136,7 +136,7 @@ def promotion_mark(promotion: Promotion) -> Mark:
 def drift_chart(drift: Drift) -> Chart | None:
     """The evidence of change over the days; an alarm is raised at 20."""
     days = [(look.at, max(look.money, 0.01)) for look in reversed(drift.looks)]
-    return over_time([Series("later", days)], ALARM, Said("{:.3g}"), log=True)
+    return over_time([Series("later", days)], ALARM, ValueFormat("{:.3g}"), log=True)
 
 
 class MovedFigure(NamedTuple):
@@ -149,8 +149,8 @@ class MovedFigure(NamedTuple):
 
 def figures_of(drift: Drift) -> list[MovedFigure]:
     """The figures, those that moved first."""
-    found = [_moved(figure) for figure in drift.figures]
-    return sorted(found, key=lambda one: not one.outside)
+    figures = [_moved(figure) for figure in drift.figures]
+    return sorted(figures, key=lambda one: not one.outside)
 
 
 def _moved(figure: DriftFigure) -> MovedFigure:

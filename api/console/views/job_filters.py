@@ -39,23 +39,23 @@ class JobFilters:
 def read_filters(query: Mapping[str, str]) -> tuple[JobFilters, Filters]:
     """Raises InvalidInput for a value that no job can have."""
     texts = {name: query.get(name, "").strip() for name in ("feature", "tier", "status", "batch")}
-    given = JobFilters(**texts, drafts=bool(query.get("drafts")))
+    filters = JobFilters(**texts, drafts=bool(query.get("drafts")))
     problems = []
     for name in ("feature", "tier"):
-        text = getattr(given, name)
+        text = getattr(filters, name)
         if len(text) > MOST_NAME or "\x00" in text or not text.isprintable():
             problems.append(Problem(f"has at most {MOST_NAME} printable characters", f"?{name}"))
-    if given.status and given.status not in STATUSES:
+    if filters.status and filters.status not in STATUSES:
         problems.append(Problem(f"is one of {', '.join(STATUSES)}", "?status"))
     batch = None
-    if given.batch:
+    if filters.batch:
         try:
-            batch = UUID(given.batch)
+            batch = UUID(filters.batch)
         except ValueError:
             problems.append(Problem("is the id of a batch", "?batch"))
     if problems:
         raise InvalidInput(problems)
-    asked = Filters(
-        given.feature or None, given.status or None, given.tier or None, batch, given.drafts
+    selection = Filters(
+        filters.feature or None, filters.status or None, filters.tier or None, batch, filters.drafts
     )
-    return given, asked
+    return filters, selection

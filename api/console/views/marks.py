@@ -1,5 +1,4 @@
-"""Marks of states, tiers and verdicts: a sign and a word, and a colour beside them. Nothing is told
-by its colour alone."""
+"""Marks of states, tiers and verdicts: a sign, a word and a colour, never a colour alone."""
 
 from typing import NamedTuple
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from api.console.views.charts import Chart, Said, bars_by_name
+from api.console.views.charts import Chart, ValueFormat, bars_by_name
 from api.console.views.formats import usd
 from api.console.views.marks import Mark
 from tierline.views.money.budgets import Budget
@@ -48,10 +48,10 @@ class ShownBudget:
 
 def per_day(rows: Iterable[UsageRow], first: date, days: int) -> list[Day]:
     """A row for each day, also for those without usage, the earliest first."""
-    found = {row.day: row for row in rows}
+    by_day = {row.day: row for row in rows}
     shown = []
     for day in (first + timedelta(days=place) for place in range(days)):
-        row = found.get(day)
+        row = by_day.get(day)
         shown.append(
             Day(day, 0, 0, Decimal(0), 0)
             if row is None
@@ -72,7 +72,7 @@ def days_chart(days: Sequence[Day]) -> Chart | None:
             for one in days
         ],
         "first",
-        Said("${:.4g}"),
+        ValueFormat("${:.4g}"),
     )
 
 

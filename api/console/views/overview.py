@@ -29,7 +29,7 @@ class TierShare(NamedTuple):
 
 
 class Promise(NamedTuple):
-    """What a calibration promises for a tier, and what comparisons have found since."""
+    """What a calibration promises for a tier, and the comparisons since."""
 
     tier: str
     max_error: float
@@ -38,7 +38,7 @@ class Promise(NamedTuple):
     differed: int
 
     @property
-    def found(self) -> float | None:
+    def observed_error(self) -> float | None:
         return self.differed / self.compared if self.compared else None
 
 

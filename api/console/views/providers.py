@@ -50,8 +50,8 @@ class ShownProvider:
 def circuits_of(circuits: Iterable[Circuit], models: Iterable[Model]) -> list[HeldModel]:
     """The held models first, then those that answer again."""
     features = {model.model: model.features for model in models}
-    found = [_held(one, features.get(one.model, [])) for one in circuits]
-    return sorted(found, key=lambda one: (not one.held, one.circuit.model))
+    held_models = [_held(one, features.get(one.model, [])) for one in circuits]
+    return sorted(held_models, key=lambda one: (not one.held, one.circuit.model))
 
 
 def _held(circuit: Circuit, features: Sequence[str]) -> HeldModel:

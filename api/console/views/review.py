@@ -47,13 +47,13 @@ def parts_of(
 
 def segments_of(text: str, marked: Sequence[ValueSpan]) -> list[Segment]:
     """The text cut at its places, which are in order."""
-    found = []
+    segments = []
     at = 0
     for place in marked:
         if place.start > at:
-            found.append(Segment(text[at : place.start], None))
-        found.append(Segment(text[place.start : place.end], place.field))
+            segments.append(Segment(text[at : place.start], None))
+        segments.append(Segment(text[place.start : place.end], place.field))
         at = place.end
-    if at < len(text) or not found:
-        found.append(Segment(text[at:], None))
-    return found
+    if at < len(text) or not segments:
+        segments.append(Segment(text[at:], None))
+    return segments

@@ -23,10 +23,10 @@ class Step:
     attempt: Attempt
     place: int | None  # 0: the fast path; 1: deeper analysis; -1: no model; None: unknown
     policy: str | None
-    why: str | None  # why this tier was asked
+    why: str | None  # why this tier was chosen
     outcome: str | None
     threshold: float | None  # what the confidence was compared with
-    told: str | None  # the reason of the attempt before, which the next tier is told
+    prior_reason: str | None  # why the attempt before failed; the prompt repeats it
 
     @property
     def deeper(self) -> bool:

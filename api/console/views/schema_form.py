@@ -83,7 +83,7 @@ def fields_of(schema: Mapping[str, JSON], output: JSON) -> list[Field]:
 
 def shown(fields: list[Field], output: JSON, typed: Mapping[str, str] | None = None) -> list[Shown]:
     """The fields with the answer's values, or with what a person typed."""
-    found = []
+    rows = []
     for field in fields:
         if typed is not None:
             text = typed.get(field.name, "")
@@ -92,8 +92,8 @@ def shown(fields: list[Field], output: JSON, typed: Mapping[str, str] | None = N
         else:
             value = _property(output, field.key)
             text = "" if value is _ABSENT else _text(field, value)
-        found.append(Shown(field, text, tuple(_choice(option) for option in _options(field))))
-    return found
+        rows.append(Shown(field, text, tuple(_choice(option) for option in _options(field))))
+    return rows
 
 
 def read_form(fields: list[Field], typed: Mapping[str, str], output: JSON = None) -> JSON:
@@ -103,7 +103,7 @@ def read_form(fields: list[Field], typed: Mapping[str, str], output: JSON = None
     of it that is sent as it was shown keeps the characters.
     """
     problems: list[Problem] = []
-    found: dict[str, JSON] = {}
+    properties: dict[str, JSON] = {}
     whole: JSON = None
     for field in fields:
         text = typed.get(field.name, "").replace("\r\n", "\n")
@@ -120,10 +120,10 @@ def read_form(fields: list[Field], typed: Mapping[str, str], output: JSON = None
         if field.key is None:
             whole = None if value is _ABSENT else value
         elif value is not _ABSENT:
-            found[field.key] = value
+            properties[field.key] = value
     if problems:
         raise InvalidInput(problems)
-    return whole if fields and fields[0].key is None else found
+    return whole if fields and fields[0].key is None else properties
 
 
 def _property(output: JSON, key: str) -> object:

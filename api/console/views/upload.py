@@ -114,16 +114,16 @@ def batch_rows(rows: Rows, mapping: ColumnMapping, schema: Mapping[str, JSON]) -
     at = {column: place for place, column in enumerate(rows.columns)}
     properties = schema.get("properties") or {}
     for line, cells in zip(rows.lines, rows.cells, strict=True):
-        found: dict[str, JSON] = {}
+        fields: dict[str, JSON] = {}
         names = mapping.fields or {c: c for c in rows.columns if c != mapping.id_column}
         for name, column in names.items():
             cell = cells[at[column]] if column else None
             if cell is None or (rows.is_text and cell == ""):
                 continue
             one = schema if name == WHOLE else properties.get(name, {})
-            found[name] = _cast(cell, one, schema) if rows.is_text else cell
+            fields[name] = _cast(cell, one, schema) if rows.is_text else cell
         row: dict[str, JSON] = {
-            "input": found.get(WHOLE) if WHOLE in names else found,
+            "input": fields.get(WHOLE) if WHOLE in names else fields,
             "line": line,
         }
         custom_id = cells[at[mapping.id_column]] if mapping.id_column else None

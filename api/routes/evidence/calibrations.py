@@ -107,10 +107,10 @@ async def post_calibration(
     given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> OutcomeCount | Calibration:
-        wanted = CalibrationRequest(**given.model_dump(exclude={"dry_run"}))
+        calibration_request = CalibrationRequest(**given.model_dump(exclude={"dry_run"}))
         if given.dry_run:
-            return count_outcomes(connection, name, wanted)
-        return calibrate(connection, name, wanted)
+            return count_outcomes(connection, name, calibration_request)
+        return calibrate(connection, name, calibration_request)
 
     made = await state.reports.work(request, caller.account_id, work)
     return answer(made, 200 if given.dry_run else 201)

@@ -62,10 +62,12 @@ async def post_evaluation(
     """
     given = read_model(NewEvaluation, await read_json(request, state.settings.max_json_depth))
     most = None if given.max_usd is None else Decimal(given.max_usd)
-    wanted = EvaluationRequest(given.dataset, given.tiers, given.limit, most)
+    evaluation_request = EvaluationRequest(given.dataset, given.tiers, given.limit, most)
 
     def work(connection: Any) -> tuple[Evaluation, bool]:
-        return services.start(connection, name, wanted, caller.account_id, readable(state, caller))
+        return services.start(
+            connection, name, evaluation_request, caller.account_id, readable(state, caller)
+        )
 
     made, new = await state.reports.work(request, caller.account_id, work)
     state.ready.ready()
@@ -156,5 +158,5 @@ def list_differing(
     """At most 200, from files and from the caller's account's jobs, or from all jobs where the
     installation lets operators read all.
     """
-    found = services.side_by_side(connection, name, evaluation_id, tier, readable(state, caller))
-    return answer(DifferingList.of(found))
+    rows = services.side_by_side(connection, name, evaluation_id, tier, readable(state, caller))
+    return answer(DifferingList.of(rows))

@@ -64,10 +64,10 @@ async def post_promotion(name: Name, request: Request, caller: Operator, state: 
     needs 50 compared answers of the canary before it.
     """
     given = read_model(NewPromotion, await read_json(request, state.settings.max_json_depth))
-    wanted = PromotionRequest(**given.model_dump())
+    promotion_request = PromotionRequest(**given.model_dump())
 
     def work(connection: Any) -> MadePromotion:
-        return services.promote(connection, name, wanted)
+        return services.promote(connection, name, promotion_request)
 
     made = await state.reports.work(request, caller.account_id, work)
     return answer(made, 200 if given.dry_run else 201)

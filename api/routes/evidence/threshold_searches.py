@@ -41,10 +41,10 @@ async def post_threshold_search(
     search at a time; a repeat with the same options returns it.
     """
     given = read_model(WantedPromise, await read_json(request, state.settings.max_json_depth))
-    wanted = CalibrationRequest(**given.model_dump())
+    calibration_request = CalibrationRequest(**given.model_dump())
 
     def work(connection: Any) -> ThresholdSearch:
-        return services.start(connection, name, wanted, caller.account_id)
+        return services.start(connection, name, calibration_request, caller.account_id)
 
     search = await state.reports.work(request, caller.account_id, work)
     place = f"/v1/features/{name}/threshold-searches/{search.id}"

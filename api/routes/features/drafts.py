@@ -11,7 +11,7 @@ from api.document.openapi import STORABLE, returns, takes
 from api.http.bodies import answer, read_json, read_model
 from api.http.problems import documented
 from api.routes.features.features import FILE_BODY, read_file
-from api.routes.jobs.submit import SUBMIT_ANSWERS, Prefer, taken
+from api.routes.jobs.submit import SUBMIT_ANSWERS, Prefer, accepted
 from api.state import Shared
 from tierline.base.errors import NotFound
 from tierline.services.features.drafts import Draft, keep_draft
@@ -101,4 +101,4 @@ async def submit_draft_job(
         given.input,
         most_queued=caller.limits.max_queued_jobs,
     )
-    return await taken(state, caller, submitted, prefer)
+    return await accepted(state, caller, submitted, prefer)

@@ -121,15 +121,15 @@ def get_feature(
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1), ASCII_DIGITS] = None,
 ) -> Response:
     """The current version, or the one given as `version`."""
-    found = version_of(connection, name, version)
+    stored = version_of(connection, name, version)
     return answer(
         FeatureVersion.model_validate(
             {
-                **_version_fields(found),
-                "source": found.source,
-                "document": dict(found.document),
-                "fingerprint": found.fingerprint,
-                "prices": prices_now(connection, found.read()),
+                **_version_fields(stored),
+                "source": stored.source,
+                "document": dict(stored.document),
+                "fingerprint": stored.fingerprint,
+                "prices": prices_now(connection, stored.read()),
             }
         )
     )

@@ -76,7 +76,7 @@ class NewBulkAction(BaseModel):
         strict=True, default=False, description="only count the jobs and estimate the cost"
     )
 
-    def wanted(self) -> BulkRequest:
+    def bulk_request(self) -> BulkRequest:
         """The request of the service."""
         return BulkRequest(Action(self.action), Filters(**self.filter.model_dump()), self.limit)
 
@@ -107,8 +107,10 @@ async def post_action(
 
     def work(connection: Any) -> tuple[BulkPlan, bool]:
         if given.dry_run:
-            return services.plan(connection, caller.account_id, given.wanted()), False
-        return services.begin(connection, caller.account_id, caller.key_id, given.wanted(), key)
+            return services.plan(connection, caller.account_id, given.bulk_request()), False
+        return services.begin(
+            connection, caller.account_id, caller.key_id, given.bulk_request(), key
+        )
 
     made, new = await state.reports.work(request, caller.account_id, work)
     if new:

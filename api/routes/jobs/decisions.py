@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/decisions and /v1/decisions: which tier was asked, and why."""
+"""/v1/jobs/{id}/decisions and /v1/decisions: which tier was chosen, and why."""
 
 from typing import Annotated
 

@@ -109,8 +109,8 @@ async def job_stream(
 
     Raises NotFound, InvalidInput, Refused (429) and Unavailable.
     """
-    found = read_job_id(job_id)
-    row = await find_event_row(state.pool, caller.account_id, found)
+    id = read_job_id(job_id)
+    row = await find_event_row(state.pool, caller.account_id, id)
     if row is None:
         raise NotFound(f"there is no job {job_id}")
     after = _number(last_event_id)
@@ -118,8 +118,8 @@ async def job_stream(
     if ended and not any(events_of(row.facts, after)):
         return Response(status_code=204)
     state.streams.admit(caller)
-    stream = JobStream(caller, found, after)
-    stream.advance(row, await find_job(state.pool, caller.account_id, found) if ended else None)
+    stream = JobStream(caller, id, after)
+    stream.advance(row, await find_job(state.pool, caller.account_id, id) if ended else None)
     return StreamResponse(
         stream,
         state.job_watch.job(stream),

@@ -24,8 +24,8 @@ from api.routes.jobs.submit import (
     SUBMIT_ANSWERS,
     IdempotencyKey,
     Prefer,
+    accepted,
     read_key,
-    taken,
 )
 from api.state import Database, LateDatabase, Shared
 from tierline.base.errors import InvalidInput, Problem
@@ -74,15 +74,15 @@ def list_jobs(
             max_length=MAX_PAGE * 40,
             pattern=STORABLE,
             description=f"up to {MAX_PAGE} ids, separated by commas: these jobs in this order,"
-            " without unknown ones; nothing else may be asked with it",
+            " without unknown ones; no other filter may be given with it",
         ),
     ] = None,
 ) -> Response:
     """Lists only jobs of the caller's account."""
     if ids is not None:
-        wanted = _ids(ids, (feature, status, tier, batch_id, cursor))
-        named = read_jobs.jobs_of(connection, caller.account_id, wanted)
-        return answer(JobPage(data=[job_for(caller, row) for row in named], next_cursor=None))
+        job_ids = _ids(ids, (feature, status, tier, batch_id, cursor))
+        rows = read_jobs.jobs_of(connection, caller.account_id, job_ids)
+        return answer(JobPage(data=[job_for(caller, row) for row in rows], next_cursor=None))
     filters = Filters(feature, status, tier, batch_id, drafts)
     page, next_cursor = read_job_page(
         cursor,
@@ -123,12 +123,12 @@ def _ids(text: str, others: Iterable[object]) -> list[UUID]:
 def cancel_job(job_id: JobId, caller: Submit, connection: Database, state: Shared) -> Response:
     """Cancelling is cooperative: 202 until the job has ended, then 200 with how it ended. A repeat
     changes nothing."""
-    found = read_job_id(job_id)
-    status = cancel(connection, caller.account_id, found)
-    row = read_job(connection, found)
-    headers = {"Location": f"/v1/jobs/{found}"}
+    id = read_job_id(job_id)
+    status = cancel(connection, caller.account_id, id)
+    row = read_job(connection, id)
+    headers = {"Location": f"/v1/jobs/{id}"}
     if status in TERMINAL:
-        state.tell_ended(found)
+        state.tell_ended(id)
         return answer(job_for(caller, row), 200, headers)
     return answer(job_for(caller, row), 202, headers | ask_again(row["created_at"]))
 
@@ -159,7 +159,7 @@ async def retry_job(
         )
     except InvalidInput as error:
         raise _unquoted(caller, error) from None
-    return await taken(state, caller, submitted, prefer)
+    return await accepted(state, caller, submitted, prefer)
 
 
 def _unquoted(caller: Caller, error: InvalidInput) -> InvalidInput:
@@ -181,8 +181,8 @@ def _unquoted(caller: Caller, error: InvalidInput) -> InvalidInput:
 )
 def get_attempts(job_id: JobId, caller: Read, connection: Database) -> Response:
     """What each tier answered, its verdict and reason, and what each call used and cost."""
-    found = read_job_id(job_id)
-    attempts, calls = attempts_of(connection, caller.account_id, found)
+    id = read_job_id(job_id)
+    attempts, calls = attempts_of(connection, caller.account_id, id)
     return answer(
         AttemptList.of(
             attempt_view(row, [call_view(call) for call in calls.get(row["number"], [])])
@@ -223,10 +223,10 @@ class NewFeedback(BaseModel):
 async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: Shared) -> Response:
     """Feedback labels the job for calibration, evaluation and training. The last label counts."""
     given = read_model(NewFeedback, await read_json(request, state.settings.max_json_depth))
-    said = AnswerFeedback(given.correct, given.expected, given.comment)
-    found = read_job_id(job_id)
+    label = AnswerFeedback(given.correct, given.expected, given.comment)
+    id = read_job_id(job_id)
 
     row = await asyncio.to_thread(
-        state.with_connection, give_feedback, caller.account_id, found, said, caller.key_id
+        state.with_connection, give_feedback, caller.account_id, id, label, caller.key_id
     )
     return answer(Feedback.model_validate(row), 201)

@@ -14,7 +14,13 @@ from api.http.bodies import JsonAnswer, encoded
 from api.http.hot_routes import HotRoute
 from api.http.problems import documented
 from api.parameters.ids import read_id
-from api.routes.jobs.submit import RETRY_HEADER, STATE_HEADERS, Prefer, asked_wait_s, wait_for_end
+from api.routes.jobs.submit import (
+    RETRY_HEADER,
+    STATE_HEADERS,
+    Prefer,
+    preferred_wait_s,
+    wait_for_end,
+)
 from api.state import Shared
 from tierline.base.errors import NotFound
 from tierline.rules.jobs import TERMINAL
@@ -45,11 +51,11 @@ async def get_job(
     prefer: Prefer = None,
 ) -> Response:
     """The job's state now. Poll again after Retry-After, with the ETag, while it is sent."""
-    found = read_job_id(job_id)
-    row = await find_job(state.pool, caller.account_id, found)
-    wait_s = asked_wait_s(prefer, state.settings.max_wait_s)
+    id = read_job_id(job_id)
+    row = await find_job(state.pool, caller.account_id, id)
+    wait_s = preferred_wait_s(prefer, state.settings.max_wait_s)
     if row is not None and wait_s is not None and row["status"] not in TERMINAL:
-        row = await wait_for_end(state, caller.account_id, found, wait_s)
+        row = await wait_for_end(state, caller.account_id, id, wait_s)
     if row is None:
         raise NotFound(f"there is no job {job_id}")
     body = encoded(job_for(caller, row))

@@ -123,7 +123,7 @@ async def submit_job(
     )
     if follow:
         return _events(request, state, caller, submitted)
-    return await taken(state, caller, submitted, prefer)
+    return await accepted(state, caller, submitted, prefer)
 
 
 def _events(request: Request, state: State, caller: Caller, submitted: Submitted) -> Response:
@@ -146,13 +146,15 @@ def _place(submitted: Submitted) -> dict[str, str]:
     return headers
 
 
-async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str | None) -> Response:
+async def accepted(
+    state: State, caller: Caller, submitted: Submitted, prefer: str | None
+) -> Response:
     """The answer to a submission, after the requested wait."""
     headers = _place(submitted)
     if not submitted.replayed:
         state.ready.ready()
     row: JobRow | None = submitted.row
-    wait_s = asked_wait_s(prefer, state.settings.max_wait_s)
+    wait_s = preferred_wait_s(prefer, state.settings.max_wait_s)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
         if not submitted.ended:
@@ -191,7 +193,7 @@ async def wait_for_end(state: State, account_id: int, job_id: UUID, wait_s: floa
                 return row
 
 
-def asked_wait_s(prefer: str | None, most: float) -> float | None:
+def preferred_wait_s(prefer: str | None, most: float) -> float | None:
     """The wait that the Prefer header asks for, in seconds and bounded; None without one."""
-    found = _WAIT.search(prefer) if prefer else None
-    return None if found is None else min(float(found[1]), most)
+    match = _WAIT.search(prefer) if prefer else None
+    return None if match is None else min(float(match[1]), most)

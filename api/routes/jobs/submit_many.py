@@ -77,15 +77,15 @@ def _submissions(body: JSON) -> list[Submission]:
     jobs = body["jobs"]
     if not 1 <= len(jobs) <= MOST_AT_ONCE:
         raise InvalidInput([Problem(f"must have 1 to {MOST_AT_ONCE} jobs", "/jobs")])
-    found: list[Submission] = []
+    submissions: list[Submission] = []
     problems: list[Problem] = []
     for place, job in enumerate(jobs):
         try:
-            found.append(read_submission(job))
+            submissions.append(read_submission(job))
         except InvalidInput as refused:
             problems += [
                 Problem(one.message, f"/jobs/{place}{one.path}") for one in refused.problems
             ]
     if problems:
         raise InvalidInput(problems)
-    return found
+    return submissions

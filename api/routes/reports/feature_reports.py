@@ -66,7 +66,7 @@ def get_economics(
     name: Name,
     _: Operator,
     connection: LateReport,
-    asked: AskedCosts,
+    question: AskedCosts,
     since: Since = None,
     until: Until = None,
 ) -> Response:
@@ -75,7 +75,7 @@ def get_economics(
     what would save most. 409 for a tier without a price.
     """
     begin, end = _window(since, until)
-    return answer(economics_of(connection, name, begin, end, asked))
+    return answer(economics_of(connection, name, begin, end, question))
 
 
 @router.get(

@@ -89,8 +89,8 @@ def get_usage(
     groups = list(dict.fromkeys(part.strip() for part in group_by.split(",") if part.strip()))
     unknown = [name for name in groups if name not in GROUPS]
     if unknown:
-        known = ", ".join(GROUPS)
-        raise InvalidInput([Problem(f"{unknown[0]!r} is not one of {known}", "?group_by")])
+        choices = ", ".join(GROUPS)
+        raise InvalidInput([Problem(f"{unknown[0]!r} is not one of {choices}", "?group_by")])
     now = datetime.now(UTC)
     end = aware(until) or now
     begin = aware(since) or day_of(end) - timedelta(days=DEFAULT_DAYS)

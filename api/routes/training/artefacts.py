@@ -105,8 +105,8 @@ def get_labels(
     account's jobs, or from all where the installation lets operators read all.
     """
     account = readable(state, caller)
-    found = micro_rows.labels_of(connection, name, account, for_micro=for_micro)
-    return answer(LabelList.of(found))
+    labels = micro_rows.labels_of(connection, name, account, for_micro=for_micro)
+    return answer(LabelList.of(labels))
 
 
 @router.get(
@@ -121,8 +121,8 @@ def get_training_data(name: Name, caller: Admin, state: Shared, connection: Repo
     """Answers that failed a check or differ from their reference, and answers that agree with it.
     From the caller's account's jobs, or from all where the installation lets operators read all.
     """
-    found = routers.training_data(connection, name, readable(state, caller))
-    return answer(TrainingData.of(found))
+    rows = routers.training_data(connection, name, readable(state, caller))
+    return answer(TrainingData.of(rows))
 
 
 @router.post(
@@ -156,7 +156,7 @@ async def post_micro_model(
             f"train on the server, by POST /v1/features/{name}/trainings with kind micro_model and "
             "max_error, as 'tierline micro train' of 0.2.0 does"
         )
-    made = await _kept(state, request, caller, name, given, micro_models.add_uploaded)
+    made = await _store(state, request, caller, name, given, micro_models.add_uploaded)
     return _uploaded(name, made)
 
 
@@ -183,7 +183,7 @@ async def post_micro_model(
 async def post_router(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
     """Start a training instead. The router is for the feature's current prompt."""
     given = read_model(UploadedRouter, await read_json(request, state.settings.max_json_depth))
-    made = await _kept(state, request, caller, name, given, routers.add_uploaded)
+    made = await _store(state, request, caller, name, given, routers.add_uploaded)
     return _uploaded(name, made)
 
 
@@ -239,7 +239,7 @@ def withdraw_router(name: Name, router_id: Id, _: Operator, connection: Database
     return answer(artefacts.withdraw_router(connection, name, router_id))
 
 
-async def _kept(
+async def _store(
     state: State,
     request: Request,
     caller: Caller,

@@ -116,10 +116,12 @@ async def post_training(name: Name, request: Request, caller: Operator, state: S
     """
     given = _read(await read_json(request, state.settings.max_json_depth))
     options = given.model_dump(exclude={"kind"})
-    wanted = requests.Request(name, given.kind, options, caller.account_id, readable(state, caller))
+    training_request = requests.Request(
+        name, given.kind, options, caller.account_id, readable(state, caller)
+    )
 
     def work(connection: Any) -> tuple[Training, bool]:
-        return services.start(connection, wanted, given.kind)
+        return services.start(connection, training_request, given.kind)
 
     made, _ = await run_in_threadpool(state.with_connection, work)
     return _answer(made, 202, {"Location": f"/v1/features/{name}/trainings/{made.id}"})

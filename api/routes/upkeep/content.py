@@ -36,9 +36,9 @@ def delete_content(job_id: JobId, caller: Submit, connection: Database) -> Respo
 
     409 until the job has ended. A webhook that is already on its way is sent unchanged.
     """
-    found = read_job_id(job_id)
-    remove_content(connection, caller.account_id, found)
-    return answer(job_for(caller, read_job(connection, found)))
+    id = read_job_id(job_id)
+    remove_content(connection, caller.account_id, id)
+    return answer(job_for(caller, read_job(connection, id)))
 
 
 @router.delete(
@@ -56,9 +56,9 @@ def delete_batch_content(batch_id: BatchId, caller: Submit, connection: Database
 
     409 until all its jobs have ended.
     """
-    found = read_batch_id(batch_id)
-    done = remove_batch_content(connection, caller.account_id, found)
-    row = batch.read(connection, caller.account_id, found)
+    id = read_batch_id(batch_id)
+    done = remove_batch_content(connection, caller.account_id, id)
+    row = batch.read(connection, caller.account_id, id)
     if done:
         return answer(batch_for(caller, row))
     return answer(batch_for(caller, row), 202, {"Retry-After": str(GO_ON_S)})

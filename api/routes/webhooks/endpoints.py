@@ -184,8 +184,8 @@ def get_endpoint(
     endpoint_id: EndpointId, caller: Read, connection: Database, state: Shared
 ) -> Response:
     """Shows the endpoint without its secret."""
-    found = services.get_endpoint(connection, caller.account_id, _endpoint(endpoint_id))
-    return answer(endpoint_view(found, _warning(found, state)))
+    endpoint = services.get_endpoint(connection, caller.account_id, _endpoint(endpoint_id))
+    return answer(endpoint_view(endpoint, _warning(endpoint, state)))
 
 
 @router.patch(
@@ -324,8 +324,8 @@ def list_deliveries(
 )
 def get_delivery(delivery_id: DeliveryId, caller: Read, connection: Database) -> Response:
     """How often it was tried, and the result of the last try."""
-    found = services.get_delivery(connection, caller.account_id, _delivery(delivery_id))
-    return answer(delivery_view(found))
+    delivery = services.get_delivery(connection, caller.account_id, _delivery(delivery_id))
+    return answer(delivery_view(delivery))
 
 
 @router.post(

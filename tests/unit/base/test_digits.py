@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from api.routes.jobs.submit import asked_wait_s
+from api.routes.jobs.submit import preferred_wait_s
 from tierline.base import digits
 from tierline.base.errors import UsageError
 from tierline.base.settings import settings
@@ -86,4 +86,4 @@ def test_a_rate_limit_is_written_in_ascii_digits(text: str) -> None:
     [("wait=5", 5.0), ("wait=٥", None), ("wait=５", None), ("wait=1_0", None), ("wait=²", None)],
 )
 def test_a_wait_is_asked_for_in_ascii_digits(header: str, wait_s: float | None) -> None:
-    assert asked_wait_s(header, 30.0) == wait_s
+    assert preferred_wait_s(header, 30.0) == wait_s

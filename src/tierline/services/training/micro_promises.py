@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import Connection
 
 from tierline.features import Feature, Tier
-from tierline.routing.thresholds.fingerprint import answerer, fingerprint, models_told
+from tierline.routing.thresholds.fingerprint import answerer, fingerprint, models_text
 from tierline.routing.thresholds.promise import OfLabel, Promise
 from tierline.routing.thresholds.threshold_search import (
     Calibrated,
@@ -22,7 +22,7 @@ from tierline.services.steering.micro import name_of
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations
 from tierline.storage.steering.artefacts import ArtefactRow
-from tierline.views.calibrations import Calibration
+from tierline.views.evidence.calibrations import Calibration
 
 if TYPE_CHECKING:
     from tierline.routing.learned.micro_training import HeldOut, Lesson
@@ -84,7 +84,7 @@ def tested_promise(
         why_not=None,
         fitted=made.rows,
         tested_at=tested_at,
-        found=search,
+        calibrated=search,
         by_label=_by_label(lesson.held_out, threshold),
     )
     tested = Tested(
@@ -92,7 +92,7 @@ def tested_promise(
         tier=tier,
         recipe=recipe,
         fingerprint=fingerprint(recipe, answerers),
-        models=models_told(answerers),
+        models=models_text(answerers),
         attempt=attempt,
         reference="model" if said_by else "human",
         reference_models=said_by,

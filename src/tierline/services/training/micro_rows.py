@@ -15,7 +15,7 @@ from tierline.services.evidence.labels.datasets import MOST_ROWS
 from tierline.services.evidence.labels.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import datasets
-from tierline.views.datasets import KnownLabel
+from tierline.views.evidence.datasets import KnownLabel
 
 
 @dataclass(frozen=True)

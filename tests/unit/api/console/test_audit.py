@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from api.console.views.audit import WORDS, said_of
+from api.console.views.audit import WORDS, entry_text
 from tierline.services.accounts import audit
 from tierline.services.accounts.audit import LoggedEntry
 
@@ -22,6 +22,6 @@ def test_every_action_has_its_words() -> None:
 
 
 def test_an_entry_says_what_was_done_about_what() -> None:
-    said = said_of(entry(audit.BATCH_STARTED, {"batch": "b", "rows": 3}))
-    assert said == ("started a batch", "batch b, rows 3")
-    assert said_of(entry("later.release")) == ("later.release", "")
+    text = entry_text(entry(audit.BATCH_STARTED, {"batch": "b", "rows": 3}))
+    assert text == ("started a batch", "batch b, rows 3")
+    assert entry_text(entry("later.release")) == ("later.release", "")

@@ -9,8 +9,8 @@ from api.console.views.charts import (
     LEFT,
     WIDTH,
     Interval,
-    Said,
     Series,
+    ValueFormat,
     bars_by_name,
     intervals,
     over_time,
@@ -24,7 +24,7 @@ def days(*values: float) -> Series:
 
 
 def test_a_line_goes_from_the_first_to_the_last_time_and_rises_with_its_values() -> None:
-    chart = over_time([days(0, 5, 10)], None, Said("{:.0f}"))
+    chart = over_time([days(0, 5, 10)], None, ValueFormat("{:.0f}"))
     assert chart is not None
     points = [tuple(map(float, pair.split(","))) for pair in chart.lines[0].points.split()]
     assert points[0][0] == LEFT
@@ -34,7 +34,7 @@ def test_a_line_goes_from_the_first_to_the_last_time_and_rises_with_its_values()
 
 
 def test_the_limit_is_always_in_the_picture() -> None:
-    chart = over_time([days(1, 2)], 20, Said("{:.0f}"), log=True)
+    chart = over_time([days(1, 2)], 20, ValueFormat("{:.0f}"), log=True)
     assert chart is not None
     assert chart.limit is not None
     assert 0 < chart.limit < HEIGHT
@@ -42,23 +42,23 @@ def test_the_limit_is_always_in_the_picture() -> None:
 
 @pytest.mark.parametrize("values", [(), (1.0,)])
 def test_there_is_no_line_of_less_than_two_points(values: tuple[float, ...]) -> None:
-    assert over_time([days(*values)], None, Said("{}")) is None
+    assert over_time([days(*values)], None, ValueFormat("{}")) is None
 
 
 def test_equal_values_and_equal_times_make_a_chart() -> None:
     same = Series("first", [(DAY, 0.0), (DAY, 0.0)])
-    assert over_time([same], None, Said("{}")) is not None
+    assert over_time([same], None, ValueFormat("{}")) is not None
 
 
 def test_bars_are_as_high_as_their_values() -> None:
     chart = bars_by_name(
-        [("a", 1, "a: 1"), ("b", 2, "b: 2"), ("c", 0, "c: 0")], "first", Said("{}")
+        [("a", 1, "a: 1"), ("b", 2, "b: 2"), ("c", 0, "c: 0")], "first", ValueFormat("{}")
     )
     assert chart is not None
     heights = [bar.height for bar in chart.bars]
     assert heights[1] == pytest.approx(2 * heights[0], abs=0.2)
     assert heights[2] == 0
-    assert bars_by_name([("a", 0, "")], "first", Said("{}")) is None
+    assert bars_by_name([("a", 0, "")], "first", ValueFormat("{}")) is None
 
 
 def test_an_interval_lies_around_its_share() -> None:

@@ -71,5 +71,5 @@ def test_only_a_calibration_in_force_promises() -> None:
         for state in ("in_force", "withdrawn")
     ]
     (promise,) = card_of(status(), report(), made).promises
-    assert promise.found == 0.02
-    assert Promise("slm", 0.03, 0.95, 0, 0).found is None
+    assert promise.observed_error == 0.02
+    assert Promise("slm", 0.03, 0.95, 0, 0).observed_error is None

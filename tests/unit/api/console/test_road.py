@@ -49,14 +49,14 @@ def job(completed: float | None) -> Job:
 
 def test_an_attempt_has_its_decision_and_the_next_tier_what_it_was_told() -> None:
     first, second = steps_of(TWO, [decision(1), decision(2, reason="after slm")])
-    assert (first.why, first.policy, first.told) == ("it begins there", "slm_first", None)
-    assert (second.why, second.told) == ("after slm", "reason 1")
+    assert (first.why, first.policy, first.prior_reason) == ("it begins there", "slm_first", None)
+    assert (second.why, second.prior_reason) == ("after slm", "reason 1")
     assert (first.deeper, second.deeper) == (False, True)
 
 
 def test_a_second_try_on_the_same_tier_is_told_nothing() -> None:
     again = [attempt(1, "slm", "slm", 1, 3), attempt(2, "slm", "slm", 5, 10)]
-    assert steps_of(again, [])[1].told is None
+    assert steps_of(again, [])[1].prior_reason is None
 
 
 @pytest.mark.parametrize(

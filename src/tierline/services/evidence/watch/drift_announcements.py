@@ -8,7 +8,7 @@ import structlog
 from psycopg import Connection
 
 from tierline.base.errors import TierlineError
-from tierline.drift.looks import (
+from tierline.drift.daily_check import (
     Look,
 )
 from tierline.features import Feature

@@ -9,10 +9,10 @@ from psycopg import Connection
 
 from tierline.base.json_text import JSON
 from tierline.base.vectors import DIMENSIONS
-from tierline.drift.looks import (
+from tierline.drift.daily_check import (
     FEWEST,
+    ObservedInputs,
     Reference,
-    Seen,
     reference_of,
 )
 from tierline.features import Feature
@@ -112,7 +112,9 @@ def same_models(kept: DriftReference, rows: Sequence[SampledJob]) -> bool:
 
 def read_reference(kept: DriftReference) -> Reference | None:
     document = kept["document"]
-    seen = Seen(unpacked(kept["vectors"], DIMENSIONS), document["lengths"], document["labels"])
+    seen = ObservedInputs(
+        unpacked(kept["vectors"], DIMENSIONS), document["lengths"], document["labels"]
+    )
     errors = document["errors"]
     return reference_of(seen, None if errors is None else (errors[0], errors[1]))
 
