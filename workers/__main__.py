@@ -21,7 +21,7 @@ became 307."""
 
 
 def main() -> int:
-    """Run until told to stop. Exit code 0 after an orderly stop, 2 for invalid arguments."""
+    """Run until a signal stops it. Exit code 0 after an orderly stop, 2 for invalid arguments."""
     parser = argparse.ArgumentParser(prog="python -m workers", description="Run a worker process.")
     parser.add_argument("--queues", required=True, help=f"comma-separated, of {queues.ALL}")
     parser.add_argument("--name", required=True, help="the name in Flower and in the logs")
@@ -29,8 +29,8 @@ def main() -> int:
         "--threads", type=whole, help="jobs at once; default TIERLINE_WORKER_THREADS"
     )
     arguments = parser.parse_args()
-    wanted = tuple(name.strip() for name in arguments.queues.split(","))
-    for name in wanted:
+    names = tuple(name.strip() for name in arguments.queues.split(","))
+    for name in names:
         if name not in queues.ALL:
             parser.error(f"there is no queue {name!r}: choose from {', '.join(queues.ALL)}")
     if arguments.threads is not None and arguments.threads < 1:
@@ -47,13 +47,13 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_S)
     # Celery warns about root because of pickle, but only JSON is accepted here.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    install(arguments.name, wanted, threads)
+    install(arguments.name, names, threads)
     # Celery's own command would import all of its commands, and Flower's.
     running = app.Worker(
         hostname=f"{arguments.name}@{socket.gethostname()}",
         pool_cls="threads",
         concurrency=threads,
-        queues=list(wanted),
+        queues=list(names),
         task_events=True,
         without_gossip=True,
         without_mingle=True,

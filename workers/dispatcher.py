@@ -76,7 +76,7 @@ class Dispatcher:
         self._failure: str | None = None
 
     def run(self) -> str | None:
-        """Run until told to stop. Returns the failure that ended it, or None."""
+        """Run until it is stopped. Returns the failure that ended it, or None."""
         self._pool.open()
         beside = [
             threading.Thread(target=self._watch, name="watcher"),

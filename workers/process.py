@@ -93,7 +93,7 @@ class Worker:
             self.notifier.stop()
             log.warning("left_at_once", claims=len(held), given_back=len(moved))
         except (psycopg.Error, OSError) as error:
-            # Their leases will be found lost instead.
+            # Their leases are recovered instead.
             log.warning("left_at_once", claims=len(held), error=type(error).__name__)
         finally:
             os._exit(0)
@@ -137,13 +137,13 @@ def _take_signals(running: Worker) -> None:
     warm = signal.getsignal(signal.SIGTERM)
     if not callable(warm):
         return
-    asked = threading.Event()
+    stopping = threading.Event()
 
     def stop(_: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+        if stopping.is_set():
             threading.Thread(target=running.leave_now, name="leave").start()
             return
-        asked.set()
+        stopping.set()
         grace = threading.Timer(settings().grace_s, running.leave_now)
         grace.daemon = True
         grace.start()

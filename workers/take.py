@@ -33,7 +33,7 @@ from workers.task_events import TaskEvents
 log = structlog.get_logger(__name__)
 
 BLOCK_S = 0.5  # how long the broker may keep one request open; a stop waits for it
-AWAY_S = 1.0  # before the broker is asked again after an error
+AWAY_S = 1.0  # before the next request to the broker after an error
 MOST_AT_ONCE = 4  # so that the processes of a queue share a burst
 MOST_BACKFILLS = 8  # the same for backfills, whose jobs are claimed together
 
@@ -107,7 +107,7 @@ class Messages:
         """
         if self._many:
             try:
-                found = self._client.blmpop(
+                popped = self._client.blmpop(
                     BLOCK_S, len(self._queues), *self._queues, direction="RIGHT", count=most
                 )
             except redis.ResponseError as error:
@@ -116,7 +116,7 @@ class Messages:
                     raise
                 self._many = False
             else:
-                return (found[0].decode(), found[1]) if found else ("", [])
+                return (popped[0].decode(), popped[1]) if popped else ("", [])
         first = self._client.brpop(list(self._queues), timeout=BLOCK_S)
         if first is None:
             return "", []
@@ -328,7 +328,7 @@ class TakeHints(bootsteps.StartStopStep):
             return
         state.task_reserved(hint)
         self._events.received(hint.id, hint.name, hint.arguments)
-        with suppress(RuntimeError):  # the pool was shut down; the hint is found lost
+        with suppress(RuntimeError):  # the pool was shut down; the hint is recovered
             threads.run(self._run, hint, task.run, taken=taken)
 
     def _run(self, hint: Hint, task: Callable[..., None]) -> None:

@@ -161,8 +161,8 @@ class AsyncJobs:
 
         Raises InvalidInput, LimitReached, Forbidden and Unavailable.
         """
-        wanted = Submission(feature, input, metadata, webhook_url, user, session, deadline_s)
-        call = calls.submit(wanted, idempotency_key or calls.new_key())
+        submission = Submission(feature, input, metadata, webhook_url, user, session, deadline_s)
+        call = calls.submit(submission, idempotency_key or calls.new_key())
         return self._job(await self._driver.run(send(call, self._retries)), output_type)
 
     @overload
@@ -212,10 +212,10 @@ class AsyncJobs:
         output_type: type[Output] | None = None,
     ) -> AsyncJob[Any]:
         """Submit a job and wait for its end, usually in one request. See `submit` and `wait`."""
-        wanted = Submission(feature, input, metadata, None, user, session, deadline_s)
+        submission = Submission(feature, input, metadata, None, user, session, deadline_s)
         key = idempotency_key or calls.new_key()
-        found = await self._driver.run(submit_and_wait(wanted, key, timeout, self._retries))
-        return self._ended(found, output_type, check=check)
+        job = await self._driver.run(submit_and_wait(submission, key, timeout, self._retries))
+        return self._ended(job, output_type, check=check)
 
     async def submit_many(
         self, jobs: Sequence[Submission], *, idempotency_key: str | None = None
@@ -232,8 +232,8 @@ class AsyncJobs:
 
     async def get(self, job_id: str, *, output_type: type[Output] | None = None) -> AsyncJob[Any]:
         """Read a job. Raises NotFound."""
-        found = await self._driver.run(send(calls.get_job(job_id), self._retries))
-        return self._job(found, output_type)
+        job = await self._driver.run(send(calls.get_job(job_id), self._retries))
+        return self._job(job, output_type)
 
     @overload
     async def wait(
@@ -269,8 +269,8 @@ class AsyncJobs:
         long as the job takes. Raises WaitTimeout; Unavailable if the API is away for 15 min; and
         with `check` JobFailed unless the job is completed.
         """
-        found = await self._driver.run(wait_for(job_id, timeout, self._retries))
-        return self._ended(found, output_type, check=check)
+        job = await self._driver.run(wait_for(job_id, timeout, self._retries))
+        return self._ended(job, output_type, check=check)
 
     @overload
     async def cancel(self, job_id: str, *, output_type: None = None) -> AsyncJob[Any]: ...
@@ -282,8 +282,8 @@ class AsyncJobs:
         self, job_id: str, *, output_type: type[Output] | None = None
     ) -> AsyncJob[Any]:
         """Cancel a job; a running one ends at its next step. A repeat changes nothing."""
-        found = await self._driver.run(send(calls.cancel_job(job_id), self._retries))
-        return self._job(found, output_type)
+        job = await self._driver.run(send(calls.cancel_job(job_id), self._retries))
+        return self._job(job, output_type)
 
     async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> AsyncJob[Any]:
         """A new job with the request of one that failed, expired or was cancelled."""
@@ -384,8 +384,8 @@ class AsyncBatches:
         was, and no row runs twice. `after`: the `row` of the last result that you have. `progress`
         is called after each part and page. A row without an answer has an `error`.
         """
-        wanted = batching.Run(feature, rows, key or calls.new_key(), metadata, after, progress)
-        async for row in self._driver.iterate(batching.run(wanted, self._retries)):
+        batch_run = batching.Run(feature, rows, key or calls.new_key(), metadata, after, progress)
+        async for row in self._driver.iterate(batching.run(batch_run, self._retries)):
             yield batching.typed_row(row, output_type)
 
     async def get(self, batch_id: str) -> Batch:

@@ -190,7 +190,7 @@ class AsyncDriver:
                 del self._watched[step.job_id]
 
     async def _look(self) -> None:
-        """Ask for the watched jobs, 200 in a request, as long as there are some."""
+        """Read the watched jobs, 200 in a request, until none is watched."""
         while self._watched:
             ids = list(self._watched)
             pause_s = WATCH_PAUSE_S
@@ -199,14 +199,14 @@ class AsyncDriver:
                 try:
                     jobs = await self.run(send(calls.get_jobs(some), self.settings.retries))
                 except TierlineError:
-                    # Each wait asks for itself, and decides what becomes of it.
+                    # Each waiting call then sends its own request and handles the error.
                     pause_s = WATCH_FAILED_S
                     self._settle(some, {})
                 else:
-                    found = {job["id"]: job for job in jobs}
-                    self._settle([one for one in some if one not in found], {})
+                    by_id = {job["id"]: job for job in jobs}
+                    self._settle([one for one in some if one not in by_id], {})
                     self._settle(
-                        [one for one, job in found.items() if job["status"] in ENDED], found
+                        [one for one, job in by_id.items() if job["status"] in ENDED], by_id
                     )
             await self._pause(pause_s)
 

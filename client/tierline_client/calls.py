@@ -271,13 +271,13 @@ def _send(
 
 
 def _object(answer: Answer) -> dict[str, Any]:
-    found: dict[str, Any] = answer.json()
-    return found
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def _data(answer: Answer) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = answer.json()["data"]
-    return found
+    items: list[dict[str, Any]] = answer.json()["data"]
+    return items
 
 
 def _batch(answer: Answer) -> Batch:

@@ -179,8 +179,8 @@ class Jobs:
         >>> job.wait().result()["invoice_number"]
         'A-17'
         """
-        wanted = Submission(feature, input, metadata, webhook_url, user, session, deadline_s)
-        call = calls.submit(wanted, idempotency_key or calls.new_key())
+        submission = Submission(feature, input, metadata, webhook_url, user, session, deadline_s)
+        call = calls.submit(submission, idempotency_key or calls.new_key())
         return self._job(self._driver.run(send(call, self._retries)), output_type)
 
     @overload
@@ -242,10 +242,10 @@ class Jobs:
         >>> job.result().total
         12.5
         """
-        wanted = Submission(feature, input, metadata, None, user, session, deadline_s)
+        submission = Submission(feature, input, metadata, None, user, session, deadline_s)
         key = idempotency_key or calls.new_key()
-        found = self._driver.run(submit_and_wait(wanted, key, timeout, self._retries))
-        return self._ended(found, output_type, check=check)
+        job = self._driver.run(submit_and_wait(submission, key, timeout, self._retries))
+        return self._ended(job, output_type, check=check)
 
     def submit_many(
         self, jobs: Sequence[Submission], *, idempotency_key: str | None = None
@@ -275,8 +275,8 @@ class Jobs:
         >>> client.jobs.get(job.id).feature
         'invoice-fields'
         """
-        found = self._driver.run(send(calls.get_job(job_id), self._retries))
-        return self._job(found, output_type)
+        job = self._driver.run(send(calls.get_job(job_id), self._retries))
+        return self._job(job, output_type)
 
     @overload
     def wait(
@@ -312,8 +312,8 @@ class Jobs:
         long as the job takes. Raises WaitTimeout; Unavailable if the API is away for 15 min; and
         with `check` JobFailed unless the job is completed.
         """
-        found = self._driver.run(wait_for(job_id, timeout, self._retries))
-        return self._ended(found, output_type, check=check)
+        job = self._driver.run(wait_for(job_id, timeout, self._retries))
+        return self._ended(job, output_type, check=check)
 
     @overload
     def cancel(self, job_id: str, *, output_type: None = None) -> Job[Any]: ...
@@ -323,8 +323,8 @@ class Jobs:
 
     def cancel(self, job_id: str, *, output_type: type[Output] | None = None) -> Job[Any]:
         """Cancel a job; a running one ends at its next step. A repeat changes nothing."""
-        found = self._driver.run(send(calls.cancel_job(job_id), self._retries))
-        return self._job(found, output_type)
+        job = self._driver.run(send(calls.cancel_job(job_id), self._retries))
+        return self._job(job, output_type)
 
     def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Job[Any]:
         """A new job with the request of one that failed, expired or was cancelled."""
@@ -442,8 +442,8 @@ class Batches:
         >>> [row.output["invoice_number"] for row in results]
         ['A-17', 'A-18']
         """
-        wanted = batching.Run(feature, rows, key or calls.new_key(), metadata, after, progress)
-        for row in self._driver.iterate(batching.run(wanted, self._retries)):
+        batch_run = batching.Run(feature, rows, key or calls.new_key(), metadata, after, progress)
+        for row in self._driver.iterate(batching.run(batch_run, self._retries)):
             yield batching.typed_row(row, output_type)
 
     def get(self, batch_id: str) -> Batch:

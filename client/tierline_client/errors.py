@@ -108,7 +108,7 @@ class WaitTimeout(TierlineError):
 
 
 class OutputMismatch(TierlineError):
-    """The output is not of the `output_type` that was asked for. `problems` says where; the output
+    """The output is not of the requested `output_type`. `problems` says where; the output
     itself is not in the message.
     """
 
@@ -159,17 +159,17 @@ def _error(status: int, headers: Mapping[str, str], problem: Mapping[str, Any]) 
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except ValueError:
         return {}
-    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def _fields(errors: object) -> list[FieldProblem]:
     if not isinstance(errors, list):
         return []
-    found: list[Any] = errors
-    listed = [cast(dict[str, Any], one) for one in found if isinstance(one, dict)]
+    items: list[Any] = errors
+    listed = [cast(dict[str, Any], one) for one in items if isinstance(one, dict)]
     return [
         FieldProblem(
             str(one.get("message", "")),

@@ -40,8 +40,8 @@ class Job(TypedJob[Output], Generic[Output]):
 
     def attempts(self) -> list[Attempt]:
         """What each tier answered, and what its calls cost."""
-        found: list[Attempt] = self._jobs.attempts(self.id)
-        return found
+        attempts: list[Attempt] = self._jobs.attempts(self.id)
+        return attempts
 
     def feedback(
         self, *, correct: bool | None = None, expected: Any = None, comment: str | None = None
@@ -78,8 +78,8 @@ class AsyncJob(TypedJob[Output], Generic[Output]):
 
     async def attempts(self) -> list[Attempt]:
         """What each tier answered, and what its calls cost."""
-        found: list[Attempt] = await self._jobs.attempts(self.id)
-        return found
+        attempts: list[Attempt] = await self._jobs.attempts(self.id)
+        return attempts
 
     async def feedback(
         self, *, correct: bool | None = None, expected: Any = None, comment: str | None = None

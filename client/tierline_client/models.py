@@ -136,7 +136,7 @@ class Attempt(Model):
 
 
 class Feedback(Model):
-    """What was said about a job's output."""
+    """A label of a job's output."""
 
     job_id: str
     correct: bool | None
@@ -146,7 +146,7 @@ class Feedback(Model):
 
 
 class Batch(Model):
-    """A batch. `counts`, `tiers` and the cost are there if they were asked for."""
+    """A batch. `counts`, `tiers` and the cost are there if the request named them."""
 
     id: str
     feature: str
@@ -245,9 +245,9 @@ def typed(value: Any, output_type: type[Output], job_id: str) -> Output:
     try:
         return TypeAdapter(output_type).validate_python(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
         problems = [
             FieldProblem(one["msg"], "".join(f"/{part}" for part in one["loc"]))
-            for one in found[:MOST_PROBLEMS]
+            for one in errors[:MOST_PROBLEMS]
         ]
         raise OutputMismatch(job_id, problems) from None

@@ -76,7 +76,7 @@ class Retrying:
         silent_since: float | None = None
         waiting_since: float | None = None
         pause_s = bounds.first_pause_s
-        told = False
+        reported = False
         while True:
             try:
                 answer = ask(self._connected())
@@ -94,16 +94,16 @@ class Retrying:
                     raise
                 if refused and self._find_again is None:
                     raise
-                if not told and now - waiting_since > bounds.say_after_s:
+                if not reported and now - waiting_since > bounds.say_after_s:
                     self._say(f"waiting for the API: {error.message}")
-                    told = True
-                asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
-                self._pause(max(pause_s, min(asked_s or 0.0, bounds.longest_asked_s)))
+                    reported = True
+                retry_after_s = error.retry_after_s if isinstance(error, Unavailable) else None
+                self._pause(max(pause_s, min(retry_after_s or 0.0, bounds.longest_asked_s)))
                 pause_s = min(pause_s * 2, bounds.longest_pause_s)
                 self._look_again()
                 continue
             self._answered = True
-            if told:
+            if reported:
                 self._say("the API answers again")
             return answer
 

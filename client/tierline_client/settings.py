@@ -119,10 +119,10 @@ _recorded: ContextVar[RawResponses | None] = ContextVar("tierline_client_recorde
 @contextmanager
 def recording() -> Generator[RawResponses, None, None]:
     """Record the answers to this thread's or task's requests."""
-    found = RawResponses()
-    token = _recorded.set(found)
+    responses = RawResponses()
+    token = _recorded.set(responses)
     try:
-        yield found
+        yield responses
     finally:
         _recorded.reset(token)
 

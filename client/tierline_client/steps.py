@@ -111,15 +111,15 @@ class Retries:
     longest_pause_s: float = 8.0
     longest_asked_s: float = 60.0
 
-    def pause_s(self, tries: int, asked_s: float | None) -> float:
-        """The pause before try `tries` + 1. `asked_s`: the API's Retry-After."""
+    def pause_s(self, tries: int, retry_after_s: float | None) -> float:
+        """The pause before try `tries` + 1. `retry_after_s`: the API's Retry-After."""
         pause_s: float = min(self.first_pause_s * 2.0 ** max(0, tries - 1), self.longest_pause_s)
         jittered_s = pause_s * (0.5 + random.random() / 2)  # noqa: S311 - no secret
-        return max(jittered_s, asked_s or 0.0)
+        return max(jittered_s, retry_after_s or 0.0)
 
     def pause_after(self, error: TierlineError, tries: int) -> float:
         """The pause after try `tries` failed. Raises `error` if a repeat is of no use."""
-        wait_s = asked_s(error)
+        wait_s = wait_s_of(error)
         if not is_passing(error) or tries > self.most:
             raise error
         if wait_s is not None and wait_s > self.longest_asked_s:
@@ -127,7 +127,7 @@ class Retries:
         return self.pause_s(tries, wait_s)
 
 
-def asked_s(error: TierlineError) -> float | None:
+def wait_s_of(error: TierlineError) -> float | None:
     """The Retry-After of an error."""
     return error.retry_after_s if isinstance(error, Unavailable) else None
 

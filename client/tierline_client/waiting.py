@@ -25,8 +25,8 @@ from tierline_client.steps import (
     Sleep,
     Steps,
     Watch,
-    asked_s,
     is_passing,
+    wait_s_of,
 )
 
 ENDED = frozenset({"completed", "failed", "cancelled", "expired"})
@@ -47,7 +47,7 @@ def wait_for(job_id: str, timeout_s: float | None, retries: Retries) -> Steps[di
         left_s = wait.left_s((yield Now()))
         way = yield AskRoom()
         if way == WATCH:
-            # Without a job: it is not known what became of it.
+            # Without a job: its state is unknown.
             job = (yield Watch(job_id, left_s)) or (yield from _poll(wait, left_s, None))
         elif way == STREAM and wait.may_stream:
             job = yield from _follow(wait, left_s)
@@ -131,7 +131,7 @@ class _Wait:
         elif now_s - self._silent_since_s > GIVE_UP_S:
             raise error
         self.failures += 1
-        pause_s = min(self.retries.pause_s(self.failures, asked_s(error)), LONGEST_PAUSE_S)
+        pause_s = min(self.retries.pause_s(self.failures, wait_s_of(error)), LONGEST_PAUSE_S)
         if self._until_s is not None:
             pause_s = min(pause_s, max(0.0, self._until_s - now_s))
         return pause_s
