@@ -2,7 +2,7 @@
 
 Each runs in a process of its own, so that none finds what another left. A benchmark that is named
 alone takes its own options too: `python -m benchmarks throughput --peers`. Exit code 0 when every
-wanted figure is reached, 1 when one is not, 2 when a benchmark did not run to its end.
+target is reached, 1 when one is not, 2 when a benchmark did not run to its end.
 """
 
 import argparse
@@ -62,17 +62,17 @@ def main() -> int:
     if options and len(names) != 1:
         parser.error(f"{options[0]} is an option of one benchmark: name that one alone")
     long = () if arguments.names else LONG
-    found: dict[str, list[Figure] | None] = {}
+    by_name: dict[str, list[Figure] | None] = {}
     for number, name in enumerate(names, 1):
         progress(f"[{number}/{len(names)}] {name}")
-        found[name] = run(name, options, short=arguments.short or name in long)
-    figures = [figure for each in found.values() for figure in each or ()]
-    broken = [name for name, each in found.items() if each is None]
+        by_name[name] = run(name, options, short=arguments.short or name in long)
+    figures = [figure for each in by_name.values() for figure in each or ()]
+    broken = [name for name, each in by_name.items() if each is None]
     missed = [figure.what for figure in figures if figure.reached is False]
     if arguments.json:
         shown = {
             name: None if each is None else [figure.to_dict() for figure in each]
-            for name, each in found.items()
+            for name, each in by_name.items()
         }
         print(json.dumps(shown))
     else:
@@ -94,7 +94,7 @@ def run(name: str, more: Sequence[str], *, short: bool) -> list[Figure] | None:
     try:
         output, _ = child.communicate()
     except KeyboardInterrupt:
-        child.terminate()  # it stops what it has started; Ctrl-C has told it already
+        child.terminate()  # it stops what it has started; Ctrl-C has reached it already
         child.wait()
         raise
     if child.returncode not in (REACHED, MISSED) or not output:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 def read_arguments(
     parser: ArgumentParser, short: Mapping[str, object], argv: Sequence[str] | None = None
 ) -> Namespace:
-    """The arguments; with --short those of `short` stand where nothing else was asked for.
+    """The arguments; with --short those of `short` replace the defaults.
 
     From here on a SIGTERM ends the process as Ctrl-C does, so that what it started is stopped.
     """

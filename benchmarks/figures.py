@@ -1,4 +1,4 @@
-"""What a benchmark finds: figures, each beside what is wanted of it.
+"""The figures that a benchmark measures, each with its target.
 
 A benchmark prints its progress on stderr, and its figures on stdout: a table, or with --json one
 line that `python -m benchmarks` reads.
@@ -12,48 +12,48 @@ from statistics import median
 from typing import Any
 
 REACHED, MISSED, BROKEN = 0, 1, 2
-"""Exit codes: every wanted figure is reached; one is not; a benchmark did not run to its end."""
+"""Exit codes: every target is reached; one is not; a benchmark did not run to its end."""
 
 
 @dataclass(frozen=True)
 class Figure:
     """One number. `low` and `high` are its smallest and largest among rounds, where there are any.
 
-    `wanted` is the least, or with `at_most` the most; None for what is told for comparison only.
+    `target` is the least, or with `at_most` the most; None for a figure that only compares.
     """
 
     what: str
     value: float
     unit: str
-    wanted: float | None = None
+    target: float | None = None
     at_most: bool = False
     low: float | None = None
     high: float | None = None
 
     @property
     def reached(self) -> bool | None:
-        if self.wanted is None:
+        if self.target is None:
             return None
-        return self.value <= self.wanted if self.at_most else self.value >= self.wanted
+        return self.value <= self.target if self.at_most else self.value >= self.target
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "reached": self.reached}
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> "Figure":
-        return cls(**{name: value for name, value in found.items() if name != "reached"})
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Figure":
+        return cls(**{name: value for name, value in fields.items() if name != "reached"})
 
 
 def of_rounds(
     what: str,
     values: Sequence[float],
     unit: str,
-    wanted: float | None = None,
+    target: float | None = None,
     *,
     at_most: bool = False,
 ) -> Figure:
     """The median of the rounds' values, with the smallest and the largest."""
-    return Figure(what, median(values), unit, wanted, at_most, min(values), max(values))
+    return Figure(what, median(values), unit, target, at_most, min(values), max(values))
 
 
 def hand_over(figures: Sequence[Figure], *, as_json: bool) -> int:
@@ -70,17 +70,17 @@ def exit_code(figures: Sequence[Figure]) -> int:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures in columns: what, figure, spread, wanted, reached."""
-    rows = [("", "figure", "spread", "wanted", "reached")]
+    """The figures in columns: what, figure, spread, target, reached."""
+    rows = [("", "figure", "spread", "target", "reached")]
     for figure in figures:
-        spread = wanted = reached = ""
+        spread = target = reached = ""
         if figure.low is not None and figure.high is not None:
             spread = f"{_number(figure.low)} - {_number(figure.high)}"
-        if figure.wanted is not None:
-            wanted = f"{'<=' if figure.at_most else '>='} {_number(figure.wanted)}"
+        if figure.target is not None:
+            target = f"{'<=' if figure.at_most else '>='} {_number(figure.target)}"
             reached = "yes" if figure.reached else "NO"
         shown = f"{_number(figure.value)} {figure.unit}".strip()
-        rows.append((figure.what, shown, spread, wanted, reached))
+        rows.append((figure.what, shown, spread, target, reached))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

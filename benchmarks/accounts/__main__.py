@@ -24,8 +24,8 @@ from benchmarks.stage import Stage, stage
 from benchmarks.steps import CHOOSE, TEXT, steps
 from tests.support.database.rows import add_account, add_feature, two_tiers
 
-WANTED_MS = 20.0
-WANTED_MOST = 2.0  # jobs of one account by the time that each has had one
+TARGET_MS = 20.0
+TARGET_MOST = 2.0  # jobs of one account by the time that each has had one
 FREE = 4  # threads; Dispatch adds the same again, to wait in the broker
 WIDE = 256  # free threads while only fairness is looked at, or half as many as accounts
 SIZES = "100,1000,5000"
@@ -89,32 +89,32 @@ def main() -> int:
     parser.add_argument("--choices", type=int, default=50, help="for a few threads each")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = read_arguments(parser, {"choices": 10, "rounds": 1})
-    found: dict[int, list[Chosen]] = {int(size): [] for size in arguments.sizes.split(",")}
+    choices: dict[int, list[Chosen]] = {int(size): [] for size in arguments.sizes.split(",")}
     with stage() as on:
         for number in range(arguments.rounds):
-            for size, seen in found.items():
+            for size, seen in choices.items():
                 seen.append(measure(on, size, arguments.waiting, arguments.choices))
                 progress(
                     f"round {number + 1}: among {size:,} accounts a choice of"
                     f" {seen[-1].jobs / arguments.choices:.1f} jobs takes"
                     f" {median(seen[-1].ms):.1f} ms, p99 {share(seen[-1].ms, 0.99):.1f} ms"
                 )
-    return hand_over(_figures(found), as_json=arguments.json)
+    return hand_over(_figures(choices), as_json=arguments.json)
 
 
-def _figures(found: dict[int, list[Chosen]]) -> list[Figure]:
+def _figures(choices: dict[int, list[Chosen]]) -> list[Figure]:
     figures = []
-    fewest, most = min(found), max(found)
-    for size, seen in found.items():
+    fewest, most = min(choices), max(choices)
+    for size, seen in choices.items():
         middle = [median(one.ms) for one in seen]
         ratios = [
-            median(one.ms) / median(few.ms) for one, few in zip(seen, found[fewest], strict=True)
+            median(one.ms) / median(few.ms) for one, few in zip(seen, choices[fewest], strict=True)
         ]
         jobs = median(one.jobs / len(one.ms) for one in seen)
         figures += [
             Figure(
                 f"a choice among {size:,} waiting accounts",
-                *(median(middle), "ms", WANTED_MS if size == most else None),
+                *(median(middle), "ms", TARGET_MS if size == most else None),
                 at_most=True,
                 low=min(middle),
                 high=max(middle),
@@ -124,7 +124,7 @@ def _figures(found: dict[int, list[Chosen]]) -> list[Figure]:
             Figure("  jobs in a choice", jobs, ""),
             Figure(
                 f"  jobs of one of {size:,} accounts when each has had one",
-                *(max(one.most for one in seen), "", WANTED_MOST),
+                *(max(one.most for one in seen), "", TARGET_MOST),
                 at_most=True,
             ),
         ]

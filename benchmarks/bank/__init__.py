@@ -1,1 +1,1 @@
-"""BANKING77: a distilled micro tier beside local models that were told the labels alone."""
+"""BANKING77: a distilled micro tier beside local models whose prompt has the labels alone."""

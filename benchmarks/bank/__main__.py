@@ -1,9 +1,9 @@
 """`python -m benchmarks.bank`: BANKING77 by a distilled micro tier and by local models zero-shot.
 
-The micro model learns from all training texts; the local models are told the 77 labels and the
-task, and nothing else: the prompt that the product sends, answers held to the schema. All are asked
-the same test texts, a sample of them, one at a time; the micro model all of them too. Cost is the
-time of this machine at --usd-per-hour, which is assumed. The larger model is asked where its file
+The micro model learns from all training texts. The local models get the prompt that the product
+sends, with the 77 labels and the task alone; answers are held to the schema. All answer the same
+sample of the test texts, one at a time; the micro model also answers every test text. Cost is the
+time of this machine at --usd-per-hour, which is assumed. The larger model takes part if its file
 is here (`tierline models fetch`).
 """
 
@@ -35,8 +35,8 @@ Row = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How one of them did."""
+class Score:
+    """One model's result."""
 
     right: int
     count: int
@@ -59,7 +59,7 @@ def feature_of(model: str, labels: list[str]) -> Feature:
     return parse_feature(json.dumps(document))
 
 
-def by_model(model: str, labels: list[str], rows: list[Row]) -> Asked:
+def by_model(model: str, labels: list[str], rows: list[Row]) -> Score:
     feature = feature_of(model, labels)
     tier = feature.tiers[0]
     right, took = 0, []
@@ -77,13 +77,13 @@ def by_model(model: str, labels: list[str], rows: list[Row]) -> Asked:
             )
             began = time.perf_counter()
             try:
-                said = providers.provider("local").complete(request).text
+                answer = providers.provider("local").complete(request).text
             except CallFailed:
                 continue
             finally:
                 took.append((time.perf_counter() - began) * 1e3)
-            right += check(feature, {"text": text}, said).output == label
-    return Asked(right, len(rows), median(took))
+            right += check(feature, {"text": text}, answer).output == label
+    return Score(right, len(rows), median(took))
 
 
 def distilled(embedder: Embedder, training: list[Row]) -> Micro:
@@ -92,19 +92,21 @@ def distilled(embedder: Embedder, training: list[Row]) -> Micro:
     return train(vectors, [label for _, label in training]).micro
 
 
-def by_micro(embedder: Embedder, micro: Micro, rows: list[Row]) -> Asked:
+def by_micro(embedder: Embedder, micro: Micro, rows: list[Row]) -> Score:
     right, took = 0, []
     for text, label in rows:
         began = time.perf_counter()
         (answer,) = micro.answer(embedder.embed([text]))
         took.append((time.perf_counter() - began) * 1e3)
         right += answer.label == label
-    return Asked(right, len(rows), median(took))
+    return Score(right, len(rows), median(took))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bank", description=__doc__)
-    parser.add_argument("--texts", type=int, default=150, help="that all of them are asked")
+    parser.add_argument(
+        "--texts", type=int, default=150, help="of the sample that all of them answer"
+    )
     parser.add_argument("--usd-per-hour", type=float, default=0.10, help="of this machine: assumed")
     arguments = read_arguments(parser, {"texts": 20})
     training, test = read("train.csv"), read("test.csv")
@@ -114,7 +116,7 @@ def main() -> int:
     sample = random.Random(3).sample(test, arguments.texts)
     embedder = Embedder(threads=1)
     micro = distilled(embedder, training)
-    found = {
+    scores = {
         "micro tier": by_micro(embedder, micro, sample),
         "micro tier, every test text": by_micro(
             embedder, micro, test[: 300 if arguments.short else None]
@@ -122,15 +124,15 @@ def main() -> int:
     }
     for model in (SMOLLM2, QWEN):
         if available(model):
-            found[f"{model.name}, zero-shot"] = by_model(model.name, labels, sample)
+            scores[f"{model.name}, zero-shot"] = by_model(model.name, labels, sample)
         else:
             progress(f"{model.name} is not here: tierline models fetch")
     figures = []
-    for name, asked in found.items():
-        usd = asked.ms / 3_600_000 * arguments.usd_per_hour * 1_000_000
+    for name, score in scores.items():
+        usd = score.ms / 3_600_000 * arguments.usd_per_hour * 1_000_000
         figures += [
-            Figure(f"{name}: right of {asked.count:,}", 100 * asked.right / asked.count, "%"),
-            Figure("  an answer, the median", asked.ms, "ms"),
+            Figure(f"{name}: right of {score.count:,}", 100 * score.right / score.count, "%"),
+            Figure("  an answer, the median", score.ms, "ms"),
             Figure("  1,000,000 answers", usd, "USD"),
         ]
     return hand_over(figures, as_json=arguments.json)

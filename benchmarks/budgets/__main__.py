@@ -28,8 +28,8 @@ from tierline.base.ids import new_id
 from tierline.storage.money.budgets import Holder, set_budget
 from tierline.storage.money.reservations import CallId, reserve, settle
 
-WANTED_MS = 2.0
-WANTED_KEPT = 0.8
+TARGET_MS = 2.0
+TARGET_KEPT = 0.8
 THREADS = 64
 PLENTY = Decimal(1_000_000)
 Connection = psycopg.Connection[Any]
@@ -41,14 +41,14 @@ def pairs(connection: Connection, times: int) -> list[float]:
     set_budget(connection, account, "account", "", "month", PLENTY, hard=True)
     set_budget(connection, account, "user", "", "day", PLENTY, hard=False)
     holder = Holder(account, user="somebody")
-    found = []
+    times_ms = []
     for _ in range(times):
         call = CallId(new_id(), 1, 1)
         began = time.perf_counter()
         assert reserve(connection, holder, call, Decimal("0.01"), first_tier=True) is None
         settle(connection, call, Decimal("0.001"))
-        found.append((time.perf_counter() - began) * 1000)
-    return sorted(found[times // 10 :])
+        times_ms.append((time.perf_counter() - began) * 1000)
+    return sorted(times_ms[times // 10 :])
 
 
 @contextlib.contextmanager
@@ -124,14 +124,14 @@ def main() -> int:
     figures = [
         Figure(
             "a budget's reserve and settle",
-            *(median(times), "ms", WANTED_MS),
+            *(median(times), "ms", TARGET_MS),
             at_most=True,
             low=times[0],
             high=share(times, 0.99),
         ),
         Figure(
             "throughput of 64 workers on one budget / without",
-            *(median(kept), "", WANTED_KEPT),
+            *(median(kept), "", TARGET_KEPT),
             low=min(kept),
             high=max(kept),
         ),

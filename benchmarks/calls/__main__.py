@@ -1,9 +1,9 @@
 """`python -m benchmarks.calls`: our own time in one call to a model, beside the vendors' clients.
 
-That is everything but the network: the request is built and written down, the answer is unpacked,
-read and priced. In the place of the socket stands a function that gives the same answer at once,
-for us and for each vendor's newest client, which asks the same and reads its own types; it prices
-nothing. The two take turns, so that both meet the same machine.
+That is everything but the network: build and encode the request, then decode, check and price the
+answer. A function that gives the same answer at once replaces the socket, for us and for each
+vendor's newest client. That client sends the same request and reads its own types; it prices
+nothing. The two take turns, so that both run on the same machine.
 
 The network's part is measured apart: the processor time of this thread for a POST to a server on
 loopback, over a connection that is kept, beside httpx's own client and beside the standard library.
@@ -40,9 +40,9 @@ from tierline.providers.http.transport import Transport
 from tierline.providers.openai import OpenAI
 from tierline.providers.types import CompletionRequest, Provider
 
-WANTED_MS = 1.0
-WANTED_SHARE = 0.5  # of the vendor's client's time
-WANTED_HTTP = 0.5  # of httpx.Client's
+TARGET_MS = 1.0
+TARGET_SHARE = 0.5  # of the vendor's client's time
+TARGET_HTTP = 0.5  # of httpx.Client's
 MOST_BYTES = 1_000_000  # of an answer
 KEY = "not-a-key"
 SYSTEM = "Extract the invoice's fields. " * 20
@@ -142,7 +142,7 @@ def ours(name: str) -> Callable[[], object]:
     provider: Any = MAKERS[name](settings)
     provider._transport._here.connection = AtOnce(json.dumps(ANSWERS[name]).encode())
     ref = ModelRef(name, MODELS[name])
-    asked = CompletionRequest(
+    request = CompletionRequest(
         model=ref,
         messages=[Message("system", SYSTEM), Message("user", TEXT)],
         max_tokens=50,
@@ -152,10 +152,12 @@ def ours(name: str) -> Callable[[], object]:
     )
 
     def call() -> object:
-        found = provider.complete(asked)
-        price = price_of(ref, PricedCall(datetime.now(UTC), found.service_tier, found.model))
-        assert found.text == WRITTEN
-        return cost_usd(found.usage, price, found.latency_s)
+        completion = provider.complete(request)
+        price = price_of(
+            ref, PricedCall(datetime.now(UTC), completion.service_tier, completion.model)
+        )
+        assert completion.text == WRITTEN
+        return cost_usd(completion.usage, price, completion.latency_s)
 
     return call
 
@@ -223,13 +225,13 @@ def measured(
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[float], ...]:
     """Milliseconds of each call, all in turn; the first tenth warms up and is left out."""
-    found: tuple[list[float], ...] = tuple([] for _ in calls)
+    times_of_calls: tuple[list[float], ...] = tuple([] for _ in calls)
     for _ in range(times + times // 10):
-        for times_of, call in zip(found, calls, strict=True):
+        for times_of, call in zip(times_of_calls, calls, strict=True):
             began = clock()
             call()
             times_of.append((clock() - began) * 1e3)
-    return tuple(each[times // 10 :] for each in found)
+    return tuple(each[times // 10 :] for each in times_of_calls)
 
 
 def figures(times: int) -> Iterator[Figure]:
@@ -237,9 +239,9 @@ def figures(times: int) -> Iterator[Figure]:
         progress(f"a call to {name}")
         own, theirs = measured((ours(name), client()), times)
         share = median(own) / median(theirs)
-        yield Figure(f"own time in a call to {name}, p50", median(own), "ms", WANTED_MS, True)
+        yield Figure(f"own time in a call to {name}, p50", median(own), "ms", TARGET_MS, True)
         yield Figure(f"… of {name}'s own client, p50", median(theirs), "ms")
-        yield Figure(f"… ours as a share of it ({name})", share, "", WANTED_SHARE, True)
+        yield Figure(f"… ours as a share of it ({name})", share, "", TARGET_SHARE, True)
 
 
 def loopback(times: int) -> Iterator[Figure]:
@@ -270,15 +272,15 @@ def loopback(times: int) -> Iterator[Figure]:
     yield Figure("processor time of a POST on loopback, p50", ours_ms, "ms")
     yield Figure("… of httpx.Client, p50", theirs_ms, "ms")
     yield Figure("… of http.client, p50", plain_ms, "ms")
-    yield Figure("… ours as a share of httpx.Client's", ours_ms / theirs_ms, "", WANTED_HTTP, True)
+    yield Figure("… ours as a share of httpx.Client's", ours_ms / theirs_ms, "", TARGET_HTTP, True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calls", description=__doc__)
     arguments = read_arguments(parser, {})
     times = 200 if arguments.short else 1_000
-    found = [*figures(times), *loopback(times)]
-    return hand_over(found, as_json=arguments.json)
+    all_figures = [*figures(times), *loopback(times)]
+    return hand_over(all_figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

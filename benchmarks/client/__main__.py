@@ -5,7 +5,7 @@ server at the other end of HTTP.
 
 `submit_and_wait` of the client and the same POST with `Prefer: wait` by bare httpx take turns, one
 job at a time. Then one async program waits for 1,000 jobs at once. Then 2,000 event streams are
-open at one API process, of jobs that nobody runs: what is told is its resident memory with them,
+open at one API process, of jobs that nobody runs: the figure is its resident memory with them,
 and how much of it they added.
 """
 
@@ -34,9 +34,9 @@ from tierline.services.accounts.accounts import create_key, make_run_key
 from tierline.stack.ports import free_port
 from tierline_client import AsyncTierline, Submission, Tierline
 
-WANTED_ADDED_MS = 2.0
-WANTED_IMPORT_MS = 150.0
-WANTED_MIB = 200.0
+TARGET_ADDED_MS = 2.0
+TARGET_IMPORT_MS = 150.0
+TARGET_MIB = 200.0
 WARM = 20
 MIB = 1024 * 1024
 KEYS = 8  # of the streams: one key may have 500 open
@@ -92,7 +92,7 @@ def by_httpx(client: httpx.Client) -> float:
 def added(mine: Product, rounds: int, jobs: int) -> list[tuple[float, float]]:
     """Milliseconds of the client and of httpx, the median of each round."""
     headers = {"Authorization": f"Bearer {mine.key}"}
-    found = []
+    medians = []
     with (
         Tierline(mine.url, mine.key) as client,
         httpx.Client(base_url=mine.url, headers=headers, timeout=30, trust_env=False) as bare,
@@ -103,8 +103,8 @@ def added(mine: Product, rounds: int, jobs: int) -> list[tuple[float, float]]:
             pairs = [(by_client(client), by_httpx(bare)) for _ in range(jobs)]
             ours, theirs = (median(times) * 1000 for times in zip(*pairs, strict=True))
             progress(f"submit and wait: client {ours:.1f} ms, httpx {theirs:.1f} ms")
-            found.append((ours, theirs))
-    return found
+            medians.append((ours, theirs))
+    return medians
 
 
 async def many_waits(mine: Product, waits: int) -> float:
@@ -112,8 +112,8 @@ async def many_waits(mine: Product, waits: int) -> float:
     async with AsyncTierline(mine.url, mine.key) as client:
 
         async def ask(number: int) -> None:
-            wanted = {"text": str(number)}
-            job = await client.jobs.submit_and_wait("echo", wanted, timeout=120)
+            input = {"text": str(number)}
+            job = await client.jobs.submit_and_wait("echo", input, timeout=120)
             job.result()
 
         started_s = time.perf_counter()
@@ -197,16 +197,16 @@ def figures(
     more = [ours - theirs for ours, theirs in pairs]
     return [
         of_rounds(
-            *("submit and wait: added to httpx, p50", more, "ms", WANTED_ADDED_MS), at_most=True
+            *("submit and wait: added to httpx, p50", more, "ms", TARGET_ADDED_MS), at_most=True
         ),
         of_rounds("… the client", [ours for ours, _ in pairs], "ms"),
         of_rounds("… httpx with Prefer: wait", [theirs for _, theirs in pairs], "ms"),
         Figure(f"{waits:,} waits in one async process", waits_s, "s"),
         of_rounds(
-            *("import of both clients, processor time", import_ms(5), "ms", WANTED_IMPORT_MS),
+            *("import of both clients, processor time", import_ms(5), "ms", TARGET_IMPORT_MS),
             at_most=True,
         ),
-        Figure(f"API with {count:,} open streams", within, "MiB", WANTED_MIB, at_most=True),
+        Figure(f"API with {count:,} open streams", within, "MiB", TARGET_MIB, at_most=True),
         Figure("… what a stream added", (within - before) * 1024 / count, "KiB"),
     ]
 

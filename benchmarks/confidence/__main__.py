@@ -84,7 +84,7 @@ def banking() -> tuple[Feature, list[tuple[str, str]]]:
 
 def first_tokens(messages: Sequence[Message]) -> list[TokenLogprob]:
     """What the model might write first."""
-    found = providers.provider(MODEL.provider).complete(
+    completion = providers.provider(MODEL.provider).complete(
         CompletionRequest(
             model=MODEL,
             messages=messages,
@@ -94,8 +94,8 @@ def first_tokens(messages: Sequence[Message]) -> list[TokenLogprob]:
             top_logprobs=500,
         )
     )
-    assert found.top_logprobs, "the embedded model tells probabilities"
-    return list(found.top_logprobs[0])
+    assert completion.top_logprobs, "the embedded model tells probabilities"
+    return list(completion.top_logprobs[0])
 
 
 def judge(feature: Feature, rows: Sequence[tuple[str, str]]) -> list[Judged]:
@@ -104,12 +104,12 @@ def judge(feature: Feature, rows: Sequence[tuple[str, str]]) -> list[Judged]:
     labels = closed_set(feature.output_schema)
     assert labels is not None, "these features have a fixed list of answers"
     baseline = first_tokens(scoring_messages(feature, tier, labels, None))
-    found = []
+    judged = []
     for number, (text, label) in enumerate(rows):
         if number % 50 == 0:
             progress(f"{feature.name}: {number} of {len(rows)}")
-        found.append(_one(feature, labels, baseline, text, label))
-    return found
+        judged.append(_one(feature, labels, baseline, text, label))
+    return judged
 
 
 def _one(
@@ -153,12 +153,12 @@ def auroc(right: Sequence[bool], scores: Sequence[float]) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.confidence", description=__doc__)
     arguments = read_arguments(parser, {})
-    found = []
+    all_figures = []
     with local_model(MODEL.model):
         for name, (feature, rows) in (("tickets", tickets()), ("BANKING77", banking())):
             some = random.Random(0).sample(rows, min(len(rows), 40 if arguments.short else 400))
-            found += figures(name, judge(feature, some))
-    return hand_over(found, as_json=arguments.json)
+            all_figures += figures(name, judge(feature, some))
+    return hand_over(all_figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tierline.features.routing_options import Canary
 from tierline.routing.first_tier import JobOrigin, first_tier
 from tierline.routing.thresholds.combination import Combination, Term
 
-WANTED_MS = 1.0
+TARGET_MS = 1.0
 INPUT = {"text": "The parcel with order ZK-4410 came twice, and one of them was open. " * 8}
 OUTPUT = {"text": "ZK-4410", "amount": 12.5}
 SCORE = Combination(
@@ -53,12 +53,12 @@ def digest(number: int) -> bytes:
 
 def milliseconds(work: Callable[[int], object], times: int) -> list[float]:
     """Of each call, in order of size; the first tenth, which warms up, is left out."""
-    found = []
+    times_ms = []
     for number in range(times):
         began = time.perf_counter()
         work(number)
-        found.append((time.perf_counter() - began) * 1000)
-    return sorted(found[times // 10 :])
+        times_ms.append((time.perf_counter() - began) * 1000)
+    return sorted(times_ms[times // 10 :])
 
 
 def main() -> int:
@@ -75,12 +75,12 @@ def main() -> int:
     figures = [
         Figure(
             f"{what}, p99",
-            *(share(found, 0.99), "ms", WANTED_MS),
+            *(share(times_ms, 0.99), "ms", TARGET_MS),
             at_most=True,
-            low=found[0],
-            high=found[-1],
+            low=times_ms[0],
+            high=times_ms[-1],
         )
-        for what, found in (
+        for what, times_ms in (
             ("where a job begins", begins),
             ("whether an answer is sure enough", judged),
         )

@@ -1,15 +1,15 @@
-"""`python -m benchmarks.drift`: how often drift is found where there is none, and how soon a new
+"""`python -m benchmarks.drift`: how often drift is reported where there is none, and how soon a new
 kind of input is.
 
 Texts of BANKING77 and SNIPS are the traffic. A run draws a reference and days of other texts, one
-look a day. Where nothing changes it goes on for a quarter of looks, and any alarm is a false one.
-All figures bet together: novelty at its three shares, crowding, mixture, length, labels, and errors
-of five audited answers a day.
-Where a kind of input comes anew, which the reference has none of, it is a tenth of the traffic from
-the sixth day on: how many inputs later is the alarm? Kinds take turns, all runs have seeds of their
-own. Among BANKING77's 77 kinds a new one lies close to the others: the hard case. Traffic that is
-out of scope is of many kinds: inputs that are like no other, so that only each one's own novelty
-tells.
+look a day. If nothing changes, the run lasts a quarter of looks, and any alarm is a false one. It
+uses all figures together: novelty at its three shares, near duplicates, mixture, length, labels,
+and errors of five audited answers a day.
+In the other runs a new kind of input, which the reference does not have, is a tenth of the traffic
+from the sixth day on. The figure is the number of inputs until the alarm. Kinds take turns, and
+each run has its own seed. A new kind of BANKING77 lies close to the other 76: the hard case.
+Out-of-scope traffic is of many kinds: each input is unlike any other, so that only its own novelty
+shows the change.
 """
 
 import argparse
@@ -52,12 +52,12 @@ def main() -> int:
     progress("embedding the texts")
     customers, spoken = bank(embedder, 4_000 if arguments.short else 10_003), commands(embedder)
     all_texts = customers.joined(spoken)
-    runs, known = arguments.runs, arguments.known
+    runs, reference_size = arguments.runs, arguments.known
     figures = []
     for name, traffic, size in (
-        ("BANKING77", customers, known),
+        ("BANKING77", customers, reference_size),
         (f"BANKING77, {FEW} known", customers, FEW),
-        ("BANKING77 and SNIPS", all_texts, known),
+        ("BANKING77 and SNIPS", all_texts, reference_size),
     ):
         progress(f"{runs} quarters of {name}, nothing changes")
         alarms = [_run(traffic, seed, size, LOOKS, audits=AUDITS) for seed in range(runs)]
@@ -68,35 +68,38 @@ def main() -> int:
         ("a SNIPS intent among the others and BANKING77", all_texts, sorted(set(spoken.labels))),
     ):
         progress(f"{runs} times {name}, in turn: {len(kinds)}")
-        found = [_run(traffic, seed, known, DAYS, kinds[seed % len(kinds)]) for seed in range(runs)]
-        figures += _found(name, found)
+        delays = [
+            _run(traffic, seed, reference_size, DAYS, kinds[seed % len(kinds)])
+            for seed in range(runs)
+        ]
+        figures += _detection(name, delays)
     what = f"out of scope: SNIPS and {OUT_OF_SCOPE} of 77 intents"
     progress(f"{runs} times {what}")
-    found = [
-        _run(all_texts, seed, known, DAYS, out_of_scope(customers, spoken, seed))
+    delays = [
+        _run(all_texts, seed, reference_size, DAYS, out_of_scope(customers, spoken, seed))
         for seed in range(runs)
     ]
-    figures += _found(what, found)
+    figures += _detection(what, delays)
     return hand_over(figures, as_json=arguments.json)
 
 
 def _run(
     traffic: Traffic,
     seed: int,
-    known: int,
+    reference_size: int,
     days: int,
     new: str | Sequence[str] | None = None,
     audits: int = 0,
 ) -> int | None:
-    return run(traffic, FIRST_SEED + seed, known, days, new, audits=audits)[0]
+    return run(traffic, FIRST_SEED + seed, reference_size, days, new, audits=audits)[0]
 
 
 def _percent(hits: Sequence[bool]) -> float:
     return 100.0 * sum(hits) / len(hits)
 
 
-def _found(what: str, after: Sequence[int | None]) -> list[Figure]:
-    """Of runs that found nothing at all the whole time counts."""
+def _detection(what: str, after: Sequence[int | None]) -> list[Figure]:
+    """A run without an alarm counts with all its inputs."""
     seen = sorted(one or DAYS * A_DAY for one in after)
     return [
         Figure(

@@ -89,27 +89,27 @@ def commands(embedder: Embedder, most: int | None = None) -> Traffic:
 def run(
     traffic: Traffic,
     seed: int,
-    known: int,
+    reference_size: int,
     days: int,
     new: str | Sequence[str] | None = None,
     *,
     audits: int = 0,
 ) -> tuple[int | None, Look]:
-    """Days of traffic, against a reference of `known` inputs of it; of the kind `new`, or of the
-    kinds, there are none at first, and so many from the sixth day on. After how many inputs since
-    then it was seen (None: not at all), and the last look.
+    """Days of traffic against a reference of `reference_size` inputs of it. Inputs of the kind or
+    kinds `new` come from the sixth day on. Returns after how many inputs since that day the change
+    raised an alarm (None: never), and the last look.
 
-    The model calls what it never saw one of the labels that it knows. So many answers a day are
-    audited; with none, the figure `errors` does not exist.
+    The model gives inputs of an unknown kind one of the labels that it knows. `audits` answers a
+    day are audited; with 0, the figure `errors` does not exist.
     """
     with threadpool_limits(limits=1):  # of two threads one would mostly wait, and spin
-        return _run(traffic, seed, known, days, new, audits)
+        return _run(traffic, seed, reference_size, days, new, audits)
 
 
 def _run(
     traffic: Traffic,
     seed: int,
-    known: int,
+    reference_size: int,
     days: int,
     new: str | Sequence[str] | None,
     audits: int,
@@ -120,13 +120,13 @@ def _run(
     old = draw.permutation(np.flatnonzero(~is_new))
     strange = draw.permutation(np.flatnonzero(is_new))
     errors = (int(audit.binomial(KNOWN_AUDITS, WRONG)), KNOWN_AUDITS) if audits else None
-    reference = reference_of(traffic.take(old[:known]), errors)
+    reference = reference_of(traffic.take(old[:reference_size]), errors)
     assert reference is not None, "there are too few known inputs"
-    rest, used, state, since = np.resize(old[known:], days * A_DAY), 0, DriftState(), 0
+    rest, used, state, since = np.resize(old[reference_size:], days * A_DAY), 0, DriftState(), 0
     known_labels = sorted(set(traffic.labels) - all_new)
     earlier: Vectors = np.zeros((0, traffic.vectors.shape[1]), dtype=np.float32)
     new_used = 0
-    found = None
+    last = None
     for day in range(days):
         places = rest[used : used + A_DAY].copy()
         used += A_DAY
@@ -136,19 +136,19 @@ def _run(
                 new_used += 1
             since += A_DAY
         seen = traffic.take(places)
-        told = [
+        labels = [
             str(draw.choice(known_labels)) if label in all_new else label for label in seen.labels
         ]
         wrong = [bool(one) for one in audit.random(audits) < WRONG]
-        found = look(
-            reference, state, earlier, ObservedInputs(seen.vectors, seen.lengths, told, wrong)
+        last = look(
+            reference, state, earlier, ObservedInputs(seen.vectors, seen.lengths, labels, wrong)
         )
-        state = found.state
+        state = last.state
         earlier = np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
-        if found.alarm:
-            return since, found
-    assert found is not None, "there are no days"
-    return None, found
+        if last.alarm:
+            return since, last
+    assert last is not None, "there are no days"
+    return None, last
 
 
 def out_of_scope(customers: Traffic, spoken: Traffic, seed: int) -> list[str]:

@@ -17,7 +17,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from tierline.base.embeddings import Embedder
 
-WANTED_MS = 5.0  # of 16 tokens, p50
+TARGET_MS = 5.0  # of 16 tokens, p50
 LENGTHS = (16, 64, 128, 256)  # tokens, the two at the ends included
 AT_ONCE = 4
 
@@ -29,21 +29,21 @@ def text_of(tokens: int) -> str:
 
 def timed(once: Callable[[], Any], times: int) -> list[float]:
     """Milliseconds of each; the first few, which warm up, are left out."""
-    found = []
+    times_ms = []
     for number in range(times + 5):
         began = time.perf_counter()
         once()
         if number >= 5:
-            found.append((time.perf_counter() - began) * 1e3)
-    return found
+            times_ms.append((time.perf_counter() - began) * 1e3)
+    return times_ms
 
 
 def bare(embedder: Embedder, tokens: int) -> Callable[[], Any]:
     import numpy as np
 
     ids = np.ones((1, tokens), dtype=np.int64)
-    asked = {"input_ids": ids, "attention_mask": ids, "token_type_ids": np.zeros_like(ids)}
-    return lambda: embedder._session.run(None, asked)
+    inputs = {"input_ids": ids, "attention_mask": ids, "token_type_ids": np.zeros_like(ids)}
+    return lambda: embedder._session.run(None, inputs)
 
 
 def main() -> int:
@@ -58,11 +58,11 @@ def main() -> int:
         mine = timed(lambda text=text: embedder.embed([text]), times)  # type: ignore[misc]
         yardstick = timed(bare(embedder, tokens), times)
         tenths = quantiles(mine, n=10)
-        wanted = (WANTED_MS,) if tokens == 16 else ()
+        target = (TARGET_MS,) if tokens == 16 else ()
         figures += [
             Figure(
                 f"an embedding of {tokens} tokens, p50",
-                *(median(mine), "ms", *wanted),
+                *(median(mine), "ms", *target),
                 at_most=True,
                 low=tenths[0],
                 high=tenths[-1],

@@ -32,8 +32,8 @@ from tests.support.database.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import create_account, create_key
 
-WANTED_P95 = 1.5  # times the p95 alone
-WANTED_KEPT = 0.85  # of the throughput without the rule
+TARGET_P95 = 1.5  # times the p95 alone
+TARGET_KEPT = 0.85  # of the throughput without the rule
 PROCESSES = 2
 ONE = {"feature": "echo", "input": {"text": "hello"}}
 WARM = 5  # quiet jobs before anything counts
@@ -45,7 +45,7 @@ Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True)
-class Seen:
+class Measured:
     """What one setting came to."""
 
     latencies_s: Sequence[float]  # of the quiet caller's jobs, sorted
@@ -100,7 +100,9 @@ class Ground:
         return self.completed(job_ids)
 
 
-def measure(ground: Ground, setting: str, backlog: int, threads: int, jobs: int, s: float) -> Seen:
+def measure(
+    ground: Ground, setting: str, backlog: int, threads: int, jobs: int, s: float
+) -> Measured:
     """One setting: `jobs` quiet jobs, one every `s` seconds."""
     ground.connection.execute(EMPTY)
     if setting == FLOOD:
@@ -128,7 +130,7 @@ def measure(ground: Ground, setting: str, backlog: int, threads: int, jobs: int,
         ).fetchone()
     assert row is not None
     latencies = sorted(completed[job_id] - at_s for job_id, at_s in sent.items())
-    return Seen(latencies, row[0] / (ended_s - began_s))
+    return Measured(latencies, row[0] / (ended_s - began_s))
 
 
 def main() -> int:
@@ -140,7 +142,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=80, help="of the quiet account in a setting")
     parser.add_argument("--every-s", type=float, default=0.4, help="between two of them")
     arguments = read_arguments(parser, {"rounds": 1, "jobs": 40})
-    found: dict[str, list[Seen]] = {setting: [] for setting in SETTINGS}
+    by_setting: dict[str, list[Measured]] = {setting: [] for setting in SETTINGS}
     with (
         stage() as on,
         model_server(arguments.latency_ms) as model_url,
@@ -154,7 +156,7 @@ def main() -> int:
         with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
             ground = Ground(on, connection, client, model_url, version, quiet, others)
             for number in range(arguments.rounds):
-                for setting, seen in found.items():
+                for setting, seen in by_setting.items():
                     seen.append(
                         measure(
                             ground,
@@ -171,24 +173,25 @@ def main() -> int:
                         f" p95 {seen[-1].p95_s * 1000:.0f} ms,"
                         f" {seen[-1].jobs_per_s:.1f} jobs/s in all"
                     )
-    return hand_over(_figures(found), as_json=arguments.json)
+    return hand_over(_figures(by_setting), as_json=arguments.json)
 
 
-def _figures(found: dict[str, list[Seen]]) -> list[Figure]:
+def _figures(by_setting: dict[str, list[Measured]]) -> list[Figure]:
     figures = []
     for setting in (FLOOD, BACKFILL, BACKFILLS):
         slower = [
-            one.p95_s / alone.p95_s for one, alone in zip(found[setting], found[ALONE], strict=True)
+            one.p95_s / alone.p95_s
+            for one, alone in zip(by_setting[setting], by_setting[ALONE], strict=True)
         ]
         kept = [
             one.jobs_per_s / spread.jobs_per_s
-            for one, spread in zip(found[setting], found[SPREAD], strict=True)
+            for one, spread in zip(by_setting[setting], by_setting[SPREAD], strict=True)
         ]
         figures += [
-            of_rounds(f"quiet jobs {setting}, p95 / alone", slower, "", WANTED_P95, at_most=True),
-            of_rounds(f"  throughput {setting} / without the rule", kept, "", WANTED_KEPT),
+            of_rounds(f"quiet jobs {setting}, p95 / alone", slower, "", TARGET_P95, at_most=True),
+            of_rounds(f"  throughput {setting} / without the rule", kept, "", TARGET_KEPT),
         ]
-    for setting, seen in found.items():
+    for setting, seen in by_setting.items():
         p50 = [share(one.latencies_s, 0.5) * 1000 for one in seen]
         figures += [
             of_rounds(f"  quiet jobs {setting}, p50", p50, "ms"),

@@ -28,7 +28,7 @@ from tierline.base.ids import new_id
 from tierline.services.accounts.accounts import make_run_key
 from tierline.storage.batches.batches import PLACES
 
-WANTED = 5_000.0
+TARGET = 5_000.0
 Row = tuple[str, str]  # custom_id, input as JSON
 EMPTY = "TRUNCATE jobs, job_requests, batches, batch_parts, batch_errors"
 
@@ -38,18 +38,20 @@ def by_hand(
 ) -> None:
     """The same rows by COPY, a transaction for as many as a part has."""
     batch = new_id()
-    for part, found in enumerate(parts, 1):
-        ids = [new_id() for _ in found]
+    for part, part_rows in enumerate(parts, 1):
+        ids = [new_id() for _ in part_rows]
         with connection.transaction(), connection.cursor() as cursor:
             with cursor.copy(
                 "COPY jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,"
                 " batch_id, batch_row, custom_id) FROM STDIN"
             ) as copy:
                 alike = (account, version, "queued", "slm", 0, "slm-backfill", batch)
-                for place, (job_id, (custom_id, _)) in enumerate(zip(ids, found, strict=True), 1):
+                for place, (job_id, (custom_id, _)) in enumerate(
+                    zip(ids, part_rows, strict=True), 1
+                ):
                     copy.write_row((job_id, *alike, part * PLACES + place, custom_id))
             with cursor.copy("COPY job_requests (job_id, input) FROM STDIN") as copy:
-                for job_id, (_, input) in zip(ids, found, strict=True):
+                for job_id, (_, input) in zip(ids, part_rows, strict=True):
                     copy.write_row((job_id, input))
 
 
@@ -93,7 +95,7 @@ def main() -> int:
     ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
     figures = [
         Figure(
-            "batch ingest over HTTP", median(ours), "rows/s", WANTED, low=min(ours), high=max(ours)
+            "batch ingest over HTTP", median(ours), "rows/s", TARGET, low=min(ours), high=max(ours)
         ),
         Figure("  bare COPY", median(theirs), "rows/s", low=min(theirs), high=max(theirs)),
         Figure("  ingest / bare COPY", median(ratios), "", low=min(ratios), high=max(ratios)),
@@ -101,12 +103,12 @@ def main() -> int:
     return hand_over(figures, as_json=arguments.json)
 
 
-def _there(connection: psycopg.Connection[Any], wanted: int) -> None:
+def _there(connection: psycopg.Connection[Any], expected: int) -> None:
     row = connection.execute(
         "SELECT count(*) FROM jobs j JOIN job_requests r ON r.job_id = j.id"
     ).fetchone()
-    if row is None or row[0] != wanted:
-        raise SystemExit(f"{row and row[0]} rows are there, not {wanted}")
+    if row is None or row[0] != expected:
+        raise SystemExit(f"{row and row[0]} rows are there, not {expected}")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ def rows(count: int) -> list[dict[str, JSON]]:
     return [{"custom_id": f"row-{number}", "input": {"text": TEXT}} for number in range(count)]
 
 
-def body_of(found: Sequence[dict[str, JSON]]) -> bytes:
-    return b"".join(json.dumps(row).encode() + b"\n" for row in found)
+def body_of(rows: Sequence[dict[str, JSON]]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 def send_batch(client: httpx.Client, parts: Sequence[bytes]) -> str:

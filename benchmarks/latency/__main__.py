@@ -4,11 +4,11 @@ The product runs as it is deployed: API, dispatcher and one worker, each a proce
 server at the other end of HTTP. A job is sent with `Prefer: wait` and the next one when its answer
 is there.
 
-What is judged begins before the POST is sent, on this process's clock, and ends at the row's
-`completed_at`, on Postgres's: both are the machine's one clock. Of that only the time that the
-model server is told to take is subtracted; what HTTP and a late timer add to a call stays in, and
-stands beside it as measured on a bare call in the same run. `completed_at - created_at`, which
-leaves the POST out, and what the caller sees, which has the way back in, are told as well.
+The judged time begins before the POST is sent, on this process's clock, and ends at the row's
+`completed_at`, on Postgres's clock: both are the machine's. Only the time that the model server is
+set to take is subtracted. What HTTP and a late timer add to a call stays in; a bare call in the
+same run shows how much that is. `completed_at - created_at`, which excludes the POST, and the
+caller's own time, which includes the way back, are reported as well.
 
 The yardstick is the strong Celery task of `benchmarks.throughput`: insert a row, send its message,
 until the row's `completed_at`. Both sides take turns in one run.
@@ -33,8 +33,8 @@ from benchmarks.stage import Stage, api, model_server, process, stage
 from tests.support.database.rows import add_feature, two_tiers
 from tierline.services.accounts.accounts import make_run_key
 
-WANTED_P50_MS = 15.0
-WANTED_P99_MS = 40.0
+TARGET_P50_MS = 15.0
+TARGET_P99_MS = 40.0
 WARM = 30  # jobs of each side before anything counts
 ONE = {"feature": "echo", "input": {"text": "hello"}}
 
@@ -133,16 +133,16 @@ def _figures(
         rounds: Sequence[Sequence[tuple[float, ...]]],
         column: int,
         part: float,
-        wanted: float | None = None,
+        target: float | None = None,
     ) -> Figure:
-        whole = [one for found in rounds for one in found]
-        by_round = [_ms(found, column, part, model_s) for found in rounds]
+        whole = [one for times in rounds for one in times]
+        by_round = [_ms(times, column, part, model_s) for times in rounds]
         value = _ms(whole, column, part, model_s)
-        return Figure(what, value, "ms", wanted, True, min(by_round), max(by_round))
+        return Figure(what, value, "ms", target, True, min(by_round), max(by_round))
 
     return [
-        figure("submit to completed, p50", ours, 0, 0.5, WANTED_P50_MS),
-        figure("submit to completed, p99", ours, 0, 0.99, WANTED_P99_MS),
+        figure("submit to completed, p50", ours, 0, 0.5, TARGET_P50_MS),
+        figure("submit to completed, p99", ours, 0, 0.99, TARGET_P99_MS),
         figure("  strong Celery task, p50", theirs, 0, 0.5),
         figure("  strong Celery task, p99", theirs, 0, 0.99),
         figure("  created_at to completed_at, p50", ours, 1, 0.5),
@@ -155,8 +155,8 @@ def _figures(
     ]
 
 
-def _ms(found: Sequence[tuple[float, ...]], column: int, part: float, model_s: float) -> float:
-    return (share(sorted(one[column] for one in found), part) - model_s) * 1000
+def _ms(times: Sequence[tuple[float, ...]], column: int, part: float, model_s: float) -> float:
+    return (share(sorted(one[column] for one in times), part) - model_s) * 1000
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from tests.support.database.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import make_run_key
 
-WANTED_GROWTH = 2.0  # percent
+TARGET_GROWTH = 2.0  # percent
 PART = 5_000  # rows
 LOOK_S = 0.1
 STUCK_S = 60.0  # without another job done
@@ -40,7 +40,7 @@ WIDTH = 48  # of the plot, in characters
 def sample(connection: psycopg.Connection[Any], pid: int, jobs: int) -> list[tuple[int, int]]:
     """(jobs done, resident bytes) at each further percent, until all are done."""
     worker = psutil.Process(pid)
-    found: list[tuple[int, int]] = []
+    samples: list[tuple[int, int]] = []
     step = max(1, jobs // 100)
 
     def done() -> int:
@@ -56,10 +56,10 @@ def sample(connection: psycopg.Connection[Any], pid: int, jobs: int) -> list[tup
     while at < jobs:
         least = min(jobs, at + step)
         at = wait_until(partial(beyond, least), STUCK_S, "more jobs done", LOOK_S) or jobs
-        found.append((at, worker.memory_info().rss))
-        if len(found) % 10 == 0:
-            progress(f"{at:>7,} jobs: {found[-1][1] / MIB:.1f} MiB")
-    return found
+        samples.append((at, worker.memory_info().rss))
+        if len(samples) % 10 == 0:
+            progress(f"{at:>7,} jobs: {samples[-1][1] / MIB:.1f} MiB")
+    return samples
 
 
 def plot(samples: Sequence[tuple[int, int]]) -> str:
@@ -115,7 +115,7 @@ def _figures(samples: Sequence[tuple[int, int]], jobs: int) -> list[Figure]:
 
     return [
         Figure(
-            f"worker's growth from a quarter of {jobs:,} jobs on", growth, "%", WANTED_GROWTH, True
+            f"worker's growth from a quarter of {jobs:,} jobs on", growth, "%", TARGET_GROWTH, True
         ),
         at(0.1),
         at(0.5),

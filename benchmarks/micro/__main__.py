@@ -61,7 +61,7 @@ class Cut:
     """One way to cut the texts in two, and what each promise came to on it."""
 
     accuracy: float
-    known: dict[float, Held]
+    all_known: dict[float, Held]
     fooled: dict[float, Held]
     warned: dict[float, Held]
 
@@ -91,7 +91,7 @@ def promises(
         )
         plan, scored = mixed(plan, strange, share), mixed(scored, strange, share)
     seen, unlike = _scored(trained.micro, test)
-    found = {}
+    by_promise = {}
     for promise in PROMISES:
         thresholds = grid([one.score for one in plan])
         chosen = search_threshold(scored, thresholds, promise, CONFIDENCE).chosen
@@ -101,8 +101,8 @@ def promises(
             if chosen is not None and not novel and one.score >= chosen.threshold
         ]
         errors = sum(one.wrong for one in served)
-        found[promise] = Held(len(served) / len(seen), errors / len(served) if served else 0.0)
-    return sum(not one.wrong for one in seen) / len(seen), found
+        by_promise[promise] = Held(len(served) / len(seen), errors / len(served) if served else 0.0)
+    return sum(not one.wrong for one in seen) / len(seen), by_promise
 
 
 def _scored(micro: Micro, texts: Texts) -> tuple[list[Scored], list[bool]]:
@@ -141,8 +141,8 @@ def main() -> int:
         at = f"micro, promised {promise:.0%}"
         mark = MARKS[promise] if whole else None
         most = promise if whole else None
-        for title, held, wanted, allowed in (
-            ("served, and so saved", [cut.known[promise] for cut in cuts], mark, most),
+        for title, held, target, allowed in (
+            ("served, and so saved", [cut.all_known[promise] for cut in cuts], mark, most),
             (
                 f"{WITHHELD} intents unknown: served",
                 [cut.warned[promise] for cut in cuts],
@@ -152,7 +152,7 @@ def main() -> int:
             ("… without strangers: served", [cut.fooled[promise] for cut in cuts], None, None),
         ):
             figures += [
-                _figure(f"{at}, {title}", [one.served for one in held], wanted),
+                _figure(f"{at}, {title}", [one.served for one in held], target),
                 _figure("  found wrong of it", [one.error for one in held], allowed, at_most=True),
             ]
     return hand_over(figures, as_json=arguments.json)
@@ -164,17 +164,17 @@ def _cut(texts: Texts, test: Texts, seed: int, share: float) -> Cut:
     halves = texts.take(order[0::2]), texts.take(order[1::2])
     gone = set(draw.choice(sorted(set(texts.labels)), WITHHELD, replace=False).tolist())
     progress(f"cut {seed}: all intents known")
-    accuracy, known = promises(*halves, test, 0.0)
+    accuracy, all_known = promises(*halves, test, 0.0)
     fewer = halves[0].without(gone), halves[1].without(gone)
     progress(f"cut {seed}: {WITHHELD} intents withheld, without strangers")
     _, fooled = promises(*fewer, test, 0.0)
     progress(f"cut {seed}: {WITHHELD} intents withheld, promised with a share of {share:g}")
     _, warned = promises(*fewer, test, share)
-    return Cut(accuracy, known, fooled, warned)
+    return Cut(accuracy, all_known, fooled, warned)
 
 
 def _figure(
-    what: str, shares: Sequence[float], wanted: float | None = None, *, at_most: bool = False
+    what: str, shares: Sequence[float], target: float | None = None, *, at_most: bool = False
 ) -> Figure:
     """The mean of the cuts, in percent, with the least and the most."""
     percent = [share * 100 for share in shares]
@@ -182,7 +182,7 @@ def _figure(
         what,
         sum(percent) / len(percent),
         "%",
-        None if wanted is None else wanted * 100,
+        None if target is None else target * 100,
         at_most,
         min(percent),
         max(percent),

@@ -20,7 +20,7 @@ WORDS = (
     *("order", "street", "city", "today", "still", "money", "balance", "euros", "please", "help"),
     *("cannot", "why", "where", "when", "declined", "arrived", "payment", "changed", "number"),
 )
-WANTED_S, WANTED_GB = 60.0, 2.0
+TARGET_S, TARGET_GB = 60.0, 2.0
 
 
 def texts(count: int) -> list[str]:
@@ -58,16 +58,16 @@ def main() -> int:
     made = texts(count)
     progress(f"grouping {count:,} texts")
     began = time.perf_counter()
-    found = groups(made)
+    group_of = groups(made)
     took_s = time.perf_counter() - began
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    alike = sum(found[place] == found[place - 1] for place in range(1, count, 10))
+    alike = sum(group_of[place] == group_of[place - 1] for place in range(1, count, 10))
     progress("the yardstick")
     some = made[: count // 10]
     bare_s = yardstick_s(some)
     figures = [
-        Figure(f"near duplicates among {count:,} texts", took_s, "s", WANTED_S, at_most=True),
-        Figure("  most memory of the process", gigabytes, "GB", WANTED_GB, at_most=True),
+        Figure(f"near duplicates among {count:,} texts", took_s, "s", TARGET_S, at_most=True),
+        Figure("  most memory of the process", gigabytes, "GB", TARGET_GB, at_most=True),
         Figure("  of those with a word more, found", 100 * alike / len(range(1, count, 10)), "%"),
         Figure("  / datasketch's index, a text", took_s / count / (bare_s / len(some)), ""),
     ]

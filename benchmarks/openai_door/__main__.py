@@ -45,8 +45,8 @@ def main() -> int:
             _round(asking, arguments.requests)  # warms up
             rounds = [_round(asking, arguments.requests) for _ in range(arguments.rounds)]
     for number, one in enumerate(rounds, 1):
-        told = ", ".join(f"{name} {ms:.2f} ms" for name, ms in one.items())
-        progress(f"round {number}: {told}")
+        medians = ", ".join(f"{name} {ms:.2f} ms" for name, ms in one.items())
+        progress(f"round {number}: {medians}")
     return hand_over(_figures(rounds), as_json=arguments.json)
 
 
@@ -78,7 +78,7 @@ def _round(asking: _Asking, requests: int) -> dict[str, float]:
             times.setdefault(f"POST {path}", []).append(took_ms)
             took_ms, _ = asking.time_ms("GET", f"{path}/{made['id']}")
             times.setdefault(f"GET {path}", []).append(took_ms)
-    return {name: median(found) for name, found in times.items()}
+    return {name: median(each) for name, each in times.items()}
 
 
 def _figures(rounds: list[dict[str, float]]) -> list[Figure]:

@@ -20,7 +20,7 @@ from tierline.base.usage import Usage
 from tierline.features import ModelRef
 from tierline.pricing import OwnPrices, Price, PricedCall, cost_usd, price_of
 
-WANTED_US = 50.0
+TARGET_US = 50.0
 MODELS = ("gpt-5", "gpt-6.1-sol", "gpt-6-luna", "gpt-4o-mini", "gpt-5.6-terra", "gpt-4.1")
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 OWN: OwnPrices = {
@@ -32,8 +32,8 @@ OWN: OwnPrices = {
 
 
 def ours(model: str) -> object:
-    asked = PricedCall(AT, "default", model)
-    price = price_of(ModelRef("openai", model), asked, None, OWN)
+    conditions = PricedCall(AT, "default", model)
+    price = price_of(ModelRef("openai", model), conditions, None, OWN)
     return cost_usd(Usage(900, 60, 400, reasoning_tokens=120), price, 0.5)
 
 
@@ -47,13 +47,13 @@ def theirs(model: str) -> object:
 
 def microseconds(look_up: Callable[[str], object], times: int) -> list[float]:
     """Of one look-up, by round; the first round, which fills what is remembered, is left out."""
-    found = []
+    times_us = []
     for _ in range(6):
         began = time.perf_counter()
         for number in range(times):
             look_up(MODELS[number % len(MODELS)])
-        found.append((time.perf_counter() - began) / times * 1e6)
-    return found[1:]
+        times_us.append((time.perf_counter() - began) / times * 1e6)
+    return times_us[1:]
 
 
 def main() -> int:
@@ -67,7 +67,7 @@ def main() -> int:
     figures = [
         Figure(
             "price and cost of a call",
-            *(median(mine), "us", WANTED_US),
+            *(median(mine), "us", TARGET_US),
             at_most=True,
             low=min(mine),
             high=max(mine),

@@ -22,15 +22,15 @@ from benchmarks.figures import Figure, hand_over, progress
 from tests.support.processes.up import command, environment
 from tierline.stack.embedded.servers import running_servers
 
-WANTED_S = 5.0
+TARGET_S = 5.0
 STOP_S = 90
 
 
 def up(home: Path) -> tuple[float, float]:
     """Seconds until everything answers, and seconds from SIGTERM to the end."""
     started_s = time.perf_counter()
-    said = home.with_name("up.stderr")
-    with said.open("w") as stderr:
+    stderr_path = home.with_name("up.stderr")
+    with stderr_path.open("w") as stderr:
         running = subprocess.Popen(
             command(home),
             env=environment({}),
@@ -44,7 +44,7 @@ def up(home: Path) -> tuple[float, float]:
         ready_s = time.perf_counter() - started_s
         if not line:
             code = running.wait(STOP_S)
-            raise SystemExit(f"tierline up ended with {code}, not ready: {said.read_text()}")
+            raise SystemExit(f"tierline up ended with {code}, not ready: {stderr_path.read_text()}")
         started_s = time.perf_counter()
         running.send_signal(signal.SIGTERM)
         running.wait(STOP_S)
@@ -73,9 +73,9 @@ def main() -> int:
     for number in range(arguments.rounds):
         with tempfile.TemporaryDirectory(prefix="tierline-bench-") as folder:
             home = Path(folder) / "home"
-            for found in (new, existing):
+            for times_s in (new, existing):
                 ready_s, stop_s = up(home)
-                found.append(ready_s)
+                times_s.append(ready_s)
                 stops.append(stop_s)
             bare.append(servers_alone(home))
         progress(
@@ -83,7 +83,7 @@ def main() -> int:
             f" its servers alone {bare[-1]:.2f} s"
         )
     figures = [
-        _figure("`up` on an existing home, to ready", existing, WANTED_S),
+        _figure("`up` on an existing home, to ready", existing, TARGET_S),
         _figure("  on a new home", new),
         _figure("  the two servers alone", bare),
         _figure("  its orderly stop", stops),
@@ -91,8 +91,8 @@ def main() -> int:
     return hand_over(figures, as_json=arguments.json)
 
 
-def _figure(what: str, found: list[float], wanted: float | None = None) -> Figure:
-    return Figure(what, median(found), "s", wanted, True, min(found), max(found))
+def _figure(what: str, times_s: list[float], target: float | None = None) -> Figure:
+    return Figure(what, median(times_s), "s", target, True, min(times_s), max(times_s))
 
 
 if __name__ == "__main__":

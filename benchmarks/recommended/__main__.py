@@ -29,35 +29,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recommended", description=__doc__)
     parser.add_argument("--runs", type=int, default=40, help="dry runs of each case")
     arguments = read_arguments(parser, {"runs": 4})
-    found = []
+    all_figures = []
     with threadpool_limits(limits=1):
         for kind, max_error in CASES:
-            found += of_case(kind, max_error, arguments.runs)
-    return hand_over(found, as_json=arguments.json)
+            all_figures += of_case(kind, max_error, arguments.runs)
+    return hand_over(all_figures, as_json=arguments.json)
 
 
 def of_case(kind: Kind, max_error: float, runs: int) -> list[Figure]:
     """The figures of one kind of outcomes and one promise."""
     name = f"{kind.name}, {max_error:.0%}"
     progress(f"{name}: the chance by the number of outcomes")
-    known = [success(kind, max_error, number) for number in NUMBERS]
+    success_at = [success(kind, max_error, number) for number in NUMBERS]
     enough = next(
-        (number for number, one in zip(NUMBERS, known, strict=True) if one >= TARGET_CHANCE), None
+        (number for number, one in zip(NUMBERS, success_at, strict=True) if one >= TARGET_CHANCE),
+        None,
     )
-    found = [Figure(f"{name}: outcomes that suffice in 90%", float(enough or NUMBERS[-1]), "")]
+    figures = [Figure(f"{name}: outcomes that suffice in 90%", float(enough or NUMBERS[-1]), "")]
     for at in LOOKS:
         progress(f"{name}: {runs} dry runs at {at} outcomes")
         numbers = [recommended(kind, max_error, at, seed) for seed in range(runs)]
         given = [float(one) for one in numbers if one is not None]
         if not given:
-            found.append(Figure(f"  at {at}: no recommendation, of {runs}", float(runs), ""))
+            figures.append(Figure(f"  at {at}: no recommendation, of {runs}", float(runs), ""))
             continue
-        hits = np.interp(given, NUMBERS, known)
-        found += [
+        hits = np.interp(given, NUMBERS, success_at)
+        figures += [
             Figure(f"  at {at}: recommended", float(np.median(given)), "", *_spread(given)),
             Figure("    … succeeds in", 100 * float(hits.mean()), "%", *_spread(100 * hits)),
         ]
-    return found
+    return figures
 
 
 def _spread(values: object) -> tuple[None, bool, float, float]:
@@ -80,10 +81,10 @@ def recommended(kind: Kind, max_error: float, at: int, seed: int) -> int | None:
         Scored(float(score), bool(wrong))
         for score, wrong in zip(some.scores[0, :count], some.wrong[0, :count], strict=True)
     ]
-    found = chances(fitted, at - count, max_error, confidence_of_attempt(1, CONFIDENCE))
-    if found is None or found.tested is None:
+    chances_at = chances(fitted, at - count, max_error, confidence_of_attempt(1, CONFIDENCE))
+    if chances_at is None or chances_at.tested is None:
         return None
-    return outcomes_for(found.tested)
+    return outcomes_for(chances_at.tested)
 
 
 if __name__ == "__main__":

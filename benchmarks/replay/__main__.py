@@ -20,7 +20,7 @@ from tierline.routing.replay.curves import Outcome
 from tierline.routing.replay.replay import Recorded, replay
 
 ROWS = 14_037
-WANTED_S, WANTED_GB = 60.0, 1.0
+TARGET_S, TARGET_GB = 60.0, 1.0
 KINDS, WORDS = 60, 4_000
 
 
@@ -52,14 +52,14 @@ def main() -> int:
     rows, vectors = recorded(arguments.rows)
     progress(f"replaying {len(rows):,} rows")
     began, cpu = time.perf_counter(), time.process_time()
-    found = replay(rows, max_error=0.1, confidence=0.95, embeddings=vectors)
+    result = replay(rows, max_error=0.1, confidence=0.95, embeddings=vectors)
     took_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    progress(f"{found.main or 'no policy'} keeps the promise at the least cost")
+    progress(f"{result.main or 'no policy'} keeps the promise at the least cost")
     figures = [
-        Figure(f"replay of {len(rows):,} rows", took_s, "s", WANTED_S, at_most=True),
+        Figure(f"replay of {len(rows):,} rows", took_s, "s", TARGET_S, at_most=True),
         Figure("  processor time", cpu_s, "s"),
-        Figure("  most memory of the process", gigabytes, "GB", WANTED_GB, at_most=True),
+        Figure("  most memory of the process", gigabytes, "GB", TARGET_GB, at_most=True),
     ]
     return hand_over(figures, as_json=arguments.json)
 

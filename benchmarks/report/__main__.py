@@ -38,12 +38,12 @@ tiers:
   - {name: slm, models: [openai:small]}
   - {name: frontier, models: [openai:large]}
 """
-WANTED = 1.2  # times what it takes on a new database
+TARGET = 1.2  # times what it takes on a new database
 BOUNDED = {
     "status"
 }  # it reads the newest 10,000 jobs for their labels, and a new database has fewer
 FEW = 2_000  # finished jobs of the new database: the answers have as many rows
-ASKED = {
+PATHS = {
     "usage": "/v1/usage",
     "usage by day, feature, tier and model": "/v1/usage?group_by=day,feature,tier,model",
     "report": "/v1/features/kinds/report",
@@ -82,17 +82,17 @@ def database(on: Stage, url: str, jobs: int) -> Iterator[httpx.Client]:
         yield client
 
 
-def asked_in_turn(clients: Sequence[httpx.Client]) -> list[dict[str, list[float]]]:
+def times_in_turn(clients: Sequence[httpx.Client]) -> list[dict[str, list[float]]]:
     """Seconds of each question on each database."""
-    found: list[dict[str, list[float]]] = [defaultdict(list) for _ in clients]
+    times: list[dict[str, list[float]]] = [defaultdict(list) for _ in clients]
     for number in range(WARM + ROUNDS):
-        for name, path in ASKED.items():
-            for client, taken in zip(clients, found, strict=True):
+        for name, path in PATHS.items():
+            for client, taken in zip(clients, times, strict=True):
                 began_s = time.perf_counter()
                 client.get(path).raise_for_status()
                 if number >= WARM:
                     taken[name].append(time.perf_counter() - began_s)
-    return found
+    return times
 
 
 def main() -> int:
@@ -110,17 +110,17 @@ def main() -> int:
             database(on, full_url, arguments.jobs) as full,
         ):
             progress("asking")
-            on_new, on_full = asked_in_turn((new, full))
+            on_new, on_full = times_in_turn((new, full))
     figures = []
-    for name in ASKED:
+    for name in PATHS:
         one, other = median(on_new[name]), median(on_full[name])
         low, high = (1000 * edge for edge in (min(on_full[name]), max(on_full[name])))
-        wanted = None if name in BOUNDED else WANTED
+        target = None if name in BOUNDED else TARGET
         figures += [
             Figure(
                 f"{name}, {arguments.jobs:,} finished jobs", other * 1000, "ms", low=low, high=high
             ),
-            Figure("  / on a new database", other / one, "", wanted, at_most=True),
+            Figure("  / on a new database", other / one, "", target, at_most=True),
             Figure("  the fastest of each", min(on_full[name]) / min(on_new[name]), ""),
         ]
     return hand_over(figures, as_json=arguments.json)

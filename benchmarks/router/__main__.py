@@ -76,13 +76,13 @@ def commands(data: Path) -> tuple[list[str], list[Outcome], Vectors]:
         rows += [("".join(part["text"] for part in item["data"]), intent) for item in items]
     random.Random(0).shuffle(rows)
     few = few_of_each(rows, OF_EACH_COMMAND)
-    asked = [row for row in rows if row not in few]
-    texts = [text for text, _ in asked]
-    strong = [""] * len(asked)
+    unseen = [row for row in rows if row not in few]
+    texts = [text for text, _ in unseen]
+    strong = [""] * len(unseen)
     for fold in range(FOLDS):
-        others = [row for place, row in enumerate(asked) if place % FOLDS != fold]
+        others = [row for place, row in enumerate(unseen) if place % FOLDS != fold]
         strong[fold::FOLDS] = vector_machine(others).predict(texts[fold::FOLDS])
-    return texts, compared(asked, naive_bayes(few).predict(texts), strong), embedded(texts)
+    return texts, compared(unseen, naive_bayes(few).predict(texts), strong), embedded(texts)
 
 
 def few_of_each(rows: list[tuple[str, str]], count: int) -> list[tuple[str, str]]:
@@ -152,8 +152,8 @@ def figures(
     scores["a coin"] = [draw.random() for _ in prompts]
     scores["the oracle"] = [one.weak_quality - one.strong_quality for one in outcomes]
     leads = {
-        what: apgr_beside(outcomes, found, scores["prompt length"])
-        for what, found in list(scores.items())[:3]
+        what: apgr_beside(outcomes, ranking, scores["prompt length"])
+        for what, ranking in list(scores.items())[:3]
     }
     small, large = (
         100 * sum(values) / count
@@ -164,7 +164,10 @@ def figures(
     return [
         Figure(f"{name}: the small model right, {count:,} texts", small, "%"),
         Figure("  the large model right", large, "%"),
-        *(Figure(f"  APGR, {what}", apgr(outcomes, found), "") for what, found in scores.items()),
+        *(
+            Figure(f"  APGR, {what}", apgr(outcomes, ranking), "")
+            for what, ranking in scores.items()
+        ),
         *(
             Figure(f"  {what}, over length", one.mean, "", None, False, one.low, one.high)
             for what, one in leads.items()
@@ -182,25 +185,25 @@ def main() -> int:
     )
     arguments = read_arguments(parser, {})
     with threadpool_limits(limits=1):  # several threads take the processor from each other
-        found = measured(arguments)
-    return hand_over(found, as_json=arguments.json)
+        all_figures = measured(arguments)
+    return hand_over(all_figures, as_json=arguments.json)
 
 
 def measured(arguments: argparse.Namespace) -> list[Figure]:
     """The figures of each set that is there."""
-    found: list[Figure] = []
+    all_figures: list[Figure] = []
     bank, snips = arguments.data / "banking77", arguments.data / "snips"
     if bank.is_dir():
-        found += figures("BANKING77", *banking(bank, 1_500 if arguments.short else None))
+        all_figures += figures("BANKING77", *banking(bank, 1_500 if arguments.short else None))
     else:
         progress(f"there is no {bank}: BANKING77 is left out")
     if snips.is_dir():
-        found += figures("SNIPS", *commands(snips))
+        all_figures += figures("SNIPS", *commands(snips))
     else:
         progress(f"there is no {snips}: SNIPS is left out")
     for path in arguments.recorded:
-        found += figures(path.name, *recorded(path))
-    return found
+        all_figures += figures(path.name, *recorded(path))
+    return all_figures
 
 
 def recorded(path: Path) -> tuple[list[str], list[Outcome], Vectors]:

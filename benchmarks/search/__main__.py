@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
     parser.add_argument("--counts", type=int, nargs="+", default=[100, *COUNTS], help="outcomes")
     arguments = read_arguments(parser, {"counts": [300, 1_000]})
-    found = []
+    figures = []
     for kind in KINDS:
         for count in arguments.counts:
             progress(f"{kind.name}, {count:,} outcomes")
@@ -32,12 +32,12 @@ def main() -> int:
                 for name, method in METHODS.items():
                     seen = result(kind, method(sets, max_error), max_error)
                     what = f"{kind.name}, {max_error:.0%}, n={count:,}: {name}"
-                    found += [
+                    figures += [
                         Figure(f"{what}, power", 100 * seen.power, "%"),
-                        Figure("  finds a promise", 100 * seen.found, "%"),
+                        Figure("  finds a promise", 100 * seen.promised, "%"),
                         Figure("  broken of 1,000", seen.broken, "", MOST_BROKEN, at_most=True),
                     ]
-    return hand_over(found, as_json=arguments.json)
+    return hand_over(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

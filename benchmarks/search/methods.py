@@ -84,8 +84,8 @@ def tierline(sets: Sets, max_error: float) -> Array:
     grid = ordered[:, [fitted * step // GRID for step in range(GRID)]]
     thresholds = np.concatenate([grid, np.zeros((len(grid), 1))], axis=1)
     served, errors = counts_at(sets.scores[:, fitted:], sets.wrong[:, fitted:], thresholds)
-    known = counts_at(sets.scores[:, :fitted], sets.wrong[:, :fitted], thresholds)
-    at = search_each(served, errors, max_error, confidence_of_attempt(1, CONFIDENCE), known)
+    counts_fitted = counts_at(sets.scores[:, :fitted], sets.wrong[:, :fitted], thresholds)
+    at = search_each(served, errors, max_error, confidence_of_attempt(1, CONFIDENCE), counts_fitted)
     return _taken(thresholds, at)
 
 
@@ -112,17 +112,17 @@ def selection_with_guaranteed_risk(sets: Sets, max_error: float) -> Array:
     errors = wrong[:, ::-1].cumsum(axis=1)[:, ::-1]
     steps = int(np.ceil(np.log2(count)))
     low, high = np.zeros(rows, dtype=int), np.full(rows, count)
-    found = np.full(rows, NOTHING)
+    thresholds = np.full(rows, NOTHING)
     everyone = np.arange(rows)
     for _ in range(steps):
         middle = (low + high) // 2
         allowed = most_errors(count - middle, max_error, 1.0 - (1.0 - CONFIDENCE) / steps)
         passed = errors[everyone, middle] <= allowed
-        found = np.where(passed, np.minimum(found, ordered[everyone, middle]), found)
+        thresholds = np.where(passed, np.minimum(thresholds, ordered[everyone, middle]), thresholds)
         low, high = np.where(passed, low, middle + 1), np.where(passed, middle, high)
         high = np.maximum(high, low)
         low = np.minimum(low, count - 1)
-    return found
+    return thresholds
 
 
 METHODS = {
@@ -137,7 +137,7 @@ class Result:
     """What a method makes of a thousand sets."""
 
     power: float  # served, as a share of what the oracle serves
-    found: float  # share of the sets in which anything is promised
+    promised: float  # share of the sets in which anything is promised
     broken: int  # sets whose promise is broken
 
 

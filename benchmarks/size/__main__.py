@@ -40,7 +40,7 @@ from tierline.stack.embedded import postgres
 from tierline.storage.db.migrate import upgrade
 from tierline.storage.db.ownership import make_owned
 
-WANTED = 1.2  # times what it takes on a new database
+TARGET = 1.2  # times what it takes on a new database
 FEATURE = "echo"
 ACCOUNTS = 50
 FEW = 5_000  # finished jobs of the new database, so that there is something to read
@@ -156,7 +156,7 @@ def _ids(connection: psycopg.Connection[object], most: int) -> list[UUID]:
 
 def _spread(connection: psycopg.Connection[object], begin: datetime, end: datetime) -> list[UUID]:
     """Jobs of all ages, found by their ids."""
-    found: list[UUID] = []
+    ids: list[UUID] = []
     for _ in range(RECENT):
         at = begin + (end - begin) * random.random()
         first = UUID(int=int(at.timestamp() * 1000) << 80)
@@ -164,8 +164,8 @@ def _spread(connection: psycopg.Connection[object], begin: datetime, end: dateti
             "SELECT id FROM jobs WHERE id >= %s ORDER BY id LIMIT 1", (first,)
         ).fetchone()
         if row is not None:
-            found.append(row[0])  # type: ignore[index]
-    return found
+            ids.append(row[0])  # type: ignore[index]
+    return ids
 
 
 def one_round(grounds: Sequence[Ground], cycles: int, reads: int) -> list[dict[str, float]]:
@@ -174,13 +174,13 @@ def one_round(grounds: Sequence[Ground], cycles: int, reads: int) -> list[dict[s
     for _ in range(cycles):
         for on in grounds:
             on.steps.cycle(random.sample(on.accounts, 8), 16)
-    for on, found in zip(grounds, taken, strict=True):
-        found.update(on.steps.take())
+    for on, times_of in zip(grounds, taken, strict=True):
+        times_of.update(on.steps.take())
     for step in (*READS, *OLD_READS):
         for _ in range(SUMS if step in (USAGE, REPORT) else reads):
-            for on, found in zip(grounds, taken, strict=True):
-                found[step].append(on.timed(step))
-    return [{step: median(times) for step, times in found.items()} for found in taken]
+            for on, times_of in zip(grounds, taken, strict=True):
+                times_of[step].append(on.timed(step))
+    return [{step: median(times) for step, times in times_of.items()} for times_of in taken]
 
 
 def main() -> int:
@@ -212,12 +212,12 @@ def main() -> int:
             ground(on.database_url, FEW, arguments.weeks) as new,
             ground(full_url, arguments.jobs, arguments.weeks) as full,
         ):
-            found: list[tuple[dict[str, float], dict[str, float]]] = []
+            rounds: list[tuple[dict[str, float], dict[str, float]]] = []
             for number in range(arguments.rounds + 1):
                 one, other = one_round((new, full), arguments.cycles, arguments.reads)
                 if number == 0:
                     continue  # warms up
-                found.append((one, other))
+                rounds.append((one, other))
                 progress(
                     f"round {number}, ms on a new database and on the full one: "
                     + ", ".join(
@@ -228,7 +228,7 @@ def main() -> int:
             sizes = {table: bytes_of(connection, table) for table in TABLES}
     return hand_over(
         [
-            *_figures(found, arguments.jobs),
+            *_figures(rounds, arguments.jobs),
             *(
                 Figure(f"  disk of a job in {table}", size.total / arguments.jobs, "bytes")
                 for table, size in sizes.items()
@@ -247,24 +247,26 @@ def main() -> int:
     )
 
 
-def _figures(found: Sequence[tuple[dict[str, float], dict[str, float]]], jobs: int) -> list[Figure]:
+def _figures(
+    rounds: Sequence[tuple[dict[str, float], dict[str, float]]], jobs: int
+) -> list[Figure]:
     figures = []
     for step in (*STEPS, *READS, *OLD_READS):
-        ratios = [full[step] / new[step] for new, full in found]
+        ratios = [full[step] / new[step] for new, full in rounds]
         figures += [
             Figure(
                 f"{step} beside {jobs:,} finished jobs / on a new database",
                 median(ratios),
                 "",
-                None if step in OLD_READS else WANTED,
+                None if step in OLD_READS else TARGET,
                 at_most=True,
                 low=min(ratios),
                 high=max(ratios),
             ),
             Figure(
-                f"  {step} on a new database", median(new[step] for new, _ in found) * 1000, "ms"
+                f"  {step} on a new database", median(new[step] for new, _ in rounds) * 1000, "ms"
             ),
-            Figure(f"  {step}", median(full[step] for _, full in found) * 1000, "ms"),
+            Figure(f"  {step}", median(full[step] for _, full in rounds) * 1000, "ms"),
         ]
     return figures
 

@@ -29,7 +29,7 @@ from tierline.stack.embedded import postgres
 from tierline.storage.db.migrate import upgrade
 from tierline.storage.db.ownership import make_owned
 
-WANTED = 1.5  # times what a step takes at the beginning
+TARGET = 1.5  # times what a step takes at the beginning
 ACCOUNTS = 8
 FINISHED = 20_000  # jobs that were there before, so that a dump takes its time
 PART = 256  # jobs that wait at once
@@ -113,11 +113,11 @@ def main() -> int:
             before = bytes_of(admin, "jobs")
             with hold(held.url, on.admin_url) as holds:
                 looks = [timed((held, other), arguments.cycles)]
-                said(0, looks[0])
+                report(0, looks[0])
                 for number in range(1, LOOKS + 1):
                     held.pass_jobs(arguments.jobs // LOOKS, threads)
                     looks.append(timed((held, other), arguments.cycles))
-                    said(number * arguments.jobs // LOOKS, looks[-1])
+                    report(number * arguments.jobs // LOOKS, looks[-1])
                 if not holds():
                     raise SystemExit("the snapshot was given up before the end")
                 dead = _one(admin, DEAD)
@@ -135,7 +135,7 @@ def main() -> int:
     return hand_over(figures, as_json=arguments.json)
 
 
-def said(jobs: int, look: Sequence[Times]) -> None:
+def report(jobs: int, look: Sequence[Times]) -> None:
     held, other = look
     progress(
         f"after {jobs:,} jobs, ms beside the snapshot and without one: "
@@ -158,7 +158,7 @@ def _figures(jobs: int, first: Sequence[Times], last: Sequence[Times]) -> list[F
                 f"{step} after {jobs:,} jobs beside a snapshot / at its beginning",
                 held,
                 "",
-                WANTED,
+                TARGET,
                 at_most=True,
             ),
             Figure("  the same without a snapshot", other, ""),

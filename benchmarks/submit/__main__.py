@@ -22,8 +22,8 @@ from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import make_run_key
 from tierline.stack.ports import free_port
 
-WANTED = 0.8
-WANTED_READS = 1.5  # of the rate of submissions
+TARGET = 0.8
+TARGET_READS = 1.5  # of the rate of submissions
 OURS = "POST /v1/jobs"
 READ = "GET /v1/jobs/{id}"
 STRONG_READ = "strong GET"
@@ -82,7 +82,7 @@ def main() -> int:
                     progress(
                         f"round {number}: "
                         + ", ".join(
-                            f"{name} {found[-1].rate:.0f}/s" for name, found in rounds.items()
+                            f"{name} {measured[-1].rate:.0f}/s" for name, measured in rounds.items()
                         )
                     )
     return hand_over(_figures(rounds), as_json=arguments.json)
@@ -91,13 +91,13 @@ def main() -> int:
 def _figures(rounds: Mapping[str, Sequence[Round]]) -> list[Figure]:
     mine = rounds[OURS]
     figures = [
-        _ratio(OURS, "plain", "plain endpoint", WANTED, rounds),
-        _ratio(OURS, "strong", "strong endpoint", WANTED, rounds),
-        _ratio(READ, STRONG_READ, "strong endpoint", WANTED, rounds),
-        _ratio(READ, OURS, OURS, WANTED_READS, rounds),
+        _ratio(OURS, "plain", "plain endpoint", TARGET, rounds),
+        _ratio(OURS, "strong", "strong endpoint", TARGET, rounds),
+        _ratio(READ, STRONG_READ, "strong endpoint", TARGET, rounds),
+        _ratio(READ, OURS, OURS, TARGET_READS, rounds),
     ]
-    for name, found in rounds.items():
-        rates = [one.rate for one in found]
+    for name, measured in rounds.items():
+        rates = [one.rate for one in measured]
         shown = name if name in (OURS, READ) else f"{name} endpoint"
         figures.append(
             Figure(f"  {shown}", median(rates), "jobs/s", low=min(rates), high=max(rates))
@@ -109,12 +109,12 @@ def _figures(rounds: Mapping[str, Sequence[Round]]) -> list[Figure]:
 
 
 def _ratio(
-    name: str, other: str, shown: str, wanted: float, rounds: Mapping[str, Sequence[Round]]
+    name: str, other: str, shown: str, target: float, rounds: Mapping[str, Sequence[Round]]
 ) -> Figure:
     """The rates of one side as shares of another's, round by round."""
     ratios = [one.rate / two.rate for one, two in zip(rounds[name], rounds[other], strict=True)]
     return Figure(
-        f"{name} / {shown}", median(ratios), "", wanted, low=min(ratios), high=max(ratios)
+        f"{name} / {shown}", median(ratios), "", target, low=min(ratios), high=max(ratios)
     )
 
 

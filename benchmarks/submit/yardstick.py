@@ -75,10 +75,10 @@ def read_key(request: Request) -> bytes:
 
 
 def check(body: NewJob) -> tuple[int, str]:
-    found = features.get(body.feature)
-    if found is None:
+    feature = features.get(body.feature)
+    if feature is None:
         raise HTTPException(422, "no such feature")
-    version_id, tier, validator = found
+    version_id, tier, validator = feature
     error = next(validator.iter_errors(body.input), None)
     if error is not None:
         raise HTTPException(422, error.message)
@@ -127,10 +127,10 @@ async def plain(
             " AND (expires_at IS NULL OR expires_at > now())",
             (digest,),
         )
-        found = await rows.fetchone()
-        if found is None:
+        api_key = await rows.fetchone()
+        if api_key is None:
             raise HTTPException(401)
-        account_id, scopes = found
+        account_id, scopes = api_key
         if "submit" not in scopes and "admin" not in scopes:
             raise HTTPException(403)
         async with connection.transaction():

@@ -19,7 +19,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import BROKEN, hand_over, progress
 from benchmarks.stage import model_server, stage
 from benchmarks.throughput.counters import PRELOAD
-from benchmarks.throughput.report import figures, said
+from benchmarks.throughput.report import figures, window_line
 from benchmarks.throughput.sides import SIDES, WITH_PEERS, peers_missing
 from benchmarks.throughput.window import WARM, Load, Window, measure
 
@@ -37,8 +37,8 @@ def main() -> int:
     parser.add_argument("--latency-ms", type=float, default=50.0)
     parser.add_argument("--peers", action="store_true", help="six other job systems beside it")
     parser.add_argument("--only", default="", help=f"some of: {'; '.join(WITH_PEERS)}")
-    asked = parser.parse_known_args()[0]
-    arguments = read_arguments(parser, SHORT_PEERS if asked.peers else SHORT)
+    early = parser.parse_known_args()[0]
+    arguments = read_arguments(parser, SHORT_PEERS if early.peers else SHORT)
     sides = WITH_PEERS if arguments.peers else SIDES
     if arguments.only:
         names = [name.strip() for name in arguments.only.split(";")]
@@ -49,13 +49,13 @@ def main() -> int:
         progress("the other job systems are not installed: run `make peers` first")
         return BROKEN
     load = Load(arguments.jobs, arguments.in_flight, arguments.window_s, arguments.warm)
-    found: Mapping[str, list[Window]] = {side: [] for side in sides}
+    by_side: Mapping[str, list[Window]] = {side: [] for side in sides}
     with stage(PRELOAD) as on, model_server(arguments.latency_ms) as url:
         for number in range(arguments.rounds):
-            for name, windows in found.items():
+            for name, windows in by_side.items():
                 windows.append(measure(name, sides[name], on, url, load))
-                progress(f"round {number + 1}: {said(name, windows[-1])}")
-    return hand_over(figures(found), as_json=arguments.json)
+                progress(f"round {number + 1}: {window_line(name, windows[-1])}")
+    return hand_over(figures(by_side), as_json=arguments.json)
 
 
 if __name__ == "__main__":

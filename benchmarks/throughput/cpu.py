@@ -20,7 +20,7 @@ KINDS = (  # what a command line holds, and what its process is
 
 def seconds() -> Mapping[str, float]:
     """Processor seconds, user and system, that this process's descendants have used so far."""
-    found: defaultdict[str, float] = defaultdict(float)
+    seconds_of: defaultdict[str, float] = defaultdict(float)
     for process in psutil.Process().children(recursive=True):
         try:
             command = " ".join(process.cmdline())
@@ -29,8 +29,8 @@ def seconds() -> Mapping[str, float]:
             continue
         kind = next((kind for mark, kind in KINDS if mark in command), None)
         if kind is not None:
-            found[kind] += used.user + used.system
-    return found
+            seconds_of[kind] += used.user + used.system
+    return seconds_of
 
 
 def between(before: Mapping[str, float], after: Mapping[str, float]) -> Mapping[str, float]:

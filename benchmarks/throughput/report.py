@@ -8,7 +8,7 @@ from benchmarks.throughput.sides import BACKFILL, INTERACTIVE
 from benchmarks.throughput.window import Window
 
 # The least of our rate / another side's, in the same round.
-WANTED = {
+TARGET = {
     (INTERACTIVE, "plain"): 1.0,
     (INTERACTIVE, "strong"): 0.85,
     (INTERACTIVE, "dramatiq"): 0.85,
@@ -18,30 +18,30 @@ MOST_CPU_MS = {INTERACTIVE: 1.7, BACKFILL: 1.1}
 MOST_WAL_BYTES = 3_000.0
 MOST_ROW_VERSIONS = 10.0
 OURS = (INTERACTIVE, BACKFILL)
-Found = Mapping[str, Sequence[Window]]
+BySide = Mapping[str, Sequence[Window]]
 
 
-def figures(found: Found) -> list[Figure]:
+def figures(by_side: BySide) -> list[Figure]:
     """Ratios first, then each side by itself.
 
     Processor time, log and rows have a goal only where the other job systems ran too.
     """
-    compared = BACKFILL in found
+    compared = BACKFILL in by_side
     made = []
     for ours in OURS:
-        for other in found:
-            if ours in found and other not in OURS:
+        for other in by_side:
+            if ours in by_side and other not in OURS:
                 ratios = [
                     mine.jobs_per_s / theirs.jobs_per_s
-                    for mine, theirs in zip(found[ours], found[other], strict=True)
+                    for mine, theirs in zip(by_side[ours], by_side[other], strict=True)
                 ]
                 kind = " Celery task" if other in ("plain", "strong") else ""
                 lane = "throughput" if ours == INTERACTIVE else "throughput of the backfill lane"
                 made.append(
-                    of_rounds(f"{lane} / {other}{kind}", ratios, "", WANTED.get((ours, other)))
+                    of_rounds(f"{lane} / {other}{kind}", ratios, "", TARGET.get((ours, other)))
                 )
-    for side, windows in found.items():
-        wanted = compared and side in OURS
+    for side, windows in by_side.items():
+        judged = compared and side in OURS
 
         def each(
             value: Callable[[Window], float], windows: Sequence[Window] = windows
@@ -55,7 +55,7 @@ def figures(found: Found) -> list[Figure]:
                 f"  {side}, processor time of a job",
                 each(lambda window: sum(window.cpu_ms.values())),
                 "ms",
-                MOST_CPU_MS[side] if wanted else None,
+                MOST_CPU_MS[side] if judged else None,
                 at_most=True,
             ),
             *_by_process(windows),
@@ -63,14 +63,14 @@ def figures(found: Found) -> list[Figure]:
                 f"  {side}, WAL of a job",
                 each(lambda window: window.counted.wal_bytes),
                 "bytes",
-                MOST_WAL_BYTES if wanted else None,
+                MOST_WAL_BYTES if judged else None,
                 at_most=True,
             ),
             of_rounds(
                 f"  {side}, row versions of a job",
                 each(lambda window: window.counted.row_versions),
                 "",
-                MOST_ROW_VERSIONS if wanted else None,
+                MOST_ROW_VERSIONS if judged else None,
                 at_most=True,
             ),
             of_rounds(
@@ -85,7 +85,7 @@ def figures(found: Found) -> list[Figure]:
     return made
 
 
-def said(name: str, window: Window) -> str:
+def window_line(name: str, window: Window) -> str:
     """One window as a line of progress."""
     return (
         f"{name:18} {window.jobs_per_s:7.1f} jobs/s with {window.in_flight:.0f} in flight;"

@@ -45,7 +45,7 @@ def measure(name: str, side: Side, on: Stage, url: str, load: Load) -> Window:
     """One side over a window that begins when it is warm.
 
     What a job costs Postgres is the sum of two shares: of its submission, and of the window.
-    Rows are counted up to the side's end instead, when its sessions have told all of theirs.
+    Rows are counted up to the side's end instead, when its sessions have reported all of theirs.
     """
     marks: list[tuple[Counters, int]] = []
     with (

@@ -50,11 +50,11 @@ def _open(**_: object) -> None:
 
 def own_client() -> httpx.Client:
     """This thread's client, with one connection."""
-    found: httpx.Client | None = getattr(here, "client", None)
-    if found is None:
+    client: httpx.Client | None = getattr(here, "client", None)
+    if client is None:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-        found = here.client = httpx.Client(limits=limits, timeout=20)
-    return found
+        client = here.client = httpx.Client(limits=limits, timeout=20)
+    return client
 
 
 def ask(by: httpx.Client, value: dict[str, str]) -> tuple[dict[str, str], int]:

@@ -2,9 +2,9 @@
 
 The whole product runs as a user starts it, with a model server on loopback that answers as long as
 the trace says; one small answer in twenty fails its schema and goes to the second tier, one job in
-ten is waited for in its request, one in ten is told of by webhook. What each process of the product
-holds is read all the while: resident memory, threads, open files, connections to Postgres and to
-the broker.
+ten is waited for in its request, one in ten is announced by a webhook. Meanwhile the benchmark
+reads what each process of the product holds: resident memory, threads, open files, connections to
+Postgres and to the broker.
 
 Flat means, of memory: once a quarter of the hour is over, the rest adds less than 2%, the median of
 the last tenth of the samples over the median of the tenth that begins at the quarter. Flower keeps
@@ -40,7 +40,7 @@ from tests.support.processes.started import model_server
 from tests.support.processes.up import run_up
 from tests.support.waiting import wait_until
 
-WANTED_GROWTH = 2.0  # percent
+TARGET_GROWTH = 2.0  # percent
 NOT_JUDGED = "flower"
 FIRST = 500  # requests before anything counts: they fill pools, and what is kept after an error
 LOOK_S = 1.0
@@ -56,7 +56,7 @@ class Run:
 
     sent: Sequence[Sent]
     ended: int  # jobs
-    told: int  # webhooks' jobs that were told of
+    announced: int  # jobs whose end a webhook announced
     latencies_s: Sequence[float]  # from a job's row to its end, sorted
     seen: Sequence[Held]
     left: dict[str, int]  # by what is held, how much more than after the first jobs
@@ -111,7 +111,9 @@ def run(home: Path, asks: Sequence[Ask], speed: float, first: int = FIRST, enoug
                 " WHERE completed_at IS NOT NULL ORDER BY s"
             ).fetchall()
             ended = len(latencies)
-            return Run(sent, ended, _told(receiver), [s for (s,) in latencies], watch.seen, left)
+            return Run(
+                sent, ended, _announced(receiver), [s for (s,) in latencies], watch.seen, left
+            )
 
 
 def _from_now(asks: Sequence[Ask]) -> list[Ask]:
@@ -119,14 +121,14 @@ def _from_now(asks: Sequence[Ask]) -> list[Ask]:
     return [Ask(one.number, one.at_s - asks[0].at_s, one.tokens_in, one.tokens_out) for one in asks]
 
 
-def _told(receiver: Receiver) -> int:
-    """How many jobs the receiver was told the end of."""
+def _announced(receiver: Receiver) -> int:
+    """The number of jobs whose end a webhook announced."""
     bodies = [json.loads(request.body) for request in list(receiver.requests)]
     return len({body["data"]["id"] for body in bodies if body["type"] == "job.completed"})
 
 
 def _drain(connection: psycopg.Connection[Any], receiver: Receiver, sent: Sequence[Sent]) -> None:
-    """Wait until every job has ended and everybody was told."""
+    """Wait until every job has ended and every webhook has arrived."""
     hooks = sum(one.hooks for one in sent)
 
     def open_jobs() -> int:
@@ -137,7 +139,7 @@ def _drain(connection: psycopg.Connection[Any], receiver: Receiver, sent: Sequen
     left = open_jobs()
     while left:
         left = wait_until(partial(_fewer, open_jobs, left), STUCK_S, "another job to end", 0.5) - 1
-    wait_until(lambda: _told(receiver) >= hooks, STUCK_S, "the webhooks to arrive", 0.5)
+    wait_until(lambda: _announced(receiver) >= hooks, STUCK_S, "the webhooks to arrive", 0.5)
 
 
 def _fewer(count: Callable[[], int], than: int) -> int:
@@ -178,32 +180,32 @@ def main() -> int:
         parser.error(f"there is no trace at {arguments.trace}; --trace names one")
     asks = read_trace(arguments.trace, arguments.requests)
     with tempfile.TemporaryDirectory(prefix="tierline-bench-") as folder:
-        found = run(Path(folder) / "home", asks, arguments.speed)
-    for what, more in found.left.items():
+        result = run(Path(folder) / "home", asks, arguments.speed)
+    for what, more in result.left.items():
         progress(f"left: {more} {what}")
     whole = arguments.requests is None
-    return hand_over(_figures(found, asks, arguments.speed, whole), as_json=arguments.json)
+    return hand_over(_figures(result, asks, arguments.speed, whole), as_json=arguments.json)
 
 
-def _figures(found: Run, asks: Sequence[Ask], speed: float, whole: bool) -> list[Figure]:
-    late_s = max(one.latest_s for one in found.sent)
+def _figures(result: Run, asks: Sequence[Ask], speed: float, whole: bool) -> list[Figure]:
+    late_s = max(one.latest_s for one in result.sent)
     return [
-        Figure("trace: requests refused", len(asks) - found.accepted, "", 0, True),
-        Figure("trace: jobs that did not end", found.accepted - found.ended, "", 0, True),
-        Figure("trace: webhooks that did not arrive", found.hooks - found.told, "", 0, True),
-        Figure("trace: left open of one kind, at most", most_left(found), "", FEW, True),
-        *(_growth(found.seen, name, whole) for name in PROCESSES),
-        Figure("  broker's memory, at the end", found.seen[-1].broker_bytes / MIB, "MiB"),
-        _slope(found, asks, speed),
-        Figure("  submit → completed, p50", share(found.latencies_s, 0.5) * 1000, "ms"),
-        Figure("  submit → completed, p99", share(found.latencies_s, 0.99) * 1000, "ms"),
+        Figure("trace: requests refused", len(asks) - result.accepted, "", 0, True),
+        Figure("trace: jobs that did not end", result.accepted - result.ended, "", 0, True),
+        Figure("trace: webhooks that did not arrive", result.hooks - result.announced, "", 0, True),
+        Figure("trace: left open of one kind, at most", most_left(result), "", FEW, True),
+        *(_growth(result.seen, name, whole) for name in PROCESSES),
+        Figure("  broker's memory, at the end", result.seen[-1].broker_bytes / MIB, "MiB"),
+        _slope(result, asks, speed),
+        Figure("  submit → completed, p50", share(result.latencies_s, 0.5) * 1000, "ms"),
+        Figure("  submit → completed, p99", share(result.latencies_s, 0.99) * 1000, "ms"),
         Figure("  sent after its time, at most", late_s, "s"),
     ]
 
 
-def most_left(found: Run) -> int:
+def most_left(result: Run) -> int:
     """Of threads, files or connections of one process, how many more there are than at first."""
-    return max(found.left.values(), default=0)
+    return max(result.left.values(), default=0)
 
 
 def _growth(seen: Sequence[Held], name: str, whole: bool) -> Figure:
@@ -211,14 +213,14 @@ def _growth(seen: Sequence[Held], name: str, whole: bool) -> Figure:
     tenth = max(1, len(seen) // 10)
     later = [held.rss[name] for held in seen[len(seen) // 4 :]]
     growth = (median(later[-tenth:]) / median(later[:tenth]) - 1) * 100
-    wanted = WANTED_GROWTH if whole and name != NOT_JUDGED else None
+    target = TARGET_GROWTH if whole and name != NOT_JUDGED else None
     return Figure(
-        f"trace: growth of {name}", growth, "%", wanted, True, later[0] / MIB, later[-1] / MIB
+        f"trace: growth of {name}", growth, "%", target, True, later[0] / MIB, later[-1] / MIB
     )
 
 
-def _slope(found: Run, asks: Sequence[Ask], speed: float) -> Figure:
-    later = found.seen[len(found.seen) // 4 :]
+def _slope(result: Run, asks: Sequence[Ask], speed: float) -> Figure:
+    later = result.seen[len(result.seen) // 4 :]
     line = linear_regression([held.at_s for held in later], [held.rss["slm"] for held in later])
     a_second = len(asks) / (asks[-1].at_s / speed)
     return Figure("  slope of slm after a quarter", line.slope / a_second, "bytes/job")

@@ -16,8 +16,8 @@ WRONG_EVERY = 20  # of the small model's answers one in so many fails its schema
 
 def answer(body: dict[str, Any]) -> Reply:
     """The answer to one chat completion."""
-    said = " ".join(str(message["content"]) for message in body["messages"])
-    number, tokens_in, tokens_out = read_mark(said) or (1, 100, 10)
+    prompt = " ".join(str(message["content"]) for message in body["messages"])
+    number, tokens_in, tokens_out = read_mark(prompt) or (1, 100, 10)
     wrong = body["model"] == "small" and number % WRONG_EVERY == 0
     text = "{}" if wrong else json.dumps({"text": "word"[:LETTERS_A_TOKEN] * tokens_out})
     usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out}

@@ -49,5 +49,5 @@ def read_trace(path: Path = TRACE, most: int | None = None) -> list[Ask]:
 
 def read_mark(text: str) -> tuple[int, int, int] | None:
     """Number, tokens in and out of the request whose prompt stands in `text`."""
-    found = _MARK.search(text)
-    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
+    match = _MARK.search(text)
+    return None if match is None else (int(match[1]), int(match[2]), int(match[3]))

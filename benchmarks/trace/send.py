@@ -15,7 +15,7 @@ from benchmarks.trace.asks import Ask
 
 WAITS_EVERY = 10  # one caller in so many waits for the answer in the request
 WAIT_S = 5
-HOOK_EVERY = 10  # … and one, another, is told by webhook
+HOOK_EVERY = 10  # … and another one is announced by a webhook
 FEATURE = "echo"
 TRIES = 3  # the server may close a connection that was idle just as it is used again
 
@@ -27,7 +27,7 @@ class Sent:
     """What came of it."""
 
     accepted: int = 0
-    hooks: int = 0  # jobs that asked for a webhook
+    hooks: int = 0  # jobs with a webhook
     refused: list[int] = field(default_factory=list)  # the statuses of other answers
     latest_s: float = 0.0  # the most that a request went out after its time
 

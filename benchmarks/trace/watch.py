@@ -33,10 +33,10 @@ class Held:
 
     def counts(self) -> dict[str, int]:
         """Everything that is to come back to where it was."""
-        found = {f"threads of {name}": count for name, count in self.threads.items()}
-        found |= {f"open files of {name}": count for name, count in self.files.items()}
-        found |= {f"connections of {name}": count for name, count in self.postgres.items()}
-        return found | {"connections to the broker": self.broker_clients}
+        counts = {f"threads of {name}": count for name, count in self.threads.items()}
+        counts |= {f"open files of {name}": count for name, count in self.files.items()}
+        counts |= {f"connections of {name}": count for name, count in self.postgres.items()}
+        return counts | {"connections to the broker": self.broker_clients}
 
 
 class Watch:
@@ -67,15 +67,15 @@ class Watch:
     def look(self) -> Held:
         """Now. Raises psutil.NoSuchProcess where a process ended: it is to be there throughout."""
         each = self._processes.items()
-        told = self._broker.info()
+        info = self._broker.info()
         return Held(
             time.monotonic(),
             {name: process.memory_info().rss for name, process in each},
             {name: process.num_threads() for name, process in each},
             {name: process.num_fds() for name, process in each},
             Counter(dict(self._database.execute(CONNECTIONS).fetchall())),
-            int(told["connected_clients"]),
-            int(told["used_memory"]),
+            int(info["connected_clients"]),
+            int(info["used_memory"]),
         )
 
     def _run(self) -> None:

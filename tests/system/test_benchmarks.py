@@ -62,7 +62,7 @@ def test_size_compares_each_step_with_a_new_database_and_tells_what_a_job_takes(
     for step in ("choose", "claim", "finish", "get", "list", "usage", "report"):
         ratio = found[f"{step} beside 6,000 finished jobs / on a new database"]
         assert ratio["value"] > 0
-        assert ratio["wanted"] == 1.2
+        assert ratio["target"] == 1.2
     assert 1_000 < found["disk of a job"]["value"] < 4_000
 
 
@@ -78,15 +78,15 @@ def test_snapshot_compares_the_end_with_the_beginning(holder: tuple[str, ...]) -
     for step in ("choose", "claim", "finish"):
         ratio = found[f"{step} after 1,024 jobs beside a snapshot / at its beginning"]
         assert ratio["value"] > 0
-        assert ratio["wanted"] == 1.5
+        assert ratio["target"] == 1.5
     # What is not held is removed by and by: a job leaves several dead rows, and all are kept.
     assert found["dead rows at the end"]["value"] > 2
 
 
 def test_accounts_tells_what_a_choice_takes_and_how_evenly_it_gives() -> None:
     found = bench("accounts", "--sizes", "20,60", "--choices", "3")
-    assert found["a choice among 60 waiting accounts"]["wanted"] == 20
-    assert found["a choice among 20 waiting accounts"]["wanted"] is None
+    assert found["a choice among 60 waiting accounts"]["target"] == 20
+    assert found["a choice among 20 waiting accounts"]["target"] is None
     assert found["jobs of one of 60 accounts when each has had one"]["value"] <= 2
 
 
@@ -94,5 +94,5 @@ def test_openai_door_compares_its_requests_with_those_of_jobs() -> None:
     found = bench("openai_door", "--rounds", "1", "--requests", "20")
     for method in ("POST", "GET"):
         more = found[f"{method} /openai/v1/responses more than /v1/jobs, p50"]
-        assert more["wanted"] == 0.5
+        assert more["target"] == 0.5
         assert found[f"{method} /openai/v1/responses, p50"]["value"] > 0

@@ -24,7 +24,7 @@ def test_a_real_services_requests_all_end_and_leave_nothing_open(
     found = run(tmp_path / "home", read_trace(TRACE, requests), SPEED, first, FEW)
     assert found.accepted == requests
     assert found.ended == requests
-    assert found.told == found.hooks > 0
+    assert found.announced == found.hooks > 0
     assert most_left(found) <= FEW, found.left
 
 

@@ -23,10 +23,10 @@ async def answer(job_id: str) -> None:
 def publish(ids: list[str]) -> None:
     async def send() -> None:
         async with app.open_async():
-            found = await app.connector.execute_query_one_async(
+            row = await app.connector.execute_query_one_async(
                 "SELECT to_regclass('procrastinate_jobs') IS NOT NULL AS there"
             )
-            if not found["there"]:
+            if not row["there"]:
                 await app.schema_manager.apply_schema_async()
             await app.connector.execute_query_async(EMPTY)
             for start in range(0, len(ids), PART):

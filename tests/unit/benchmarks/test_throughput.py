@@ -38,7 +38,7 @@ def test_what_is_behind_its_goal_is_not_reached() -> None:
 
 def test_without_the_peers_only_rates_have_a_goal() -> None:
     found = {INTERACTIVE: [window(800, cpu_ms=9)], "strong": [window(800)]}
-    judged = [one.what for one in figures(found) if one.wanted is not None]
+    judged = [one.what for one in figures(found) if one.target is not None]
     assert judged == ["throughput / strong Celery task"]
 
 
