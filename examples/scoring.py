@@ -26,8 +26,8 @@ def is_right(feature_name: str, expected: Any, output: Any) -> bool:
         return isinstance(output, Mapping) and output.get("category") == expected["category"]
     if feature_name == "ticket-summary":
         return isinstance(output, str) and _meets(expected, output)
-    known = "invoice-fields, ticket-triage, ticket-summary"
-    raise ValueError(f"no scoring rule for the feature {feature_name!r}; there are {known}")
+    choices = "invoice-fields, ticket-triage, ticket-summary"
+    raise ValueError(f"no scoring rule for the feature {feature_name!r}; there are {choices}")
 
 
 def _same_fields(expected: Mapping[str, Any], output: Any) -> bool:

@@ -2,9 +2,9 @@
 
 The embedded model, SmolLM2 with 135 million parameters, labels tickets (examples/dev and
 examples/inputs) and questions of BANKING77 (its test texts of eight intents whose names begin
-differently) by the probabilities of the labels, and is then asked whether it was right. The
-combination is fitted on four folds of five and judged on the fifth, the single signals need no
-fit. 0.5 tells nothing, 1.0 everything; prompt length is what any of them has to beat.
+differently) by the probabilities of the labels. A second call asks whether the label was right. The
+combination is fitted on four folds of five and judged on the fifth; the single signals need no
+fit. 0.5 is chance and 1.0 is perfect; each signal should beat prompt length.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 A head on sentence embeddings is trained on one half of the training texts and calibrated on the
 other; no fit and no threshold sees a test text. Cost is of a micro answer at nothing against a
 frontier call for each text, so that what is saved is what is served. Then ten of the 77 intents are
-withheld from both halves, as if customers asked of things that nobody had thought of: about one
+withheld from both halves, as if customers asked about things that nobody had planned for: about one
 test text in eight is then of a kind that was never seen. Figures are the means of CUTS cuts. The
 promise is calibrated for a share of
 strangers (--strangers), and shown beside it is what a head without strangers promises and breaks.

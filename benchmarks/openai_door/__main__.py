@@ -1,7 +1,7 @@
 """`python -m benchmarks.openai_door`: POST /openai/v1/responses beside POST /v1/jobs.
 
 One connection sends to both in turn, one request at a time, and both write the same job. The figure
-is the difference of the medians of each round. Wanted: at most 0.5 ms. The same is shown for
+is the difference of the medians of each round. Target: at most 0.5 ms. The same is shown for
 reading a job that waits.
 """
 

@@ -155,7 +155,7 @@ def _ids(connection: psycopg.Connection[object], most: int) -> list[UUID]:
 
 
 def _spread(connection: psycopg.Connection[object], begin: datetime, end: datetime) -> list[UUID]:
-    """Jobs of all ages, found by their ids."""
+    """Ids of jobs of all ages."""
     ids: list[UUID] = []
     for _ in range(RECENT):
         at = begin + (end - begin) * random.random()

@@ -1,7 +1,7 @@
 """`python -m benchmarks.submit`: POST /v1/jobs and GET /v1/jobs/{id} beside hand-written endpoints.
 
 Each side is one process on the same Postgres, with as many connections. They are loaded in turns;
-each round's ratio is of neighbours in time, and the medians count. Wanted: POST and GET at least
+each round's ratio is of neighbours in time, and the medians count. Target: POST and GET at least
 0.8 of the hand-written endpoint's rate, and GET at least 1.5 of POST's rate.
 """
 

@@ -173,7 +173,7 @@ def _second_tier(console: Console, frontier: str, no_larger: bool) -> SecondTier
     if frontier:
         return SecondTier(frontier)
     if no_larger:
-        return SecondTier(SMALL, stand_in=True, why="LARGER=0 was asked for")
+        return SecondTier(SMALL, stand_in=True, why="LARGER=0 was given")
     from tierline.stack.local_models.fetch import fetch
     from tierline.stack.local_models.models import LARGER as MODEL
 
@@ -192,22 +192,22 @@ def _budget(
     missing = configured(ModelRef.parse(second.model).provider)
     if missing:
         raise ProductFailed(f"{second.model}: {missing}")
-    found = budget(rows, features, second.model, datetime.now(UTC))
-    tokens = f"about {found.tokens_in:,} tokens in and at most {found.tokens_out:,} out"
-    if found.likely is None or found.cap is None:
+    estimate = budget(rows, features, second.model, datetime.now(UTC))
+    tokens = f"about {estimate.tokens_in:,} tokens in and at most {estimate.tokens_out:,} out"
+    if estimate.likely is None or estimate.cap is None:
         console.print(
             f"estimate: {tokens} if every job escalates. Nobody knows the price of {second.model} "
             "where OPENAI_BASE_URL points, so there is no estimate in USD and no cap."
         )
     else:
         console.print(
-            f"estimate: {tokens} if every job escalates, about ${found.likely} at "
+            f"estimate: {tokens} if every job escalates, about ${estimate.likely} at "
             "the standard rate, without caching, re-asks and the higher rates that some models "
             "have for long prompts; the demo cancels "
-            f"what is left once ${found.cap} is booked."
+            f"what is left once ${estimate.cap} is booked."
         )
     console.print("Ctrl-C stops it.")
-    return found
+    return estimate
 
 
 def _run_state(

@@ -45,7 +45,7 @@ class Bar:
         room = f", or {CHANCE} where that is more" if chance else ""
         return (
             f"Of {self.served} served, {self.wrong} are wrong{share}: the bar is "
-            f"{MOST_WRONG:.0%}{room}. {_said(self.wrong_held)}"
+            f"{MOST_WRONG:.0%}{room}. {_verdict(self.wrong_held)}"
         )
 
     @property
@@ -53,7 +53,7 @@ class Bar:
         share = f" ({self.right / self.answerable:.0%})" if self.answerable else ""
         return (
             f"Of {self.answerable} inputs that have a right answer, {self.right} are served "
-            f"right{share}: the bar is {self.least_right:.0%}. {_said(self.right_held)}"
+            f"right{share}: the bar is {self.least_right:.0%}. {_verdict(self.right_held)}"
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -85,5 +85,5 @@ def bar_of(outcomes: Iterable[Outcome], *, stand_in: bool) -> Bar:
     )
 
 
-def _said(held: bool) -> str:
+def _verdict(held: bool) -> str:
     return "It held." if held else "It did NOT hold."

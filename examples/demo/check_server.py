@@ -55,12 +55,12 @@ class _Request(BaseHTTPRequestHandler):
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
-            asked = self.server.webhook.verify(self.rfile.read(int(length)), headers)
-            found = CHECKS[asked["check"]](asked["input"]["text"], asked["output"])
+            request = self.server.webhook.verify(self.rfile.read(int(length)), headers)
+            reason = CHECKS[request["check"]](request["input"]["text"], request["output"])
         except (WebhookVerificationError, ValueError, TypeError, KeyError):
             self.send_error(400)
             return
-        body = json.dumps({"passed": found is None, "reason": found or ""}).encode()
+        body = json.dumps({"passed": reason is None, "reason": reason or ""}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -44,18 +44,18 @@ class PromiseMade:
 
 def train(product: Product, say: Callable[[str], None]) -> PromiseMade:
     """Train it, unless this home has one that answers. Raises ProductFailed."""
-    found = _promise(product)
-    if found is not None:
-        return found
+    promise_made = _promise(product)
+    if promise_made is not None:
+        return promise_made
     path = str(LABELLED)
     _run(product, "dataset", "build", FEATURE, "--no-jobs", "--from", path)
     say(f"training a classifier for {FEATURE} on {LABELLED.relative_to(LABELLED.parents[2])}")
     promise = ("--max-error", MAX_ERROR, "--strangers", UNSEEN_KINDS)
     _run(product, "micro", "train", FEATURE, "--dataset", "newest", *promise)
-    found = _promise(product)
-    if found is None:
+    promise_made = _promise(product)
+    if promise_made is None:
         raise ProductFailed(f"the classifier of {FEATURE} made no promise")
-    return found
+    return promise_made
 
 
 def _promise(product: Product) -> PromiseMade | None:

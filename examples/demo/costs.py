@@ -1,7 +1,7 @@
 """What the run used, and an estimate of what the second tier alone would have used.
 
 The estimate assumes that each job would have needed, on the second tier, the mean of what the
-feature's escalated jobs needed there. Those were also told what was wrong with a first answer, so
+feature's escalated jobs needed there. Their prompts also say what was wrong with a first answer, so
 it is a little high.
 """
 
@@ -79,7 +79,7 @@ def by_tier(outcomes: Iterable[Outcome]) -> dict[str, Used]:
     for outcome in outcomes:
         for attempt in outcome.attempts:
             calls[attempt["tier"]].extend(attempt["calls"])
-    return {tier: used_by(found) for tier, found in calls.items()}
+    return {tier: used_by(tier_calls) for tier, tier_calls in calls.items()}
 
 
 def second_tier_alone(outcomes: Sequence[Outcome], tier: str) -> Used | None:

@@ -52,23 +52,23 @@ def problem(text: str, output: Mapping[str, Any]) -> str | None:
         return "no word such as 'invoice no.' stands before the invoice number"
     if len(labelled) > 1:
         return "the text names more than one invoice number"
-    wanted = Decimal(str(total))
+    amount = Decimal(str(total))
     totals = set(_totals(text))
-    if wanted not in totals:
+    if amount not in totals:
         return "the total does not stand in a line that says total or amount due"
-    if len(totals) > 1 and not _adds_up(text, wanted):
+    if len(totals) > 1 and not _adds_up(text, amount):
         return "the text states more than one total, and the lines do not add up to this one"
-    return _currency_problem(text, str(currency), wanted)
+    return _currency_problem(text, str(currency), amount)
 
 
 def _labelled(text: str) -> set[str]:
     """The codes that stand right behind a word for an invoice's number."""
-    found = set()
+    codes = set()
     for line in text.splitlines():
         for code in _CODE.finditer(line):
             if _BEFORE.search(line[: code.start()]):
-                found.add(code.group().strip().casefold())
-    return found
+                codes.add(code.group().strip().casefold())
+    return codes
 
 
 def _totals(text: str) -> Iterator[Decimal]:
@@ -84,8 +84,8 @@ def _totals(text: str) -> Iterator[Decimal]:
 
 
 def _amounts(text: str) -> Iterator[Decimal]:
-    for found in _AMOUNT.finditer(text):
-        digits = re.sub(r"['’ \u00a0\u202f]", "", found.group())
+    for match in _AMOUNT.finditer(text):
+        digits = re.sub(r"['’ \u00a0\u202f]", "", match.group())
         whole, mark, rest = digits, "", ""
         split = re.fullmatch(r"(.*)([.,])(\d{1,2})", digits)
         if split:

@@ -24,10 +24,10 @@ COLUMNS = ("not yet", "queued", "first tier", "deeper", "completed", "failed")
 
 def counts(rows: Sequence[Row], seen: Mapping[str, Mapping[str, Any]]) -> dict[str, Count]:
     """By feature: how many jobs are where, by what their status says."""
-    found = {row.feature: dict.fromkeys(COLUMNS, 0) for row in rows}
+    by_feature = {row.feature: dict.fromkeys(COLUMNS, 0) for row in rows}
     for row in rows:
-        found[row.feature][_place(seen.get(row.custom_id))] += 1
-    return found
+        by_feature[row.feature][_place(seen.get(row.custom_id))] += 1
+    return by_feature
 
 
 def _place(job: Mapping[str, Any] | None) -> str:
@@ -43,7 +43,7 @@ def _place(job: Mapping[str, Any] | None) -> str:
 
 
 class Progress:
-    """Shows where the jobs are, as often as it is told."""
+    """Shows where the jobs are, at each call of `show`."""
 
     def __init__(self, console: Console, rows: Sequence[Row]) -> None:
         self._console = console
@@ -66,16 +66,16 @@ class Progress:
             self._live.stop()
 
     def show(self, seen: Mapping[str, Mapping[str, Any]], events: int, final: bool = False) -> None:
-        found = counts(self._rows, seen)
+        by_feature = counts(self._rows, seen)
         moved = self._moving.moved(seen)
         if self._live is not None:
-            self._live.update(Group(self._table(found, events), self._paths()), refresh=True)
+            self._live.update(Group(self._table(by_feature, events), self._paths()), refresh=True)
             return
         self._moved = [*self._moved, *moved][-SHOWN:]
-        total = {name: sum(one[name] for one in found.values()) for name in COLUMNS}
+        total = {name: sum(one[name] for one in by_feature.values()) for name in COLUMNS}
         text = ", ".join(f"{number} {name}" for name, number in total.items() if number)
-        at, said = self._last
-        if final or (text != said and time.monotonic() - at >= self._pause_s):
+        at, last_text = self._last
+        if final or (text != last_text and time.monotonic() - at >= self._pause_s):
             self._console.print(f"{self._elapsed():>4.0f} s  {text}; {events} webhooks verified")
             for line in self._moved:
                 self._console.print(f"        {line}", markup=False)
@@ -90,13 +90,13 @@ class Progress:
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
-    def _table(self, found: Mapping[str, Count], events: int) -> Table:
+    def _table(self, by_feature: Mapping[str, Count], events: int) -> Table:
         title = f"{self._elapsed():.0f} s, {events} webhooks verified"
         table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
         table.add_column("feature")
         heads = {"deeper": DEEPER}
         for name in COLUMNS:
             table.add_column(heads.get(name, name), justify="right")
-        for feature, one in found.items():
+        for feature, one in by_feature.items():
             table.add_row(feature, *(str(one[name] or "·") for name in COLUMNS))
         return table

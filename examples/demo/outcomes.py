@@ -38,7 +38,7 @@ class Outcome:
 
     @property
     def went_deeper(self) -> bool:
-        """Whether more than one tier was asked. A classifier that passes a job on counts too."""
+        """Whether more than one tier was called. A classifier that passes a job on counts too."""
         return len({attempt["tier"] for attempt in self.attempts}) > 1
 
     @property

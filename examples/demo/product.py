@@ -84,7 +84,7 @@ class Product:
         self.addresses: dict[str, str] = {}
         self.restarts = 0
         self._process: subprocess.Popen[str] | None = None
-        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._errors: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._http = httpx.Client(timeout=httpx.Timeout(45.0, connect=5.0), trust_env=False)
         self._stopped = threading.Event()
 
@@ -106,15 +106,15 @@ class Product:
             text=True,
             start_new_session=True,  # Ctrl-C is the demo's to act on: it stops `up` in order
         )
-        said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         for stream, sink in (
-            (self._process.stdout, said.put),
-            (self._process.stderr, self._said.put),
+            (self._process.stdout, lines.put),
+            (self._process.stderr, self._errors.put),
         ):
             assert stream is not None
             threading.Thread(target=_read_lines, args=(stream, sink), daemon=True).start()
         try:
-            line = said.get(timeout=READY_S)
+            line = lines.get(timeout=READY_S)
         except queue.Empty:
             line = ""
         self.pass_on()
@@ -153,9 +153,9 @@ class Product:
         self.start()
 
     def pass_on(self) -> None:
-        """Say what `up` said since the last time, but for its first key: nobody needs it here."""
-        while not self._said.empty():
-            line = self._said.get()
+        """Print what `up` wrote to stderr since the last call, without its first key."""
+        while not self._errors.empty():
+            line = self._errors.get()
             if line and not line.startswith(("first admin key", "tl_")):
                 self.say(f"up: {line}")
 
@@ -168,7 +168,7 @@ class Product:
             try:
                 process.wait(STOP_S)
             except KeyboardInterrupt:
-                continue  # the second signal is how `up` is told to stop at once
+                continue  # the second signal makes `up` stop at once
             except subprocess.TimeoutExpired:
                 process.kill()
         self._http.close()

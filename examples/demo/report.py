@@ -124,13 +124,15 @@ def _print_estimate(
     console.print()
     if second.stand_in:
         console.print(
-            "Against the second tier alone: not said. The second tier was a stand-in, and a saving "
-            "against it would mean nothing."
+            "Against the second tier alone: not calculated. The second tier was a stand-in, and a "
+            "saving against it would mean nothing."
         )
         return
     alone = second_tier_alone(outcomes, second.tier)
     if alone is None:
-        console.print("Against the second tier alone: not said, a feature sent nothing to it.")
+        console.print(
+            "Against the second tier alone: not calculated, because a feature sent nothing to it."
+        )
         return
     used = by_tier(outcomes)
     there = used.get(second.tier, Used())
@@ -155,7 +157,7 @@ def _assumptions(
     second: SecondTier, reference: ModelRef, price: Price | None, now: datetime
 ) -> str:
     if price is None:
-        return f"Nobody knows the price of {reference}, so no cost is said."
+        return f"The price of {reference} is unknown, so no cost is shown."
     words = (
         f"Estimated: each job is taken to need there what the feature's escalated jobs needed. "
         f"Assumed prices: {reference} at its list price on {now:%Y-%m-%d}, "

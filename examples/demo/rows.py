@@ -12,7 +12,7 @@ INPUTS = Path(__file__).parents[1] / "inputs"
 class Road(StrEnum):
     """How a job is submitted and how its result comes back."""
 
-    POLL = "poll"  # POST /v1/jobs, then asked for until it ends
+    POLL = "poll"  # POST /v1/jobs, then polled until it ends
     WEBHOOK = "webhook"  # POST /v1/jobs, then a signed webhook says that it ended
     BACKFILL = "backfill"  # a file, by `tierline backfill`
 

@@ -42,7 +42,7 @@ class Submission:
         self.problem: Exception | None = None
         self._etags: dict[str, str] = {}
         self._by_id: dict[str, str] = {}  # job id → custom_id, of jobs submitted one by one
-        self._ended: set[str] = set()  # job ids that a webhook said have ended
+        self._ended: set[str] = set()  # ids of jobs whose end a webhook announced
         self._backfills: dict[str, _Backfill] = {}
         self._stop = threading.Event()
         self._no_more = threading.Event()
@@ -248,15 +248,15 @@ class _Backfill:
 
     def _take(self) -> bool:
         """Read OUT; whether it has every row, each with its job's end."""
-        found: dict[str, dict[str, Any]] = {}
+        items: dict[str, dict[str, Any]] = {}
         try:
             for line in self.out.read_text(encoding="utf-8").splitlines():
                 item = json.loads(line)
-                found[item["id"]] = item
+                items[item["id"]] = item
         except (OSError, ValueError, KeyError):
             return False
-        if set(found) != {row.custom_id for row in self.rows}:
+        if set(items) != {row.custom_id for row in self.rows}:
             return False
         for row in self.rows:
-            self.run.results[row.custom_id] = found[row.custom_id]
+            self.run.results[row.custom_id] = items[row.custom_id]
         return True

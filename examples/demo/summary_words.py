@@ -31,10 +31,10 @@ def problem(text: str, summary: object) -> str | None:
     if _ORDERS.search(text):
         return "the ticket gives orders to whoever summarises it"
     stands = {word[:_STEM] for word in _words(text)}
-    said = [word for word in _words(summary) if not _FREE.fullmatch(word)]
-    if len(said) < FEWEST:
+    words = [word for word in _words(summary) if not _FREE.fullmatch(word)]
+    if len(words) < FEWEST:
         return "the summary has too few words of the ticket"
-    share = sum(word[:_STEM] in stands for word in said) / len(said)
+    share = sum(word[:_STEM] in stands for word in words) / len(words)
     if share < LEAST_SHARE:
         return "too many words of the summary do not stand in the ticket"
     if not set(_NUMBER.findall(summary)) <= set(_NUMBER.findall(text)):

@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--home", type=Path, default=Path(".tierline-thresholds"))
     options = parser.parse_args(argv)
     small = options.larger == "0"
-    second = SecondTier(SMALL, stand_in=True, why="asked for") if small else SecondTier(LARGER)
+    second = SecondTier(SMALL, stand_in=True, why="requested") if small else SecondTier(LARGER)
     home = options.home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     checks = CheckServer()

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make lifecycle", description=__doc__)
     parser.add_argument("--short", action="store_true", help="fewer tickets and no canary")
     parser.add_argument("--local-url", default=None, help="a server in the local model's place")
-    parser.add_argument("--home", type=Path, default=None, help="a new folder unless said")
+    parser.add_argument("--home", type=Path, default=None, help="default: a new folder")
     parser.add_argument("--pictures", type=Path, default=None, help="where the PNGs go")
     options = parser.parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGHUP):

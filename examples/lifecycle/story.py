@@ -55,7 +55,7 @@ class StoryFailed(Exception):
 
 @dataclass(frozen=True)
 class Length:
-    """How much is asked in each part."""
+    """The size of each part."""
 
     collected: int
     max_error: str  # that the classifier promises
@@ -105,7 +105,7 @@ class _Story:
         print(f"\n## {self.step}. {text}\n", flush=True)
 
     def run(self, *words: object, code: int = 0, quiet: bool = False) -> str:
-        """One command, printed with what it said. Raises StoryFailed for another exit code."""
+        """One command, printed with its output. Raises StoryFailed for another exit code."""
         given = [str(word) for word in words]
         ran = subprocess.run(
             [*TIERLINE, *given, "--home", str(self.product.home)],
@@ -134,17 +134,17 @@ class _Story:
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             self.product.tend()
-            found = check()
-            if found:
-                return found
+            outcome = check()
+            if outcome:
+                return outcome
             time.sleep(POLL_S)
         raise StoryFailed(f"waited {WAIT_S:.0f} s for {what}")
 
-    def ask(self, name: str, asked: Sequence[Ticket]) -> list[dict[str, Any]]:
+    def ask(self, name: str, sample: Sequence[Ticket]) -> list[dict[str, Any]]:
         """Backfill the tickets; their rows, each with its job."""
         source, out = self.folder / f"{name}.jsonl", self.folder / f"{name}.jsonl.out.jsonl"
         with source.open("w", encoding="utf-8") as sink:
-            for ticket in asked:
+            for ticket in sample:
                 sink.write(json.dumps({"input": {"text": ticket.text}}) + "\n")
         self.run("backfill", source.name, "--feature", FEATURE)
         return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -155,7 +155,7 @@ class _Story:
         return ["--png", self.pictures / f"{name}.png"]
 
     def status(self, *stages: str) -> None:
-        """Show it, and hold it to one of the stages."""
+        """Show the feature's status and check that its stage is one of these."""
         self.show("status", FEATURE)
         stage = self.product.get(f"/v1/features/{FEATURE}/status")["stage"]
         if stage not in stages:
@@ -187,10 +187,10 @@ def tell(home: Path, length: Length, pictures: Path | None, local_url: str | Non
 
 
 def _listen(story: _Story) -> Receiver:
-    """A receiver of what is told of the feature."""
+    """A receiver of the feature's webhooks."""
     receiver = Receiver(new_secret(), story.events.append)
-    asked = {"url": receiver.url, "events": ["feature.drift", "feature.demoted"]}
-    made = story.product.ask("POST", "/v1/webhook-endpoints", asked)
+    endpoint = {"url": receiver.url, "events": ["feature.drift", "feature.demoted"]}
+    made = story.product.ask("POST", "/v1/webhook-endpoints", endpoint)
     if made.status_code != 201:
         raise StoryFailed(f"the receiver could not be registered: {made.text[:300]}")
     receiver.webhook = Webhook(made.json()["secret"])
@@ -206,18 +206,18 @@ def _begin(story: _Story) -> None:
 
 
 def _collect(story: _Story) -> None:
-    story.say("The frontier answers, and people say of these tickets what they are")
-    asked = tickets(story.length.collected, seed=1)
-    rows = story.ask("collected", asked)
+    story.say("The frontier answers, and people label the tickets")
+    sample = tickets(story.length.collected, seed=1)
+    rows = story.ask("collected", sample)
     with (story.folder / "labels.csv").open("w", newline="", encoding="utf-8") as sink:
         writer = csv.writer(sink, lineterminator="\n")
         writer.writerow(("job_id", "expected"))
-        for row, ticket in zip(rows, asked, strict=True):
+        for row, ticket in zip(rows, sample, strict=True):
             if row["status"] == "completed":
                 writer.writerow((row["job_id"], ticket.label))
     story.run("feedback", "import", "labels.csv")
-    right = sum(row["output"] == ticket.label for row, ticket in zip(rows, asked, strict=True))
-    print(f"By these labels the frontier was right on {right} of {len(asked)}.")
+    right = sum(row["output"] == ticket.label for row, ticket in zip(rows, sample, strict=True))
+    print(f"By these labels the frontier was right on {right} of {len(sample)}.")
     story.run("dataset", "build", FEATURE)
     story.show("dataset", "review", FEATURE)
 
@@ -232,41 +232,41 @@ def _distil(story: _Story) -> None:
 
 
 def _evaluate(story: _Story) -> None:
-    story.say("Both are asked what neither has seen")
+    story.say("Both tiers are compared on unseen tickets")
     story.run("eval", FEATURE, *story.picture("evaluation"))
     story.status("evaluated")
 
 
 def _promote(story: _Story) -> None:
-    story.say("The classifier answers first, as far as that evidence reaches")
+    story.say("The classifier answers first")
     if story.length.canary:
         story.run("promote", FEATURE, "--canary", "0.5")
         story.ask("canary", tickets(story.length.later, seed=2))
         story.wait("enough of the canary's answers to be compared", lambda: _compared(story))
         story.run("promote", FEATURE, "--list")
     story.run("promote", FEATURE)
-    story.wait("what drift is held against", lambda: _reference(story))
+    story.wait("the reference of drift", lambda: _reference(story))
     story.ask("later", tickets(story.length.later, seed=3))
-    story.wait("shadows of what was served", lambda: _kept(story))
+    story.wait("shadows of what was served", lambda: _quality_reported(story))
     story.show("report", FEATURE)
     story.show("economics", FEATURE, "--requests-per-day", "200000", "--peak", "8")
     story.status("shipped", "default")
 
 
 def _drift(story: _Story) -> None:
-    story.say("A new kind of ticket comes: of a recall, which nobody labelled")
-    asked = tickets(story.length.drifted, seed=4, late=story.length.late)
-    rows = story.ask("drifted", asked)
+    story.say("A new kind of ticket arrives, about a recall; nobody has labelled any")
+    sample = tickets(story.length.drifted, seed=4, late=story.length.late)
+    rows = story.ask("drifted", sample)
     late = [
-        (row, ticket) for row, ticket in zip(rows, asked, strict=True) if ticket.label == "other"
+        (row, ticket) for row, ticket in zip(rows, sample, strict=True) if ticket.label == "other"
     ]
     served = sum(row["tier"] == "micro" for row, _ in late)
-    print(f"Of {len(late)} tickets that people would call other the classifier served {served}.")
+    print(f"The classifier served {served} of {len(late)} tickets whose right label is other.")
     story.wait("the alarm", lambda: _alarm(story))
     story.run("drift", FEATURE, *story.picture("drift"), code=DRIFTED)
-    story.say("What was promoted is taken back by itself")
+    story.say("The promotion ends automatically")
     for event in ("feature.drift", "feature.demoted"):
-        story.wait(event, lambda event=event: _told(story, event))
+        story.wait(event, lambda event=event: _received(story, event))
     for one in story.events:
         print(f"webhook {one.type}: {json.dumps(one.payload['data'])}")
     story.show("promote", FEATURE, "--list")
@@ -280,7 +280,7 @@ def _compared(story: _Story) -> bool:
     return bool(newest["compared"] >= COMPARED)
 
 
-def _kept(story: _Story) -> bool:
+def _quality_reported(story: _Story) -> bool:
     return bool(story.product.get(f"/v1/features/{FEATURE}/report")["quality"]["served"])
 
 
@@ -292,5 +292,5 @@ def _alarm(story: _Story) -> bool:
     return bool(story.product.get(f"/v1/features/{FEATURE}/drift")["drifted"])
 
 
-def _told(story: _Story, event: str) -> bool:
+def _received(story: _Story, event: str) -> bool:
     return any(one.type == event for one in story.events)

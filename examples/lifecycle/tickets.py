@@ -183,20 +183,20 @@ def tickets(count: int, seed: int, late: float = 0.0) -> list[Ticket]:
     """So many, drawn by the seed; `late`: the share that is of the late kind."""
     draw = random.Random(seed)
     kinds, weights = list(SHARES), list(SHARES.values())
-    found = []
+    drawn = []
     for _ in range(count):
         kind = LATE if draw.random() < late else draw.choices(kinds, weights)[0]
-        found.append(Ticket(_text(draw, kind), OTHER if kind == LATE else kind))
-    return found
+        drawn.append(Ticket(_text(draw, kind), OTHER if kind == LATE else kind))
+    return drawn
 
 
 def _text(draw: random.Random, kind: str) -> str:
     sayings, closings = KINDS[kind]
     first, second = draw.sample(sayings, 2)
-    said = draw.choice(OPENINGS) + _filled(draw, first) + "."
+    text = draw.choice(OPENINGS) + _filled(draw, first) + "."
     if draw.random() < 0.35:
-        said += " Also, " + _filled(draw, second) + "."
-    return f"{said} {draw.choice(closings)}" if draw.random() < 0.8 else said
+        text += " Also, " + _filled(draw, second) + "."
+    return f"{text} {draw.choice(closings)}" if draw.random() < 0.8 else text
 
 
 def _filled(draw: random.Random, saying: str) -> str:

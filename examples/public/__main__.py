@@ -27,7 +27,9 @@ from tierline.base.errors import TierlineError
 
 BROKEN = 3  # exit code
 STEP_S = 3600.0
-NO_MODEL = "http://127.0.0.1:9/v1"  # nothing listens there, and nothing is asked: see banking77.py
+NO_MODEL = (
+    "http://127.0.0.1:9/v1"  # nothing listens there, and no request goes there: see banking77.py
+)
 PLAN = "classifier-only"
 
 
@@ -39,22 +41,22 @@ def main(argv: list[str]) -> int:
         "--max-error", type=float, default=0.03, help="the promised share of errors"
     )
     parser.add_argument("--limit", type=int, default=None, help="only so many test questions")
-    parser.add_argument("--home", type=Path, default=None, help="a new folder unless said")
+    parser.add_argument("--home", type=Path, default=None, help="default: a new folder")
     options = parser.parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="tierline-public-") as folder:
         home = (options.home or Path(folder) / "home").absolute()
         try:
-            found = run(home, options.path, options.max_error, options.limit)
+            trust = run(home, options.path, options.max_error, options.limit)
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
         except (ProductFailed, TierlineError) as error:
             print(f"examples.public: {error}", file=sys.stderr)
             return 1
-    print_trust(found, options.max_error)
-    return BROKEN if found.wrong > options.max_error * found.served else 0
+    print_trust(trust, options.max_error)
+    return BROKEN if trust.wrong > options.max_error * trust.served else 0
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -112,26 +114,26 @@ def _command(product: Product, folder: Path, *words: str) -> None:
     print(f"  {time.monotonic() - began:.0f} s", flush=True)
 
 
-def print_trust(found: Trust, max_error: float) -> None:
+def print_trust(trust: Trust, max_error: float) -> None:
     """The same table as the demo's, for one feature."""
     console = Console(highlight=False, soft_wrap=True)
-    asked = found.served + found.left
+    total = trust.served + trust.left
     table = Table(box=None, title_justify="left", title="What was served", padding=(0, 2, 0, 0))
     table.add_column("feature", no_wrap=True)
     for title in ("served right", "served WRONG", "left to a person", "cost"):
         table.add_column(title, justify="right")
-    row = [f"{number:,}" for number in (found.right, found.wrong, found.left)]
-    table.add_row(f"{FEATURE} ({asked:,})", *row, f"${found.cost_usd:f}")
+    row = [f"{number:,}" for number in (trust.right, trust.wrong, trust.left)]
+    table.add_row(f"{FEATURE} ({total:,})", *row, f"${trust.cost_usd:f}")
     console.print()
     console.print(table)
-    if not found.served:
+    if not trust.served:
         console.print(f"No threshold keeps a promise of {max_error:.1%}, so nothing was served.")
         return
-    share = found.wrong / found.served
+    share = trust.wrong / trust.served
     held = "It held." if share <= max_error else "It did NOT hold."
     console.print(
-        f"Promised: at most {max_error:.1%} wrong, at 95% confidence. Of {found.served:,} served "
-        f"({found.served / asked:.1%}), {found.wrong:,} are wrong ({share:.2%}). {held}"
+        f"Promised: at most {max_error:.1%} wrong, at 95% confidence. Of {trust.served:,} served "
+        f"({trust.served / total:.1%}), {trust.wrong:,} are wrong ({share:.2%}). {held}"
     )
 
 

@@ -17,7 +17,7 @@ from tierline.base.errors import UsageError
 FEATURE = "banking77"
 FILES = ("train.csv", "test.csv")
 
-# The last tier is never asked: the account is on a plan with the first tier only, so what the
+# The last tier is never called: the account is on a plan with the first tier only, so what the
 # classifier is not sure of is left to a person.
 _FEATURE = """feature: {name}
 instructions: Name the intent of the customer's question to a bank.

@@ -24,7 +24,7 @@ print(job.result(), job.tier, job.cost_usd)
 # %% Many. After an error run the cell again: no row runs twice.
 texts = [f"Invoice A-{number}, {number}.00 EUR" for number in range(1, 21)]
 rows = [{"input": {"text": text}, "custom_id": str(place)} for place, text in enumerate(texts)]
-found = list(
+results = list(
     client.batches.run(
         "invoice-fields",
         rows,
@@ -35,8 +35,8 @@ found = list(
 )
 
 # %% What came out
-total = sum(row.output.total for row in found if row.output is not None)
-print(f"{len(found)} rows, {total:.2f} EUR, cost {sum(row.cost_usd for row in found)} USD")
-for row in found:
+total = sum(row.output.total for row in results if row.output is not None)
+print(f"{len(results)} rows, {total:.2f} EUR, cost {sum(row.cost_usd for row in results)} USD")
+for row in results:
     if row.error is not None:
         print(row.custom_id, row.error.message)

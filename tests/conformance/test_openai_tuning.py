@@ -38,10 +38,10 @@ def test_the_same_is_sent_and_read(server: TuningServer, tmp_path: Path) -> None
         method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}},
     )
     theirs.fine_tuning.jobs.retrieve(asked.id)
-    before, server.asked = server.asked, []
+    before, server.requests = server.requests, []
     with Tuning(server.url, KEY) as ours:
         assert ours.upload(path) == first.id
         made = ours.start(BASE, first.id, "file-2", 3, "kinds")
         found = ours.job(made.id)
-    assert server.asked == before
+    assert server.requests == before
     assert (found.status, found.model, found.trained_tokens) == ("succeeded", "ft:x", 1_200)

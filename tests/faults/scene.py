@@ -286,7 +286,7 @@ class Scene:
 
     def failures(self) -> list[str]:
         """The processes that ended by themselves with an error, as the supervisor said it."""
-        return re.findall(r"^(\w+ ended with exit code [1-9]\d*)", self.up.said(), re.M)
+        return re.findall(r"^(\w+ ended with exit code [1-9]\d*)", self.up.stderr(), re.M)
 
     @contextlib.contextmanager
     def frozen(self, pid: int) -> Iterator[None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<said>[^>]*) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
+    r"(?:^<!-- (?P<comment>[^>]*) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
 
 
@@ -21,18 +21,18 @@ class Block:
     line: int
     kind: str  # sh, console, python, json, yaml
     text: str
-    said: str  # the comment before it
+    comment: str  # before it
 
     @property
     def why_not_run(self) -> str | None:
         """The page's reason for a block that no test runs."""
-        mark, _, why = self.said.partition("not in a test: ")
+        mark, _, why = self.comment.partition("not in a test: ")
         return why if mark == "" and why else None
 
     @property
     def exit_code(self) -> int:
-        found = re.fullmatch(r"exit code (\d+)", self.said)
-        return int(found[1]) if found else 0
+        match = re.fullmatch(r"exit code (\d+)", self.comment)
+        return int(match[1]) if match else 0
 
     @property
     def where(self) -> str:
@@ -48,7 +48,7 @@ def blocks(page: Path) -> list[Block]:
             text[: match.start("kind")].count("\n") + 1,
             match["kind"],
             match["text"],
-            match["said"] or "",
+            match["comment"] or "",
         )
         for match in _BLOCK.finditer(text)
     ]

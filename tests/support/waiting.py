@@ -15,9 +15,7 @@ def wait_until(check: Callable[[], T], timeout_s: float, what: str, every_s: flo
     """The first true value of `check`. Fails the test, naming `what`, after `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while True:
-        late = (
-            time.monotonic() > deadline
-        )  # asked first: there is always a check after the deadline
+        late = time.monotonic() > deadline  # read first: one check always follows the deadline
         value = check()
         if value:
             return value

@@ -203,7 +203,7 @@ def test_the_compose_file_runs_survives_a_kill_and_an_upgrade_and_keeps_its_data
     figure("taken down and up again, with its data")
 
     compose.down(with_data=True)
-    assert compose.left() == []
+    assert compose.leftovers() == []
     figure("nothing is left but images")
 
 

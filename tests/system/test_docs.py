@@ -141,7 +141,7 @@ def type_page(walk: Walk, page: Path) -> int:
         if block.kind == "sh" and block.why_not_run is None:
             printed = walk.run(block)
             ran += 1
-        elif block.kind == "console" and block.said == "":
+        elif block.kind == "console" and block.comment == "":
             shown = first_words(block.text)
             assert shown == first_words(printed), f"{block.where}: now it is\n{printed}"
     return ran

@@ -178,7 +178,7 @@ def walked(scene: Scene) -> dict[str, bytes]:
         "the metrics",
     )
     places["/metrics"] = metrics.content
-    places["what up says"] = scene.up.said().encode()
+    places["what up says"] = scene.up.stderr().encode()
     places["/readyz"] = scene.api.get("/readyz").content
     places["problem bodies"] = b"\n".join(scene.problems)
     family = [psutil.Process(scene.up.process.pid), *scene.up.descendants()]

@@ -56,7 +56,7 @@ def test_it_says_where_everything_is_in_one_line(tmp_path: Path, procfile: Path)
         for name in ("up.json", "api_key"):
             assert (up.home / "run" / name).stat().st_mode & 0o077 == 0
         steps = ("starting postgres and valkey", "preparing the database", "starting api, ")
-        places = [up.said().index(step) for step in (*steps, "waiting until all of them answer")]
+        places = [up.stderr().index(step) for step in (*steps, "waiting until all of them answer")]
         assert places == sorted(places)
 
 
@@ -80,7 +80,7 @@ def test_a_killed_process_is_started_again(tmp_path: Path, procfile: Path, name:
         wait_until(
             lambda: up.pid_of(name) not in (None, first), DEADLINE_S, f"{name} to be started again"
         )
-        assert f"{name} was ended by SIGKILL" in up.said()
+        assert f"{name} was ended by SIGKILL" in up.stderr()
         address = str(up.line["database_url"])
         wait_until(lambda: connects(address), DEADLINE_S, "the database to answer")
 

@@ -88,13 +88,13 @@ def stop_worker_at_once(scene: Scene) -> None:
 
 
 def _ended_well(scene: Scene, signals: int) -> None:
-    before = scene.up.said().count(STOPPED)
+    before = scene.up.stderr().count(STOPPED)
     pid = scene.pid("slm")
     for _ in range(signals):
         os.kill(pid, signal.SIGTERM)
         scene.last(0.02)  # two signals at the same moment are one to the kernel
     wait_until(
-        lambda: scene.up.said().count(STOPPED) > before,
+        lambda: scene.up.stderr().count(STOPPED) > before,
         PATIENCE_S,
         "the worker to end with exit code 0",
     )

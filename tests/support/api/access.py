@@ -17,7 +17,7 @@ class Whose(Enum):
     KEY = "404 as well, unless it is an operator's, who looks after every account's keys"
     BY_ROLE = "its own account's; an operator's every account's"
     ALL = "the same for every account: features, queues, and what is the operator's"
-    PUBLIC = "no key is asked for"
+    PUBLIC = "no key is needed"
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Row:
     query: dict[str, str] = field(default_factory=dict)
 
     def request(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"params": self.query}
+        arguments: dict[str, Any] = {"params": self.query}
         if self.content is not None:
-            return {**found, "content": self.content, "headers": {"Content-Type": self.kind}}
-        return found if self.body is None else {**found, "json": self.body}
+            return {**arguments, "content": self.content, "headers": {"Content-Type": self.kind}}
+        return arguments if self.body is None else {**arguments, "json": self.body}
 
 
 READ, SUBMIT, ADMIN, OPERATOR = ("read",), ("submit",), ("admin",), ("operator",)

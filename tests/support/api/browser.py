@@ -29,9 +29,9 @@ class Browser:
 
     def token(self, path: str = "/console") -> str:
         """The form token of a page."""
-        found = _TOKEN.search(self.get(path).text)
-        assert found is not None, path
-        return found[1]
+        match = _TOKEN.search(self.get(path).text)
+        assert match is not None, path
+        return match[1]
 
     def post(
         self,

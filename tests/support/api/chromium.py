@@ -22,9 +22,9 @@ ARGUMENTS = (
 def chromium_path() -> str:
     """Where Chromium is. Fails the test with what to do if it is missing."""
     for name in NAMES:
-        found = shutil.which(name)
-        if found is not None:
-            return found
+        path = shutil.which(name)
+        if path is not None:
+            return path
     pytest.fail("these tests need Chromium: apt-get install chromium (.ci/run does it)")
 
 

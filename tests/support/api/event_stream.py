@@ -26,8 +26,8 @@ class Event:
     @property
     def job(self) -> dict[str, Any]:
         """The job in its data."""
-        found: dict[str, Any] = self.data["data"]
-        return found
+        job: dict[str, Any] = self.data["data"]
+        return job
 
 
 @contextlib.contextmanager
@@ -74,7 +74,7 @@ def start(rows: Connection, job_id: str, number: int, tier: str = "slm") -> None
 
 
 def escalate(rows: Connection, job_id: str, number: int) -> None:
-    """Play a worker whose answer fails a check, so that the next tier is asked."""
+    """Play a worker whose answer fails a check, so that the next tier is called."""
     with rows.transaction():
         rows.execute(
             "UPDATE attempts SET ended_at = clock_timestamp(), verdict = 'schema',"

@@ -1,4 +1,4 @@
-"""What schemathesis needs to be told of bodies that are not JSON: a text, sent as it is, and rows.
+"""The bodies that are not JSON, for schemathesis: a text, sent as it is, and rows.
 
 Answers of rows are read by other tests: the document tells of one row, and the tool looks at whole
 answers.

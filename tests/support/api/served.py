@@ -73,8 +73,8 @@ class Api:
         """A job of the feature `echo`; its JSON."""
         response = self.post("/v1/jobs", json={"feature": "echo", "input": {"text": text}, **more})
         assert response.status_code == 202, response.text
-        found: dict[str, Any] = response.json()
-        return found
+        job: dict[str, Any] = response.json()
+        return job
 
 
 class Contract:
@@ -87,7 +87,7 @@ class Contract:
         ]
 
     def check(self, response: httpx.Response) -> None:
-        """Raises AssertionError for an answer that the document does not tell of."""
+        """Raises AssertionError for an answer that the document does not describe."""
         request = response.request
         operation = self.operation(request.method, request.url.path)
         if operation is None:
@@ -95,9 +95,11 @@ class Contract:
             self._fits({"$ref": "#/components/schemas/Problem"}, response.json())
             return
         status = str(response.status_code)
-        told = operation["responses"].get(status)
-        assert told is not None, f"{request.method} {request.url.path}: {status} {response.text}"
-        content = told.get("content", {})
+        documented = operation["responses"].get(status)
+        assert documented is not None, (
+            f"{request.method} {request.url.path}: {status} {response.text}"
+        )
+        content = documented.get("content", {})
         if not content:
             assert not response.content
             return
@@ -105,7 +107,7 @@ class Contract:
         assert kind in content, f"{request.url.path} {status}: {kind}"
         if kind.endswith(("/json", "+json")):
             self._fits(content[kind]["schema"], response.json())
-        for name, header in told.get("headers", {}).items():
+        for name, header in documented.get("headers", {}).items():
             assert not header.get("required") or name in response.headers
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
@@ -119,8 +121,8 @@ class Contract:
                 ),
                 {},
             )
-        found: dict[str, Any] | None = exact.get(method.lower())
-        return found
+        operation: dict[str, Any] | None = exact.get(method.lower())
+        return operation
 
     def _fits(self, schema: dict[str, Any], value: Any) -> None:
         whole = {**schema, "components": self.document["components"]}

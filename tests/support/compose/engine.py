@@ -59,11 +59,11 @@ def missing() -> str | None:
         )
     if not COMPOSE.exists():
         return "run 'make compose-test', which installs podman-compose"
-    taken = [port for port in PORTS if _taken(port)]
+    taken = [port for port in PORTS if _in_use(port)]
     return f"docker-compose.yml publishes port {taken[0]}, which is taken" if taken else None
 
 
-def _taken(port: int) -> bool:
+def _in_use(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -85,7 +85,7 @@ class Engine:
         }
 
     def podman(self, *words: str, cwd: Path | None = None, timeout_s: float = 120.0) -> str:
-        """One command's stdout. Raises AssertionError with what it said if it fails."""
+        """One command's stdout. Raises AssertionError with its stderr if it fails."""
         return self._run(["podman", *words], cwd or self.folder, timeout_s)
 
     def compose(self, *words: str, timeout_s: float = 300.0) -> str:
@@ -149,7 +149,7 @@ class Engine:
         self.compose(*up, *anew, *PROCESSES)
 
     def log(self, service: str) -> str:
-        """What a service has said."""
+        """A service's log."""
         words = ["podman", "logs", self.container(service)]
         ran = subprocess.run(words, env=self._env, capture_output=True, text=True, check=False)
         return ran.stdout + ran.stderr
@@ -173,7 +173,7 @@ class Engine:
         self.podman("rm", "--force", "--ignore", f"{PROJECT}_far-end")
         self.compose("down", *(["--volumes"] if with_data else []))
 
-    def left(self) -> list[str]:
+    def leftovers(self) -> list[str]:
         """Containers, volumes and networks of the project."""
         listed = [
             self.podman("ps", "--all", "--format", "{{.Names}}"),

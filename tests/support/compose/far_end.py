@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 NUMBER = re.compile(r"[A-Z]{2}-\d{4}")
-WRONG = "QQ-0000"  # stands in no input, but in what a later tier is told of the answer before
+WRONG = "QQ-0000"  # stands in no input, but in a later tier's prompt about the answer before
 SEEN: dict[str, Any] = {"calls": {}, "events": {}}
 LOCK = threading.Lock()
 
@@ -48,8 +48,8 @@ def _completion(body: dict[str, Any]) -> dict[str, Any]:
     model = str(body["model"])
     with LOCK:
         SEEN["calls"][model] = SEEN["calls"].get(model, 0) + 1
-    found = NUMBER.findall(str(body["messages"][-1]["content"]))
-    number = next(one for one in found if one != WRONG)
+    numbers = NUMBER.findall(str(body["messages"][-1]["content"]))
+    number = next(one for one in numbers if one != WRONG)
     if model == "small" and int(number[-1]) % 2:
         number = WRONG
     return {

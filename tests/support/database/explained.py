@@ -104,9 +104,9 @@ def _numbered(text: str, params: Any) -> tuple[str, Sequence[Any]]:
     names: dict[str, int] = {}
     values: list[Any] = []
 
-    def place(found: re.Match[str]) -> str:
-        name = found.group(1)
-        if found.group() == "%%":
+    def place(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if match.group() == "%%":
             return "%"
         if name is None:
             values.append(params[len(values)])

@@ -110,8 +110,8 @@ def furnish(api: Api, rows: Connection) -> Furnished:
 def _jobs(rows: Connection) -> tuple[str, str]:
     """Jobs of both features over DAYS days; a failed one of yesterday, and an escalated one."""
     versions = dict(rows.execute("SELECT name, max(id) FROM feature_versions GROUP BY name"))
-    found = rows.execute("SELECT id FROM accounts WHERE name = 'default'").fetchone()
-    assert found is not None
+    account = rows.execute("SELECT id FROM accounts WHERE name = 'default'").fetchone()
+    assert account is not None
     now = datetime.now(UTC)
     failed, escalated = "", ""
     for day in range(DAYS, 0, -1):
@@ -119,7 +119,7 @@ def _jobs(rows: Connection) -> tuple[str, str]:
             at = now - timedelta(days=day, hours=-20, minutes=7 * place)
             name = "ticket-triage" if place % 3 == 2 else "invoice-fields"
             kind = "failed" if place == 1 and day % 2 else "escalated" if place == 4 else "plain"
-            job = str(_job(rows, found[0], versions[name], at, kind))
+            job = str(_job(rows, account[0], versions[name], at, kind))
             failed = job if kind == "failed" else failed
             escalated = job if kind == "escalated" else escalated
     return failed, escalated

@@ -26,7 +26,7 @@ def id_days_ago(days: float) -> UUID:
 
 
 @dataclass
-class Kept:
+class RetentionScene:
     """A database with jobs to be forgotten."""
 
     pool: ConnectionPool[Any]
@@ -135,9 +135,9 @@ def _bytes(table: str) -> str:
 
 
 @pytest.fixture
-def kept(fresh_database_url: str) -> Iterator[Kept]:
+def kept(fresh_database_url: str) -> Iterator[RetentionScene]:
     with create_pool(fresh_database_url, "test", 16) as pool:
         with pool.connection() as connection:
             account = add_account(connection, "acme")
             version = add_feature(connection, two_tiers())
-        yield Kept(pool, account, version)
+        yield RetentionScene(pool, account, version)

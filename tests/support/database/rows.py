@@ -224,7 +224,7 @@ def add_calibration(connection: Connection, feature: str, fingerprint: str | Non
 
 
 def add_outcomes(connection: Connection, feature: str, recipe: str, count: int) -> None:
-    """So many compared outcomes of one model, of which every tenth differs, the least sure ones.
+    """So many compared outcomes of one model, of which the tenth with the least confidence differs.
 
     A calibration fits its scores on every fourth of them, exactly.
     """
@@ -306,7 +306,7 @@ def add_dataset(connection: Connection, feature: str) -> int:
 def add_evaluation(connection: Connection, feature: str) -> int:
     """A completed evaluation of a feature that compared nothing with anything; its id."""
     add_dataset(connection, feature)
-    found = {
+    document = {
         "examples": 10,
         "tiers": [],
         "compared": [{"tier": "slm", "with": "frontier", "rows": []}],
@@ -320,7 +320,7 @@ def add_evaluation(connection: Connection, feature: str) -> int:
         " WHERE feature = %s ORDER BY id DESC LIMIT 1 RETURNING id",
         (
             json.dumps({"tiers": [], "limit": None, "numbers": [], "left_out": {}}),
-            json.dumps(found),
+            json.dumps(document),
             feature,
         ),
     ).fetchone()

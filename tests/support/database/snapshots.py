@@ -35,7 +35,7 @@ def transaction(url: str, admin_url: str) -> Iterator[Holds]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("SELECT count(*) FROM jobs")
         pid = connection.info.backend_pid
-        yield lambda: _told(admin.execute(HELD, (pid,)).fetchone())
+        yield lambda: _is_true(admin.execute(HELD, (pid,)).fetchone())
         connection.rollback()
 
 
@@ -64,9 +64,9 @@ def pg_dump(url: str, admin_url: str) -> Iterator[Holds]:
         reader.start()
         try:
             wait_until(
-                lambda: _told(admin.execute(DUMPING).fetchone()), DEADLINE_S, "pg_dump to begin"
+                lambda: _is_true(admin.execute(DUMPING).fetchone()), DEADLINE_S, "pg_dump to begin"
             )
-            yield lambda: child.poll() is None and _told(admin.execute(DUMPING).fetchone())
+            yield lambda: child.poll() is None and _is_true(admin.execute(DUMPING).fetchone())
         finally:
             child.terminate()
             stopped.set()
@@ -75,5 +75,5 @@ def pg_dump(url: str, admin_url: str) -> Iterator[Holds]:
             child.wait(DEADLINE_S)
 
 
-def _told(row: tuple[object, ...] | None) -> bool:
+def _is_true(row: tuple[object, ...] | None) -> bool:
     return row is not None and bool(row[0])

@@ -1,6 +1,6 @@
 """What a model server did, in a file that outlives it: the far end's half of the books.
 
-Two lines of JSON a call: one when it was asked, one when its answer had gone out whole. Each is one
+Two lines of JSON a call: one when it arrived, one when its whole answer was sent. Each is one
 write to the end of the file, so that a killed server leaves at most one line cut off.
 """
 
@@ -20,7 +20,7 @@ class LedgerCall:
     model: str
     note: str  # what the answering script knows the call by
     status: int | None = None  # HTTP status of the answer that went out whole; None: none did
-    usage: Mapping[str, Any] | None = None  # the tokens that it told
+    usage: Mapping[str, Any] | None = None  # the tokens that it reported
 
 
 class Ledger:
@@ -29,7 +29,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def asked(self, call_id: int, model: str, note: str) -> None:
+    def called(self, call_id: int, model: str, note: str) -> None:
         self._write({"id": call_id, "model": model, "note": note})
 
     def answered(self, call_id: int, status: int, usage: Mapping[str, Any] | None) -> None:
@@ -54,6 +54,6 @@ def read_ledger(path: Path) -> dict[int, LedgerCall]:
         if "model" in entry:
             calls[entry["id"]] = LedgerCall(**entry)
         else:
-            asked = calls[entry["id"]]
-            calls[asked.id] = replace(asked, status=entry["status"], usage=entry["usage"])
+            call = calls[entry["id"]]
+            calls[call.id] = replace(call, status=entry["status"], usage=entry["usage"])
     return calls

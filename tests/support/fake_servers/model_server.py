@@ -83,8 +83,8 @@ class ModelServer:
         self.answered: list[int] = []  # ids of calls whose answer was sent whole
         self.connections = 0
         self._port = port
-        known = {} if ledger is None else read_ledger(ledger)
-        self._ids = itertools.count(max(known, default=0) + 1)
+        calls = {} if ledger is None else read_ledger(ledger)
+        self._ids = itertools.count(max(calls, default=0) + 1)
         self._ledger = None if ledger is None else Ledger(ledger)
         self._loop = asyncio.new_event_loop()
         self._up = threading.Event()
@@ -155,7 +155,7 @@ class ModelServer:
         answer = self.answer(body)
         reply = Reply(text=answer) if isinstance(answer, str) else answer
         if self._ledger is not None:
-            self._ledger.asked(call.id, call.model, reply.note)
+            self._ledger.called(call.id, call.model, reply.note)
         if reply.delay_s:
             await asyncio.sleep(reply.delay_s)
         if reply.release is not None:
@@ -217,8 +217,8 @@ def _head(reply: Reply, length: int, call: Call) -> bytes:
 def script(name: str) -> Answer:
     """The answering function that `module:function` names."""
     module, _, function = name.partition(":")
-    found: Answer = getattr(importlib.import_module(module), function)
-    return found
+    answer: Answer = getattr(importlib.import_module(module), function)
+    return answer
 
 
 def main() -> None:
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=50.0)
     parser.add_argument("--answer", default='{"text": "hello"}')
     parser.add_argument("--script", help="module:function, in place of the one answer")
-    parser.add_argument("--ledger", type=Path, help="a file that is told of every call")
+    parser.add_argument("--ledger", type=Path, help="a file with a line for every call")
     arguments = parser.parse_args()
     reply = Reply(text=arguments.answer, delay_s=arguments.latency_ms / 1000)
     answer = script(arguments.script) if arguments.script else lambda _: reply

@@ -20,8 +20,8 @@ class ScriptedApi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Request)
         self.key = "one"
         self.script: list[tuple[int, Any]] = [GOOD]
-        self.asked: list[str] = []
-        self.retry_after: str | None = None  # said with every refusal
+        self.paths: list[str] = []
+        self.retry_after: str | None = None  # a header of every refusal
         self.headers = {"Tierline-Api": "v1"}  # of every answer
 
     @property
@@ -33,7 +33,7 @@ class _Request(BaseHTTPRequestHandler):
     server: ScriptedApi
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.paths.append(self.path)
         script = self.server.script
         status, body = script.pop(0) if len(script) > 1 else script[0]
         if self.headers["Authorization"] != f"Bearer {self.server.key}":

@@ -30,19 +30,19 @@ def answering_tickets(count: int, seeds: Iterable[int], late: float) -> Iterator
     late kind and with this share of it.
     """
     parts = [tickets(count, seed, share) for seed in seeds for share in (0.0, late)]
-    known = {ticket.text: ticket.label for part in parts for ticket in part}
-    with ModelServer(Known(known)) as server:
+    labels = {ticket.text: ticket.label for part in parts for ticket in part}
+    with ModelServer(AnswerKey(labels)) as server:
         yield server.url
 
 
 @contextmanager
 def answering_demo(held: str, release: threading.Event) -> Iterator[str]:
     """The address, for the inputs of the demo. The text `held` is answered after the release."""
-    known = {}
+    labels = {}
     for row in read_rows():
         expected = row.expected or {}
-        known[row.input["text"]] = expected.get("category") or json.dumps(expected)
-    answer = Known(known)
+        labels[row.input["text"]] = expected.get("category") or json.dumps(expected)
+    answer = AnswerKey(labels)
 
     def answer_or_hold(body: Any) -> Reply:
         reply = answer(body)
@@ -62,33 +62,33 @@ def answering_docs() -> Iterator[str]:
     """
     lines = (ROOT / "examples" / "labelled" / "tickets.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    tickets = Known({row["input"]["text"]: row["expected"]["category"] for row in rows})
+    tickets = AnswerKey({row["input"]["text"]: row["expected"]["category"] for row in rows})
 
     def answer(body: Any) -> Reply:
         if body.get("logprobs"):
             return tickets(body)
-        asked = [one["content"] for one in body["messages"] if one["role"] == "user"][-1]
-        found = ORDER_NUMBER.search(asked)
-        return Reply(text=json.dumps({"order_number": found[0] if found else "AA-0000"}))
+        question = [one["content"] for one in body["messages"] if one["role"] == "user"][-1]
+        match = ORDER_NUMBER.search(question)
+        return Reply(text=json.dumps({"order_number": match[0] if match else "AA-0000"}))
 
     with ModelServer(answer) as server:
         yield server.url
 
 
-class Known:
-    """Answers by the text that stands in the prompt."""
+class AnswerKey:
+    """A model that answers each known input with its label."""
 
     def __init__(self, answers: Mapping[str, str]) -> None:
         self._answers = answers
-        self._labels = sorted({said for said in answers.values() if not said.startswith("{")})
+        self._labels = sorted({label for label in answers.values() if not label.startswith("{")})
 
     def __call__(self, body: Any) -> Reply:
-        asked = [one["content"] for one in body["messages"] if one["role"] == "user"][-1]
-        answer = next((said for text, said in self._answers.items() if text in asked), "none")
+        question = [one["content"] for one in body["messages"] if one["role"] == "user"][-1]
+        answer = next((known for text, known in self._answers.items() if text in question), "none")
         if not body.get("logprobs"):
             return Reply(text=answer if answer.startswith("{") else json.dumps(answer))
         codes = _codes(body["messages"][0]["content"], self._labels)
-        wrong = zlib.crc32(asked.encode()) % 10 >= RIGHT_OF_TEN
+        wrong = zlib.crc32(question.encode()) % 10 >= RIGHT_OF_TEN
         chosen = next(iter(codes)) if wrong else answer
         top = [
             {"token": code, "logprob": LIKELY if label == chosen else UNLIKELY}

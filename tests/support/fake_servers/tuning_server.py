@@ -1,4 +1,4 @@
-"""OpenAI's files and fine-tuning jobs behind loopback HTTP, which records what it is asked."""
+"""OpenAI's files and fine-tuning jobs behind loopback HTTP, which records its requests."""
 
 import json
 import threading
@@ -13,8 +13,8 @@ KEY = "not-a-real-key"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request, as far as it matters."""
+class ReceivedRequest:
+    """One request."""
 
     method: str
     path: str
@@ -44,9 +44,9 @@ def job_object(**more: Any) -> dict[str, Any]:
 class TuningServer:
     """`answer` may say how a request is answered instead: a status and JSON; None: as usual."""
 
-    answer: Callable[[Asked], tuple[int, Any] | None] = lambda _: None
+    answer: Callable[[ReceivedRequest], tuple[int, Any] | None] = lambda _: None
     job: dict[str, Any] = field(default_factory=job_object)
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
 
     def __enter__(self) -> "TuningServer":
         owner = self
@@ -88,17 +88,19 @@ class TuningServer:
             }
         elif held:
             body = json.loads(held)
-        asked = Asked(request.command, request.path, request.headers.get("Authorization"), body)
-        self.asked.append(asked)
-        status, told = self.answer(asked) or self._usual(asked)
-        written = json.dumps(told).encode()
+        received = ReceivedRequest(
+            request.command, request.path, request.headers.get("Authorization"), body
+        )
+        self.requests.append(received)
+        status, document = self.answer(received) or self._usual(received)
+        written = json.dumps(document).encode()
         request.send_response(status)
         request.send_header("Content-Type", "application/json")
         request.send_header("Content-Length", str(len(written)))
         request.end_headers()
         request.wfile.write(written)
 
-    def _usual(self, asked: Asked) -> tuple[int, Any]:
-        if asked.path == "/v1/files":
-            return 200, file_object(f"file-{sum(one.path == '/v1/files' for one in self.asked)}")
+    def _usual(self, received: ReceivedRequest) -> tuple[int, Any]:
+        if received.path == "/v1/files":
+            return 200, file_object(f"file-{sum(one.path == '/v1/files' for one in self.requests)}")
         return 200, self.job

@@ -32,7 +32,7 @@ def start(
 
 def of_home(home: Path) -> list[psutil.Process]:
     """Every living process that names the home in its command line or environment."""
-    found = []
+    processes = []
     tag = tag_of(home)  # in the environment of whatever `up` starts
     for process in psutil.process_iter():
         try:
@@ -40,5 +40,5 @@ def of_home(home: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
         if (str(home) in words or tag in words) and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes

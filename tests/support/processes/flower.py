@@ -15,8 +15,8 @@ ALL_TASKS = {
 
 def tasks(client: httpx.Client) -> list[dict[str, object]]:
     """The rows of its page of tasks."""
-    found: list[dict[str, object]] = client.get("/tasks/datatable", params=ALL_TASKS).json()["data"]
-    return found
+    rows: list[dict[str, object]] = client.get("/tasks/datatable", params=ALL_TASKS).json()["data"]
+    return rows
 
 
 def everything(client: httpx.Client) -> dict[str, bytes]:
@@ -26,6 +26,6 @@ def everything(client: httpx.Client) -> dict[str, bytes]:
     paths += [f"/worker/{name}" for name in client.get("/api/workers").json()]
     for task in tasks(client):
         paths += [f"/task/{task['uuid']}", f"/api/task/info/{task['uuid']}"]
-    found = {path: client.get(path).content for path in paths}
-    found["/tasks/datatable"] = client.get("/tasks/datatable", params=ALL_TASKS).content
-    return found
+    pages = {path: client.get(path).content for path in paths}
+    pages["/tasks/datatable"] = client.get("/tasks/datatable", params=ALL_TASKS).content
+    return pages

@@ -42,12 +42,12 @@ def played(url: str, feature: str, answer: Answer = echo) -> Iterator[list[str]]
 def _play(url: str, feature: str, answer: Answer, stop: threading.Event, ended: list[str]) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         while not stop.wait(0.002):
-            found = connection.execute(WAITING, (feature,)).fetchall()
-            for job_id, input in found:
+            rows = connection.execute(WAITING, (feature,)).fetchall()
+            for job_id, input in rows:
                 _end(connection, job_id, *answer(input))
                 ended.append(str(job_id))
-            for start in range(0, len(found), 100):
-                ids = ",".join(str(job_id) for job_id, _ in found[start : start + 100])
+            for start in range(0, len(rows), 100):
+                ids = ",".join(str(job_id) for job_id, _ in rows[start : start + 100])
                 connection.execute("SELECT pg_notify('tierline_done', %s)", (ids,))
 
 

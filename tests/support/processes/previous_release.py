@@ -16,8 +16,8 @@ COMMIT = "3fc0ba9"  # the last of release 0.1.0: its database is at revision 002
 
 def missing() -> str | None:
     """Why the release cannot be had; None when it can."""
-    found = _git("cat-file", "-e", f"{COMMIT}^{{commit}}")
-    if found.returncode == 0:
+    result = _git("cat-file", "-e", f"{COMMIT}^{{commit}}")
+    if result.returncode == 0:
         return None
     return f"the release before, commit {COMMIT}, is not in this clone: git fetch --unshallow"
 
@@ -25,7 +25,7 @@ def missing() -> str | None:
 def unpack(folder: Path) -> Path:
     """Write the release's files into an empty folder, which is returned.
 
-    Raises AssertionError where `missing` would have said why not.
+    Raises AssertionError where `missing` returns a reason.
     """
     archive = _git("archive", "--format=tar", COMMIT)
     assert archive.returncode == 0, missing() or archive.stderr.decode()

@@ -22,7 +22,7 @@ def process(
     root: Path = ROOT,
     python: str | Path = sys.executable,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`python arguments` until the block ends; asked to end then, and ended if it does not.
+    """`python arguments` until the block ends. Then it gets SIGTERM, and SIGKILL if it stays.
 
     `root`: the checkout whose code it runs. `python`: the interpreter, of another environment.
     """

@@ -55,7 +55,7 @@ class RunningUp:
         except (OSError, ValueError):
             return None
 
-    def said(self) -> str:
+    def stderr(self) -> str:
         return self.errors.read_text()
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
@@ -85,7 +85,7 @@ def run_up(
     timeout_s: float = 120.0,
     program: Path | None = None,
 ) -> Iterator[RunningUp]:
-    """`tierline up` on `home`, once it has said that everything answers."""
+    """`tierline up` on `home`, once it has reported that everything answers."""
     home.parent.mkdir(parents=True, exist_ok=True)
     errors = home.parent / f"{home.name[:40]}.stderr"
     output = errors.with_suffix(".stdout")

@@ -35,8 +35,8 @@ def answering(lost: Callable[[int], bool]) -> Callable[[Any], str]:
     """The large model knows all, the small one not what is lost to it."""
 
     def answer(body: Any) -> str:
-        asked = body["messages"][-1]["content"].replace("\n", " ").split()
-        number = next(int(word) for word in asked if word.isdigit())
+        words = body["messages"][-1]["content"].replace("\n", " ").split()
+        number = next(int(word) for word in words if word.isdigit())
         wrong = body["model"] == "small" and lost(number)
         return json.dumps({"amount": number + wrong})
 

@@ -22,7 +22,7 @@ examples:
 checks:
   - grounded: [invoice_number, total]   # the value stands in the input; 1.250,00 is 1250.0
   - rule: "output.total >= 0"           # CEL over input and output; JSON numbers are doubles
-    says: the total cannot be negative  # what the next tier and the caller are told
+    says: the total cannot be negative  # for the next tier and the caller
 confidence: {signal: agreement, samples: 2, threshold: 1.0}    # optional
 routing: slm_first                      # or slm_only, frontier_only, and the policies to come
 tiers:                                  # in order

@@ -75,7 +75,7 @@ def rows() -> dict[str, Row]:
 
 
 def _texts() -> dict[str, Row]:
-    found: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     for name, text in {
         "marks": "a" + ACCENTS * (MB // 4),
         "wide marks": "a" + "\uff9e\u0327" * (MB // 5),
@@ -84,13 +84,13 @@ def _texts() -> dict[str, Row]:
         "one letter": "é" * (MB // 2),
         "syllables": "\u1112\u1161\u11ab" * (MB // 9),
     }.items():
-        found[f"folded: {name}"] = partial(folded, text)
-    found["signals of a text"] = partial(text_signals, "a" + ACCENTS * (MB // 4))
-    found["input between tags"] = partial(as_data, {"text": "<input-" + "9" * MB + ">"})
-    found["input between tags that are taken"] = partial(
+        rows[f"folded: {name}"] = partial(folded, text)
+    rows["signals of a text"] = partial(text_signals, "a" + ACCENTS * (MB // 4))
+    rows["input between tags"] = partial(as_data, {"text": "<input-" + "9" * MB + ">"})
+    rows["input between tags that are taken"] = partial(
         as_data, {"text": "".join(f"<input-{one}>" for one in range(MB // 15))}
     )
-    return found
+    return rows
 
 
 def _json() -> dict[str, Row]:
@@ -106,7 +106,7 @@ def _json() -> dict[str, Row]:
         "a part of names": "{" + ",".join(f'"{one}":1' for one in range(PART // 12)) + "}",
         "a part of integers": "[" + "1," * (PART // 2 - 2) + "1]",
     }
-    found: dict[str, Row] = {f"JSON: {name}": partial(parse_json, b) for name, b in bodies.items()}
+    rows: dict[str, Row] = {f"JSON: {name}": partial(parse_json, b) for name, b in bodies.items()}
     answers = {
         "values": "{} " * (MB // 3),
         "fences": "```" * (MB // 3),
@@ -115,13 +115,13 @@ def _json() -> dict[str, Row]:
         "braces that are none": "{ " * (MB // 2),
         "one long value twice": ("[" + "1," * (MB // 4 - 4) + "1] ") * 2,
     }
-    found |= {f"repair: {name}": partial(read_answer, text) for name, text in answers.items()}
-    found["canonical JSON"] = partial(canonical_json, {str(one): [one] for one in range(MB // 16)})
-    return found
+    rows |= {f"repair: {name}": partial(read_answer, text) for name, text in answers.items()}
+    rows["canonical JSON"] = partial(canonical_json, {str(one): [one] for one in range(MB // 16)})
+    return rows
 
 
 def _checks() -> dict[str, Row]:
-    found: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     for name, text in {
         "a value in 50,000 codes": "1-" * 50_000,
         "marks": "a" + ACCENTS * (MB // 4),
@@ -132,15 +132,15 @@ def _checks() -> dict[str, Row]:
         "one letter": "a" * MB,
     }.items():
         values = ["1"] * 500 + ["1" * size for size in range(1, 200)] + ["2026-03-01", "a b", "x€"]
-        found[f"grounded: {name}"] = partial(_judged, _feature("values[]"), text, values)
+        rows[f"grounded: {name}"] = partial(_judged, _feature("values[]"), text, values)
     many = {"texts": [f"{one:x}" for one in range(MB // 8)]}
-    found["grounded: many short texts"] = partial(
+    rows["grounded: many short texts"] = partial(
         check, _feature("values[]"), many, json.dumps({"values": ["zz", 5] * 5_000})
     )
-    found["grounded: the values of a long answer"] = partial(
+    rows["grounded: the values of a long answer"] = partial(
         _judged, _feature("values[]"), "a", [f"{one:x}" for one in range(MB // 9)]
     )
-    found["grounded: shown"] = partial(
+    rows["grounded: shown"] = partial(
         marks, _feature("values[]"), {"text": "1-" * 50_000}, json.dumps({"values": ["1"] * 500})
     )
     rules = {
@@ -155,14 +155,14 @@ def _checks() -> dict[str, Row]:
     for name, text in rules.items():
         for size in (100, 300, 1_000):
             answer = json.dumps({"values": list(range(size))})
-            found[f"rule: {name}, {size}"] = partial(check, _feature(rule=text), given, answer)
+            rows[f"rule: {name}, {size}"] = partial(check, _feature(rule=text), given, answer)
     small = {"text": "a", "o": {str(one): [one] for one in range(1_000)}}
     text = rules["an object read again"]
     answer = json.dumps({"values": list(range(500))})
-    found["rule: a small object read again"] = partial(check, _feature(rule=text), small, answer)
-    found |= _schemas() | _listed()
-    found["numbers"] = partial(numbers_in, "1-" * (MB // 8), Work(10**9))
-    found["numbers: none"] = partial(numbers_in, "a- " * (PART // 12), Work(10**9))
+    rows["rule: a small object read again"] = partial(check, _feature(rule=text), small, answer)
+    rows |= _schemas() | _listed()
+    rows["numbers"] = partial(numbers_in, "1-" * (MB // 8), Work(10**9))
+    rows["numbers: none"] = partial(numbers_in, "a- " * (PART // 12), Work(10**9))
     for name, text in {
         "names": "1. , - de march " * (MB // 16),
         "names beside gaps": ("1" + " , - de " * 3 + "mar" + " , - de " * 3) * (MB // 52),
@@ -172,7 +172,7 @@ def _checks() -> dict[str, Row]:
         "eight digits": "25032018 " * (MB // 9),
         "none": "a" * MB,
     }.items():
-        found[f"dates: {name}"] = partial(dates_in, text, Work(10**9))
+        rows[f"dates: {name}"] = partial(dates_in, text, Work(10**9))
     for name, text in {
         "phones": "tel 1" + "1" * 24,
         "no phones": "tel: +",
@@ -182,26 +182,26 @@ def _checks() -> dict[str, Row]:
         "words": "a" * 30 + " ",
         "times": "10:45 ",
     }.items():
-        found[f"no amounts: {name}"] = partial(
+        rows[f"no amounts: {name}"] = partial(
             without_others, text * (MB // len(text)), Dates(), Work(10**9)
         )
-    found["signals"] = partial(
+    rows["signals"] = partial(
         signals_of, {"text": "1-" * 49_000}, {"v": ["1" * n for n in range(1, 6)]}, repaired=False
     )
-    found["case"] = partial(
+    rows["case"] = partial(
         case_fault,
         Case({}, "equal", None, expected=["a"] * (MB // 5)),
         {"status": "completed", "unverified": False, "error": None, "output": ["b"] * (MB // 5)},
     )
-    found["agreement"] = partial(agreement, [[one] * (MB // 4) for one in range(5)])
+    rows["agreement"] = partial(agreement, [[one] * (MB // 4) for one in range(5)])
     labels = closed_set({"enum": [f"label {one}" for one in range(20_000)]})
     assert labels is not None
-    found["labels: very many"] = partial(indistinct, labels)
+    rows["labels: very many"] = partial(indistinct, labels)
     few = closed_set({"enum": ["bug", "question"]})
     assert few is not None
     tokens = [TokenLogprob("a" + ACCENTS * 5_000, -1.0)] * 500
-    found["labels: long tokens"] = partial(score, few, tokens, tokens)
-    return found
+    rows["labels: long tokens"] = partial(score, few, tokens, tokens)
+    return rows
 
 
 def _listed() -> dict[str, Row]:
@@ -302,27 +302,27 @@ def _features() -> dict[str, Row]:
         "groups": {"pattern": "(" * 5_000 + ")" * 5_000},
         "repeats": {"pattern": "\\w{1,400}" * 100},
     }
-    found: dict[str, Row] = {
+    rows: dict[str, Row] = {
         f"schema's form: {n}": partial(schema_faults, s) for n, s in schemas.items()
     }
     for name, text in files.items():
         if name in {"20,000 deep", "unknown keys", "a long key"}:  # which go beyond the YAML
-            found[f"feature: {name}"] = partial(parse_feature, text)
+            rows[f"feature: {name}"] = partial(parse_feature, text)
         else:
-            found[f"YAML: {name}"] = partial(read_yaml, text, "f")
-    return found
+            rows[f"YAML: {name}"] = partial(read_yaml, text, "f")
+    return rows
 
 
 def _doors() -> dict[str, Row]:
-    asked = {"feature": "f", "input": {}}
+    submission = {"feature": "f", "input": {}}
     unknown = {f"unknown field {one}": 1 for one in range(MB // 28)}
     row = json.dumps({"input": {"text": "a"}, **{f"k{one}": 1 for one in range(MB // 12)}})
     lines = "\n".join([row, "[" + "[]," * (PART // 4) + "1]", '{"input": {}}' * 2])
     return {
-        "job: unknown fields": partial(read_submission, asked | unknown),
-        "job: a long field": partial(read_submission, asked | {"metadat" * (MB // 7): 1}),
+        "job: unknown fields": partial(read_submission, submission | unknown),
+        "job: a long field": partial(read_submission, submission | {"metadat" * (MB // 7): 1}),
         "job: a long address": partial(
-            read_submission, asked | {"webhook_url": "https://" + "a." * MB}
+            read_submission, submission | {"webhook_url": "https://" + "a." * MB}
         ),
         "rows of a part": partial(read_rows, _feature(), lines.encode()),
         "address": partial(check_url, "https://" + "é" * (MB // 2)),

@@ -32,8 +32,8 @@ def job_row(status: str = "queued", **more: Any) -> JobRow:
     done = {"output": {"text": "hello"}, "model": "small-1"} if status == "completed" else {}
     tokens = dict.fromkeys(TOKENS, 7) if status == "completed" else {}
     cost = {"cost_usd": Decimal("0.00042")} if status == "completed" else {}
-    known = {**begun, **ended, **done, **tokens, **cost}
-    return cast(JobRow, {**row, "status": status, "account_id": 1, **known, **more})
+    facts = {**begun, **ended, **done, **tokens, **cost}
+    return cast(JobRow, {**row, "status": status, "account_id": 1, **facts, **more})
 
 
 _FAILED = {"error_code": "checks_failed", "error_message": "schema: no total"}

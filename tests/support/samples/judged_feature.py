@@ -25,11 +25,11 @@ def _number_of(text: str) -> str:
 
 def model(body: dict[str, Any]) -> str | Reply:
     """Both say the amount in their own words; small is wrong about what is hard, and unsure."""
-    asked = body["messages"][-1]["content"]
+    prompt = body["messages"][-1]["content"]
     if body["model"] == "judge":
-        first, second = asked.split("Answer A:")[1].split("Answer B:")
+        first, second = prompt.split("Answer A:")[1].split("Answer B:")
         return json.dumps({"same": _number_of(first) == _number_of(second)})
-    number = int(_number_of(asked))
+    number = int(_number_of(prompt))
     if body["model"] == "large":
         return f"It is {number} euros"
-    return f"About {number + (body['seed'] if 'hard' in asked else 0)} euros"
+    return f"About {number + (body['seed'] if 'hard' in prompt else 0)} euros"

@@ -13,11 +13,11 @@ def texts(
     """Unit vectors around a centre for each label; the centres are the same for every seed."""
     centres = np.random.default_rng(0).normal(size=(len(LABELS), 32))
     draw = np.random.default_rng(seed)
-    rows, said = [], []
+    rows, drawn = [], []
     for label in labels:
         centre = centres[LABELS.index(label)] / np.linalg.norm(centres[LABELS.index(label)])
         for vector in centre + draw.normal(scale=spread, size=(each, 32)):
             rows.append(vector / np.linalg.norm(vector))
-            said.append(label)
+            drawn.append(label)
     order = draw.permutation(len(rows))
-    return np.array(rows, dtype=np.float32)[order], [said[index] for index in order]
+    return np.array(rows, dtype=np.float32)[order], [drawn[index] for index in order]

@@ -82,7 +82,7 @@ class WakeUps:
 
 
 class NoEmbedding(Embedding):
-    """That of a process without the extra `routing`: what these tests ask is not told by kinds."""
+    """That of a process without the extra `routing`: these tests need no vectors."""
 
     def of(self, text: str) -> None:
         return None

@@ -28,13 +28,13 @@ def given(count: int) -> list[FileExample]:
     ]
 
 
-def begun(db: Connection[Any], **wanted: Any) -> Evaluation:
-    made, new = start(db, "tickets", EvaluationRequest(tiers=TWO, **wanted), account(db), None)
+def begun(db: Connection[Any], **options: Any) -> Evaluation:
+    made, new = start(db, "tickets", EvaluationRequest(tiers=TWO, **options), account(db), None)
     assert new
     return made
 
 
-def end_all(db: Connection[Any], said: str = "billing") -> int:
+def end_all(db: Connection[Any], label: str = "billing") -> int:
     """Every job that waits is answered, as a worker would have it."""
     rows = db.execute(
         "UPDATE jobs SET status = 'completed', completed_at = clock_timestamp(), attempts = 1,"
@@ -48,7 +48,7 @@ def end_all(db: Connection[Any], said: str = "billing") -> int:
         )
         db.execute(
             "INSERT INTO answers (job_id, attempt, text, output) VALUES (%s, 1, %s, %s)",
-            (job, said, json.dumps(said)),
+            (job, label, json.dumps(label)),
         )
     return len(rows)
 

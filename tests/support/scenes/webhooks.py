@@ -130,20 +130,20 @@ class Scene:
 
     def row(self, delivery_id: UUID) -> dict[str, Any]:
         cursor = self.db.execute("SELECT * FROM deliveries WHERE id = %s", (delivery_id,))
-        found = cursor.fetchone()
-        assert found is not None
+        row = cursor.fetchone()
+        assert row is not None
         assert cursor.description is not None
-        return dict(zip([column.name for column in cursor.description], found, strict=True))
+        return dict(zip([column.name for column in cursor.description], row, strict=True))
 
     def wait_s(self, delivery_id: UUID) -> float:
         """Seconds to the next try."""
-        found = self.db.execute(
+        row = self.db.execute(
             "SELECT extract(epoch FROM next_try_at - clock_timestamp())::float8"
             " FROM deliveries WHERE id = %s",
             (delivery_id,),
         ).fetchone()
-        assert found is not None
-        return float(found[0])
+        assert row is not None
+        return float(row[0])
 
 
 @pytest.fixture

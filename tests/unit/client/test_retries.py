@@ -68,7 +68,7 @@ def test_a_request_is_repeated_until_it_is_answered_and_both_are_said(
     api = opened(said)
     server.script = [(503, {"detail": "starting"})] * 8 + [GOOD]
     assert get(api) == {"ok": True}
-    assert server.asked.count("/x") == 9
+    assert server.paths.count("/x") == 9
     assert said == ["waiting for the API: starting", "the API answers again"]
 
 
@@ -109,7 +109,7 @@ def test_before_the_first_answer_nothing_is_waited_for(
     server.script = [(503, {"detail": "down"})]
     with pytest.raises(Unavailable):
         get(opened(first=False))
-    assert (clock.now_s, len(server.asked)) == (0.0, 1)
+    assert (clock.now_s, len(server.paths)) == (0.0, 1)
 
 
 def test_the_key_of_the_next_up_is_looked_up(server: ScriptedApi, opened: Opens) -> None:
@@ -149,7 +149,7 @@ def test_what_the_api_refuses_is_not_repeated(server: ScriptedApi, opened: Opens
     server.script = [(422, {"detail": "no"})]
     with pytest.raises(InvalidInput):
         get(api)
-    assert server.asked.count("/x") == 1
+    assert server.paths.count("/x") == 1
 
 
 def test_another_web_server_is_not_asked_again(

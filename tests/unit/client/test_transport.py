@@ -57,7 +57,7 @@ def test_a_release_without_the_header_is_known_by_its_description_once(server: S
         with pytest.raises(NotFound, match="no job"):
             api.get("/v1/jobs/1")
         assert api.get("/v1/jobs/2") == {"id": "1"}
-    assert server.asked == ["/v1/jobs/1", "/openapi.json", "/v1/jobs/2"]
+    assert server.paths == ["/v1/jobs/1", "/openapi.json", "/v1/jobs/2"]
 
 
 def test_a_proxy_that_stands_in_for_a_stopped_server_is_no_other_web_server(
@@ -67,7 +67,7 @@ def test_a_proxy_that_stands_in_for_a_stopped_server_is_no_other_web_server(
     server.script = [(502, b"<html>bad gateway</html>")]
     with Transport(server.place) as api, pytest.raises(Unavailable, match="HTTP 502"):
         api.get("/v1/jobs/1")
-    assert server.asked == ["/v1/jobs/1"]
+    assert server.paths == ["/v1/jobs/1"]
 
 
 def test_how_many_more_problems_there_are_comes_over_from_the_api() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support.database.retention import Kept
+from tests.support.database.retention import RetentionScene
 from tests.support.database.rows import add_job
 from tests.support.waiting import DEADLINE_S
 from tierline.base.errors import Conflict
@@ -28,7 +28,7 @@ JOBS = 60
 
 
 def test_sweeps_deletes_labels_and_deliveries_at_once_leave_nothing_and_lose_nothing(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
+    kept: RetentionScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 5)
     kept.keep_for(1, 1)
@@ -81,7 +81,7 @@ def test_sweeps_deletes_labels_and_deliveries_at_once_leave_nothing_and_lose_not
 
 
 def test_an_answer_that_comes_after_the_removal_is_dropped_and_its_cost_is_booked(
-    kept: Kept,
+    kept: RetentionScene,
 ) -> None:
     queues = ["slm"]
     with kept.pool.connection() as connection:

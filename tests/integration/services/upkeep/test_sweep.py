@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.database.retention import SECRET, Kept, id_days_ago
+from tests.support.database.retention import SECRET, RetentionScene, id_days_ago
 from tests.support.database.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
@@ -30,11 +30,11 @@ ALL = {"jobs", "job_requests", "attempts", "answers"}
 QUOTING = {"jobs", "attempts"}  # where a reason or an error's text may quote what was asked
 
 
-def sweep(kept: Kept, within_s: float = 60.0) -> int:
+def sweep(kept: RetentionScene, within_s: float = 60.0) -> int:
     return remove_due(kept.pool, time.monotonic() + within_s)
 
 
-def shown(kept: Kept, job_id: UUID) -> dict[str, object]:
+def shown(kept: RetentionScene, job_id: UUID) -> dict[str, object]:
     with kept.pool.connection() as connection:
         row = job_reads.job_row(connection, job_id)
     assert row is not None
@@ -42,13 +42,15 @@ def shown(kept: Kept, job_id: UUID) -> dict[str, object]:
     return found
 
 
-def test_a_feature_that_sets_no_time_keeps_everything(kept: Kept) -> None:
+def test_a_feature_that_sets_no_time_keeps_everything(kept: RetentionScene) -> None:
     job = kept.ended_job(days=4000)
     assert sweep(kept) == 0
     assert kept.holding(job) == ALL
 
 
-def test_after_its_days_nothing_of_input_and_outputs_is_left_and_the_books_are(kept: Kept) -> None:
+def test_after_its_days_nothing_of_input_and_outputs_is_left_and_the_books_are(
+    kept: RetentionScene,
+) -> None:
     kept.keep_for(30, 30)
     old, young = kept.ended_job(days=31), kept.ended_job(days=29)
     kept.label(old)
@@ -73,7 +75,7 @@ def test_after_its_days_nothing_of_input_and_outputs_is_left_and_the_books_are(k
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(7, 30), (30, 7), (None, 7), (7, None)])
 def test_each_of_the_two_goes_by_its_own_time(
-    kept: Kept, inputs: float | None, outputs: float | None
+    kept: RetentionScene, inputs: float | None, outputs: float | None
 ) -> None:
     kept.keep_for(inputs, outputs)
     older, job = kept.ended_job(days=31), kept.ended_job(days=8)
@@ -87,7 +89,7 @@ def test_each_of_the_two_goes_by_its_own_time(
     assert kept.holding(older) == (set() if inputs and outputs else first)
 
 
-def test_what_was_said_to_a_drafts_models_goes_with_the_input(kept: Kept) -> None:
+def test_what_was_said_to_a_drafts_models_goes_with_the_input(kept: RetentionScene) -> None:
     kept.keep_for(7, 30)
     draft = kept.draft(Retention(7, 30), "echo")
     job = kept.ended_job(days=8, version=draft)
@@ -103,7 +105,9 @@ def test_what_was_said_to_a_drafts_models_goes_with_the_input(kept: Kept) -> Non
     assert left == []
 
 
-def test_the_newest_version_of_a_feature_decides_for_jobs_of_every_version(kept: Kept) -> None:
+def test_the_newest_version_of_a_feature_decides_for_jobs_of_every_version(
+    kept: RetentionScene,
+) -> None:
     old_version = kept.version
     kept.keep_for(365, 365)
     jobs = [kept.ended_job(days=9, version=old_version), kept.ended_job(days=9)]
@@ -113,7 +117,7 @@ def test_the_newest_version_of_a_feature_decides_for_jobs_of_every_version(kept:
     assert [kept.holding(job) for job in jobs] == [set(), set()]
 
 
-def test_a_draft_of_an_applied_feature_goes_by_what_is_applied(kept: Kept) -> None:
+def test_a_draft_of_an_applied_feature_goes_by_what_is_applied(kept: RetentionScene) -> None:
     draft = kept.draft(Retention(1, 1), "echo")
     job = kept.ended_job(days=9, version=draft)
     assert sweep(kept) == 0
@@ -122,7 +126,9 @@ def test_a_draft_of_an_applied_feature_goes_by_what_is_applied(kept: Kept) -> No
     assert kept.holding(job) == set()
 
 
-def test_drafts_of_what_was_never_applied_go_by_the_one_that_was_tried_last(kept: Kept) -> None:
+def test_drafts_of_what_was_never_applied_go_by_the_one_that_was_tried_last(
+    kept: RetentionScene,
+) -> None:
     first = kept.draft(Retention(365, 365), "never-applied")
     job = kept.ended_job(days=9, version=first)
     assert sweep(kept) == 0
@@ -134,7 +140,7 @@ def test_drafts_of_what_was_never_applied_go_by_the_one_that_was_tried_last(kept
     assert kept.holding(labelled) >= ALL
 
 
-def test_a_job_that_has_not_ended_is_not_touched(kept: Kept) -> None:
+def test_a_job_that_has_not_ended_is_not_touched(kept: RetentionScene) -> None:
     kept.keep_for(1, 1)
     jobs = [
         kept.ended_job(days=99, status=status, created_at="2020-01-01")
@@ -144,7 +150,7 @@ def test_a_job_that_has_not_ended_is_not_touched(kept: Kept) -> None:
     assert [kept.holding(job) for job in jobs] == [ALL, ALL]
 
 
-def test_what_is_labelled_stays_whole_where_the_feature_says_so(kept: Kept) -> None:
+def test_what_is_labelled_stays_whole_where_the_feature_says_so(kept: RetentionScene) -> None:
     kept.keep_for(1, 1, labelled=True)
     labelled, other = kept.ended_job(days=2), kept.ended_job(days=2)
     kept.label(labelled)
@@ -153,7 +159,9 @@ def test_what_is_labelled_stays_whole_where_the_feature_says_so(kept: Kept) -> N
     assert kept.holding(other) == set()
 
 
-def test_what_is_labelled_is_looked_at_once(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_labelled_is_looked_at_once(
+    kept: RetentionScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept.keep_for(1, 2, labelled=True)
     for _ in range(3):
         kept.label(kept.ended_job(days=3))
@@ -172,7 +180,7 @@ def test_what_is_labelled_is_looked_at_once(kept: Kept, monkeypatch: pytest.Monk
 
 
 def test_what_was_kept_for_its_label_goes_when_the_feature_no_longer_keeps_it(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
+    kept: RetentionScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 2)
     kept.keep_for(1, 1, labelled=True)
@@ -187,7 +195,9 @@ def test_what_was_kept_for_its_label_goes_when_the_feature_no_longer_keeps_it(
     assert all(kept.holding(job) == set() for job in jobs)
 
 
-def test_content_of_a_labelled_job_that_was_passed_by_can_be_removed_at_once(kept: Kept) -> None:
+def test_content_of_a_labelled_job_that_was_passed_by_can_be_removed_at_once(
+    kept: RetentionScene,
+) -> None:
     kept.keep_for(1, 1, labelled=True)
     job = kept.ended_job(days=2)
     kept.label(job)
@@ -198,7 +208,9 @@ def test_content_of_a_labelled_job_that_was_passed_by_can_be_removed_at_once(kep
     assert sweep(kept) == 0
 
 
-def test_a_webhook_on_its_way_goes_out_as_it_was_written_and_is_then_forgotten(kept: Kept) -> None:
+def test_a_webhook_on_its_way_goes_out_as_it_was_written_and_is_then_forgotten(
+    kept: RetentionScene,
+) -> None:
     kept.keep_for(None, 1)
     waiting = kept.ended_job(days=2, delivery="pending")
     told = kept.ended_job(days=2, delivery="delivered")
@@ -213,7 +225,7 @@ def test_a_webhook_on_its_way_goes_out_as_it_was_written_and_is_then_forgotten(k
 
 
 def test_more_than_one_transaction_holds_is_removed_all_the_same(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
+    kept: RetentionScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 3)
     kept.keep_for(1, 1)
@@ -222,7 +234,7 @@ def test_more_than_one_transaction_holds_is_removed_all_the_same(
     assert all(kept.holding(job) == set() for job in jobs)
 
 
-def test_a_round_ends_with_its_time_and_the_next_goes_on(kept: Kept) -> None:
+def test_a_round_ends_with_its_time_and_the_next_goes_on(kept: RetentionScene) -> None:
     kept.keep_for(1, 1)
     kept.ended_job(days=2)
     assert sweep(kept, within_s=-1) == 0
@@ -230,7 +242,7 @@ def test_a_round_ends_with_its_time_and_the_next_goes_on(kept: Kept) -> None:
 
 
 def test_sweeps_at_once_remove_each_jobs_content_once(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
+    kept: RetentionScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 4)
     kept.keep_for(1, 1)
@@ -244,7 +256,7 @@ def test_sweeps_at_once_remove_each_jobs_content_once(
 
 
 def test_a_job_that_ended_long_after_its_creation_is_found_when_its_own_days_are_over(
-    kept: Kept,
+    kept: RetentionScene,
 ) -> None:
     kept.keep_for(7, 7)
     waited = kept.ended_job(days=1, id=id_days_ago(9))
@@ -264,7 +276,7 @@ def test_a_job_that_ended_long_after_its_creation_is_found_when_its_own_days_are
     assert sweep(kept) == 0
 
 
-def test_a_locked_job_is_looked_at_again(kept: Kept) -> None:
+def test_a_locked_job_is_looked_at_again(kept: RetentionScene) -> None:
     kept.keep_for(1, 1)
     job = kept.ended_job(days=2)
     with kept.pool.connection() as other, other.transaction():
@@ -274,7 +286,7 @@ def test_a_locked_job_is_looked_at_again(kept: Kept) -> None:
     assert kept.holding(job) == set()
 
 
-def test_a_shorter_retention_finds_what_the_walk_has_not_reached(kept: Kept) -> None:
+def test_a_shorter_retention_finds_what_the_walk_has_not_reached(kept: RetentionScene) -> None:
     kept.keep_for(30, 30)
     job = kept.ended_job(days=9)
     assert sweep(kept) == 0
@@ -283,14 +295,14 @@ def test_a_shorter_retention_finds_what_the_walk_has_not_reached(kept: Kept) -> 
     assert kept.holding(job) == set()
 
 
-def test_without_a_retention_nothing_is_noted(kept: Kept) -> None:
+def test_without_a_retention_nothing_is_noted(kept: RetentionScene) -> None:
     kept.ended_job(days=9)
     sweep(kept)
     assert kept.one("SELECT count(*) FROM retention_positions") == 0
     assert kept.one("SELECT count(*) FROM retention_left") == 0
 
 
-def test_feedback_that_is_given_while_the_sweep_passes_keeps_its_job(kept: Kept) -> None:
+def test_feedback_that_is_given_while_the_sweep_passes_keeps_its_job(kept: RetentionScene) -> None:
     kept.keep_for(1, 1, labelled=True)
     job = kept.ended_job(days=2)
     with kept.pool.connection() as giving, giving.transaction():
@@ -302,7 +314,7 @@ def test_feedback_that_is_given_while_the_sweep_passes_keeps_its_job(kept: Kept)
     assert kept.holding(job) == ALL | {"feedback"}
 
 
-def test_feedback_that_comes_after_waits_and_is_refused(kept: Kept) -> None:
+def test_feedback_that_comes_after_waits_and_is_refused(kept: RetentionScene) -> None:
     kept.keep_for(1, 1, labelled=True)
     job = kept.ended_job(days=2)
     given: list[object] = []
@@ -327,7 +339,9 @@ def test_feedback_that_comes_after_waits_and_is_refused(kept: Kept) -> None:
     assert kept.holding(job) == set()
 
 
-def test_what_was_said_of_rows_that_never_became_jobs_goes_with_the_inputs(kept: Kept) -> None:
+def test_what_was_said_of_rows_that_never_became_jobs_goes_with_the_inputs(
+    kept: RetentionScene,
+) -> None:
     kept.keep_for(1, None)
     batch = new_id()
     problems = json.dumps([{"path": "/input/text", "message": f'"{SECRET}" is not a number'}])
@@ -348,14 +362,14 @@ def test_what_was_said_of_rows_that_never_became_jobs_goes_with_the_inputs(kept:
     assert kept.one("SELECT input_removed_at IS NOT NULL FROM batches")
 
 
-def test_the_sweep_of_the_maintenance_queue_removes_content(kept: Kept) -> None:
+def test_the_sweep_of_the_maintenance_queue_removes_content(kept: RetentionScene) -> None:
     kept.keep_for(1, 1)
     job = kept.ended_job(days=2)
     clear_away(kept.pool, Drift(kept.pool))
     assert kept.holding(job) == set()
 
 
-def test_a_sweep_does_nothing_while_another_runs_in_the_process(kept: Kept) -> None:
+def test_a_sweep_does_nothing_while_another_runs_in_the_process(kept: RetentionScene) -> None:
     kept.keep_for(1, 1)
     job = kept.ended_job(days=2)
     waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'jobs'::regclass AND NOT granted"
@@ -373,7 +387,7 @@ def test_a_sweep_does_nothing_while_another_runs_in_the_process(kept: Kept) -> N
     assert clear_away(kept.pool, Drift(kept.pool))
 
 
-def test_a_retention_of_a_later_release_stops_no_others(kept: Kept) -> None:
+def test_a_retention_of_a_later_release_stops_no_others(kept: RetentionScene) -> None:
     kept.keep_for(1, 1)
     with kept.pool.connection() as connection:
         other = add_feature(connection, two_tiers("a-later"))
@@ -388,7 +402,9 @@ def test_a_retention_of_a_later_release_stops_no_others(kept: Kept) -> None:
     assert kept.holding(late) == ALL
 
 
-def test_the_sweep_forgets_operations_that_ended_longer_ago_than_they_are_kept(kept: Kept) -> None:
+def test_the_sweep_forgets_operations_that_ended_longer_ago_than_they_are_kept(
+    kept: RetentionScene,
+) -> None:
     days = settings().operation_kept_days
     with kept.pool.connection() as connection:
         for feature, ago in (("old", days + 1), ("young", days - 1)):

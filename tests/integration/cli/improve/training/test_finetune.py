@@ -61,9 +61,9 @@ def test_it_says_what_it_costs_uploads_starts_and_tells_the_tier_that_comes_out(
     assert "600 examples, about" in begun.err
     assert "at about $" in begun.err
     assert begun.out.startswith("job ftjob-1 is queued")
-    paths = [one.path for one in server.asked]
+    paths = [one.path for one in server.requests]
     assert paths == ["/v1/files", "/v1/files", "/v1/fine_tuning/jobs"]
-    sent = {one.body["file"][0] for one in server.asked[:2]}
+    sent = {one.body["file"][0] for one in server.requests[:2]}
     assert sent == {"train.jsonl", "validation.jsonl"}  # what tests stays here
     assert "was already started" in run("start", folder, *MODEL, "--yes").err
     server.job = job_object(status="succeeded", fine_tuned_model="ft:kinds", trained_tokens=90_000)
@@ -89,7 +89,7 @@ def test_an_interrupted_start_goes_on_and_sends_nothing_twice(
     assert (ran.code, "overloaded" in ran.err) == (1, True)
     server.answer = lambda _: None
     assert run("start", folder, *MODEL, "--yes").code == 0
-    assert [one.path for one in server.asked].count("/v1/files") == 2
+    assert [one.path for one in server.requests].count("/v1/files") == 2
 
 
 def test_a_refused_key_and_a_failed_training_are_told_without_the_key(
@@ -122,7 +122,7 @@ def test_what_cannot_be_started(
     ran = run("start", folder, *arguments)
     assert ran.code == 2
     assert told in ran.err
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_folder_that_is_no_export_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:

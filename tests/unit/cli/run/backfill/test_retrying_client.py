@@ -47,7 +47,7 @@ def test_what_the_api_refuses_is_the_products_error_and_not_repeated(server: Scr
         server.script = [(422, {"detail": "no"})]
         with pytest.raises(InvalidInput):
             api.get("/x")
-    assert server.asked.count("/x") == 1
+    assert server.paths.count("/x") == 1
 
 
 def test_rows_are_read_page_by_page_after_the_last_one(
@@ -61,7 +61,7 @@ def test_rows_are_read_page_by_page_after_the_last_one(
             (200, b'{"row": 7}\n'),
         ]
         assert [row["row"] for row in api.rows("b")] == [1, 2, 7]
-    assert server.asked[-1] == "/v1/batches/b/output?after=2&limit=2"
+    assert server.paths[-1] == "/v1/batches/b/output?after=2&limit=2"
 
 
 def test_a_page_that_broke_off_within_a_row_is_asked_for_again(server: ScriptedApi) -> None:
