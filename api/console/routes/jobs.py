@@ -162,7 +162,7 @@ async def cancel_job(job_id: str, caller: Submitter, _: Posted, state: Shared) -
 
 @router.post("/{job_id}/retry")
 async def retry_job(job_id: str, caller: Submitter, form: Posted, state: Shared) -> Response:
-    """Run the job again as a new job. The same form makes one new job, however often it is sent."""
+    """Retry the job, as a new job. The same form makes one new job, however often it is sent."""
     id = read_id(job_id, "job")
     nonce = form.get("nonce", "")
     if not _NONCE.fullmatch(nonce):

@@ -8,7 +8,7 @@ from tierline.services.accounts.audit import LoggedEntry
 WORDS = {
     audit.CONTENT_SHOWN: "looked at input and output",
     audit.CANCELLED: "asked to cancel a job",
-    audit.RETRIED: "ran a job again",
+    audit.RETRIED: "retried a job",
     audit.LABELLED: "labelled an answer",
     audit.BULK_BEGUN: "began a bulk action",
     audit.BULK_ABORTED: "aborted a bulk action",

@@ -65,8 +65,8 @@ class NewBulkAction(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     action: Literal["retry", "cancel", "deeper_analysis", "remove_content"] = Field(
-        description="retry: run failed, cancelled and expired jobs again, as new jobs;"
-        " deeper_analysis: run ended jobs again, as new jobs that begin on the next tier"
+        description="retry: retry failed, cancelled and expired jobs, as new jobs;"
+        " deeper_analysis: retry ended jobs, as new jobs that begin on the next tier"
     )
     filter: JobFilter = Field(description="empty: all jobs of the account")
     limit: Whole | None = Field(

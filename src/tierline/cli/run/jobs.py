@@ -194,7 +194,7 @@ def cancel(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
 
 @app.command()
 def retry(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
-    """Submit a job that ended without an answer again, as a new job."""
+    """Retry a job that ended without an answer, as a new job."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 

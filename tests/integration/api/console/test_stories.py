@@ -19,7 +19,7 @@ def page(browser: Browser, api_url: str, key: str) -> Iterator[Page]:
         yield opened
 
 
-def test_yesterdays_failed_job_is_found_and_run_again(
+def test_yesterdays_failed_job_is_found_and_retried(
     page: Page, furnished: Furnished, api: Api
 ) -> None:
     page.get_by_label("Pages").get_by_role("link", name="Jobs").click()
@@ -28,7 +28,7 @@ def test_yesterdays_failed_job_is_found_and_run_again(
     page.get_by_role("button", name="Show").click()
     page.get_by_role("link", name=furnished.failed).click()
     expect(page.get_by_text("checks failed: the output has no total")).to_be_visible()
-    page.get_by_role("button", name="Run again").click()
+    page.get_by_role("button", name="Retry", exact=True).click()
     page.wait_for_url(lambda url: furnished.failed not in url)
     again = page.url.rpartition("/")[2]
     assert api.get(f"/v1/jobs/{again}").json()["status"] == "queued"
