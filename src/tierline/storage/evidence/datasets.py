@@ -89,12 +89,12 @@ def add_dataset(
         cursor.copy(f"COPY dataset_rows (dataset_id, {', '.join(columns)}) FROM STDIN") as copy,
     ):
         for row in new:
-            given: dict[str, Any] = {
+            values: dict[str, Any] = {
                 **row,
                 "input": json.dumps(row["input"]),
                 "expected": json.dumps(row["expected"]),
             }
-            copy.write_row((made["id"], *(given[name] for name in columns)))
+            copy.write_row((made["id"], *(values[name] for name in columns)))
     return made
 
 

@@ -153,8 +153,8 @@ class SampledJob(TypedDict):
 
 def evidence(connection: Connection[Any], feature: str, recipes: Sequence[str]) -> Evidence | None:
     """The feature's present evidence; None if there is none."""
-    given = {"feature": feature, "recipes": list(recipes)}
-    return typed_row(connection, Evidence, EVIDENCE, given)
+    parameters = {"feature": feature, "recipes": list(recipes)}
+    return typed_row(connection, Evidence, EVIDENCE, parameters)
 
 
 def version_ids(connection: Connection[Any], feature: str) -> list[int]:
@@ -185,7 +185,7 @@ def sample(
     step = (until - since) / PARTS
     times = [*(since + number * step for number in range(PARTS)), until + AHEAD]
     bounds = [first_id_of(at, timedelta(0)) for at in times]
-    given = {
+    parameters = {
         "versions": list(versions),
         "after": after,
         "until": until,
@@ -195,7 +195,7 @@ def sample(
     }
     rows: list[SampledJob] = []
     for of_a_part in OF_A_PART:
-        rows = typed_rows(connection, SampledJob, SAMPLE, {**given, "a_part": of_a_part})
+        rows = typed_rows(connection, SampledJob, SAMPLE, {**parameters, "a_part": of_a_part})
         if len(rows) == most:
             break
     return rows

@@ -245,8 +245,8 @@ def answers(
     connection: Connection[Any], id: int, numbers: Sequence[int] | None = None
 ) -> list[EvaluationAnswer]:
     """Each tier's answer to each example, or to some, in their order."""
-    given = {"id": id, "numbers": None if numbers is None else list(numbers)}
-    return typed_rows(connection, EvaluationAnswer, ANSWERS, given)
+    parameters = {"id": id, "numbers": None if numbers is None else list(numbers)}
+    return typed_rows(connection, EvaluationAnswer, ANSWERS, parameters)
 
 
 def left_over(connection: Connection[Any], most: int) -> list[UUID]:

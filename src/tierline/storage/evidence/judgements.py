@@ -179,8 +179,8 @@ def take_in(connection: Connection[Any], most: int) -> int:
     If a judge gave no usable answer, its outcome is due again after AGAIN_S, up to MOST_TRIES
     times.
     """
-    given = {"most": most, "most_tries": MOST_TRIES, "again_s": AGAIN_S}
-    row = connection.execute(TAKE_IN, given).fetchone()
+    parameters = {"most": most, "most_tries": MOST_TRIES, "again_s": AGAIN_S}
+    row = connection.execute(TAKE_IN, parameters).fetchone()
     return 0 if row is None else int(row[0])
 
 

@@ -78,5 +78,5 @@ def labelled(
     """Inputs with whether asking the tier loses nothing, the newest first; of one account or of
     all.
     """
-    given = {"feature": feature, "tier": tier, "account": account_id, "most": MOST_ROWS}
-    return typed_rows(connection, LoggedInput, LABELLED, given)
+    parameters = {"feature": feature, "tier": tier, "account": account_id, "most": MOST_ROWS}
+    return typed_rows(connection, LoggedInput, LABELLED, parameters)

@@ -113,5 +113,5 @@ def labels(
     connection: Connection[Any], feature: str, last_tier: str, account_id: int | None
 ) -> list[LabelRow]:
     """Inputs of the newest jobs with their labels, the newest first; of one account or of all."""
-    given = {"feature": feature, "last": last_tier, "account": account_id, "most": MOST_ROWS}
-    return typed_rows(connection, LabelRow, LABELS, given)
+    parameters = {"feature": feature, "last": last_tier, "account": account_id, "most": MOST_ROWS}
+    return typed_rows(connection, LabelRow, LABELS, parameters)

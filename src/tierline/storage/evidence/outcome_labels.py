@@ -215,8 +215,8 @@ def ended_jobs(
     connection: Connection[Any], feature: str, tier: str, jobs: Sequence[UUID]
 ) -> list[EndedJob]:
     """Those of these jobs that may still be chosen for a label, with their content."""
-    given = {"feature": feature, "tier": tier, "ids": list(jobs)}
-    return typed_rows(connection, EndedJob, ENDED_JOBS, given)
+    parameters = {"feature": feature, "tier": tier, "ids": list(jobs)}
+    return typed_rows(connection, EndedJob, ENDED_JOBS, parameters)
 
 
 def answered_calls(

@@ -147,12 +147,12 @@ def compared_since(
     """(samples, differing ones) among the newest jobs that both the first tier and the last one
     answered, at most MOST_COMPARED.
     """
-    given = {"feature": feature, "recipe": recipe, "since": since, "most": MOST_COMPARED}
+    parameters = {"feature": feature, "recipe": recipe, "since": since, "most": MOST_COMPARED}
     (counts,) = read_at_homes(
         connection,
         COMPARED,
         [up_to_now(floor(connection, since))],
-        lambda statement: connection.execute(statement, given).fetchall(),
+        lambda statement: connection.execute(statement, parameters).fetchall(),
     )
     return counts[0], counts[1]
 

@@ -153,8 +153,8 @@ def ask(
     rows are new. Safe to repeat.
     """
     labels = [2 if job_id in twice else 1 for job_id in jobs]
-    given = {"ids": list(jobs), "labels": labels, "source": source}
-    return connection.execute(_ASK, given).rowcount
+    parameters = {"ids": list(jobs), "labels": labels, "source": source}
+    return connection.execute(_ASK, parameters).rowcount
 
 
 def ask_for_earlier(connection: Connection[Any], feature: str) -> int:
@@ -166,8 +166,8 @@ def open_page(
     connection: Connection[Any], account_id: int, feature: str | None, after: int, limit: int
 ) -> list[OpenReview]:
     """The account's open rows with an `id` above `after`, the oldest first."""
-    given = {"account": account_id, "feature": feature, "after": after, "limit": limit}
-    return typed_rows(connection, OpenReview, _PAGE, given)
+    parameters = {"account": account_id, "feature": feature, "after": after, "limit": limit}
+    return typed_rows(connection, OpenReview, _PAGE, parameters)
 
 
 def take(
@@ -176,8 +176,8 @@ def take(
     """Hold the next open row for the owner of this key; None: there is none. Two at once get
     different rows.
     """
-    given = {"account": account_id, "feature": feature, "key": key_id, "hold_s": hold_s}
-    return typed_row(connection, OpenReview, _TAKE, given)
+    parameters = {"account": account_id, "feature": feature, "key": key_id, "hold_s": hold_s}
+    return typed_row(connection, OpenReview, _TAKE, parameters)
 
 
 def lock_of_job(connection: Connection[Any], job_id: UUID) -> list[ReviewOfJob]:
@@ -232,8 +232,8 @@ def forget_open(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
 
 def open_counts(connection: Connection[Any], account_id: int, key_id: int) -> list[OpenCount]:
     """The account's open rows by feature."""
-    given = {"account": account_id, "feature": None, "key": key_id}
-    return typed_rows(connection, OpenCount, _OPEN_COUNTS, given)
+    parameters = {"account": account_id, "feature": None, "key": key_id}
+    return typed_rows(connection, OpenCount, _OPEN_COUNTS, parameters)
 
 
 def twice_labelled(

@@ -118,9 +118,9 @@ def list_jobs(
         "no_drafts": None if filters.drafts else True,
     }
     del values["drafts"]
-    given = {name: value for name, value in values.items() if value is not None}
-    more = "".join(f" AND {_CONDITIONS[name]}" for name in given)
-    parameters = {**given, "account_id": account_id}
+    conditions = {name: value for name, value in values.items() if value is not None}
+    more = "".join(f" AND {_CONDITIONS[name]}" for name in conditions)
+    parameters = {**conditions, "account_id": account_id}
     floor = None
     if filters.batch_id is not None:
         floor = UUID(int=max(0, filters.batch_id.int - (APART_MS << _MS)))

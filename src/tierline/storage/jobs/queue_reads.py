@@ -147,8 +147,8 @@ def depths(connection: Connection[Any]) -> list[Depth]:
     What waits is counted now, up to EXACT_TO jobs of a queue. Of a longer queue it is the last
     count by `keep_counts`, with its age. So the cost does not grow with what waits.
     """
-    given = {"lanes": [lane for lane in LANES if lane != WEBHOOKS]}
-    waiting = {row["queue"]: row for row in all_rows(connection, WAITING, given)}
+    parameters = {"lanes": [lane for lane in LANES if lane != WEBHOOKS]}
+    waiting = {row["queue"]: row for row in all_rows(connection, WAITING, parameters)}
     long = [queue for queue, row in waiting.items() if row["waiting"] > EXACT_TO]
     if long:
         counted = {row["queue"]: row for row in all_rows(connection, COUNTED, {"queues": long})}
@@ -157,10 +157,10 @@ def depths(connection: Connection[Any]) -> list[Depth]:
             queue for queue in long if counted.get(queue, {"waiting": 0})["waiting"] <= EXACT_TO
         ]
         if missing:
-            everything = all_rows(connection, ALL_WAITING, given)
+            everything = all_rows(connection, ALL_WAITING, parameters)
             counted |= {row["queue"]: row for row in everything if row["queue"] in missing}
         waiting |= counted
-    under_way = {row["queue"]: row for row in all_rows(connection, UNDER_WAY, given)}
+    under_way = {row["queue"]: row for row in all_rows(connection, UNDER_WAY, parameters)}
     return [
         Depth(**{"queue": lane, **waiting.get(lane, {}), **under_way.get(lane, {})})
         for lane in LANES
@@ -179,13 +179,13 @@ def keep_counts(connection: Connection[Any], every_s: float, share: float) -> bo
     Not more often than every `every_s` seconds, nor than `share` times what the last count took.
     Returns whether it counted.
     """
-    given = {"lanes": [lane for lane in LANES if lane != WEBHOOKS]}
-    if all(row["waiting"] <= EXACT_TO for row in all_rows(connection, WAITING, given)):
+    parameters = {"lanes": [lane for lane in LANES if lane != WEBHOOKS]}
+    if all(row["waiting"] <= EXACT_TO for row in all_rows(connection, WAITING, parameters)):
         return False
     due = connection.execute(COUNT_IS_DUE, {"every_s": every_s, "share": share}).fetchone()
     if due is None or not due[0]:
         return False
-    connection.execute(KEEP_COUNTS, given)
+    connection.execute(KEEP_COUNTS, parameters)
     return True
 
 

@@ -42,7 +42,7 @@ WITH {APPLYING}, earlier AS (
 ), full_ones AS (
     SELECT * FROM locked
     WHERE reserved_usd + spent_usd + %(amount)s > limit_usd AND %(amount)s > 0
-        AND (hard OR NOT %(first_tier)s) AND NOT %(whatever_it_is)s
+        AND (hard OR NOT %(first_tier)s) AND NOT %(forced)s
 ), allowed AS (
     SELECT array_agg(id) AS periods FROM locked
     HAVING count(*) = (SELECT count(*) FROM applying) AND count(*) > 0
@@ -124,7 +124,7 @@ def reserve(
     Also None if no budget applies, and for a call with a reservation. A soft budget counts the cost
     of the first tier and does not refuse it. A call without cost is never refused.
     """
-    return _reserve(connection, holder, call, amount, first_tier=first_tier, whatever_it_is=False)
+    return _reserve(connection, holder, call, amount, first_tier=first_tier, forced=False)
 
 
 def _reserve(
@@ -134,14 +134,14 @@ def _reserve(
     amount: Decimal,
     *,
     first_tier: bool,
-    whatever_it_is: bool,
+    forced: bool,
 ) -> Full | None:
     parameters = {
         **vars(holder),
         **vars(call),
         "amount": amount,
         "first_tier": first_tier,
-        "whatever_it_is": whatever_it_is,
+        "forced": forced,
     }
     while True:
         try:
@@ -176,7 +176,7 @@ def settle_anew(
     """`settle` for a call whose reservation was lost in a crash of the server. If it was settled
     already, nothing changes.
     """
-    _reserve(connection, holder, call, amount, first_tier=True, whatever_it_is=True)
+    _reserve(connection, holder, call, amount, first_tier=True, forced=True)
     return settle(connection, call, cost) or []
 
 

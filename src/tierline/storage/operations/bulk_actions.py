@@ -127,17 +127,17 @@ def examine(
     """The next `limit` jobs of the account behind `before`, the newest first, and whether each
     matches. Of a batch only its own jobs are examined.
     """
-    given = {
+    values = {
         "feature": filters.feature,
         "status": filters.status,
         "tier": filters.tier,
         "batch_id": filters.batch_id,
         "no_drafts": None if filters.drafts else True,
     }
-    filter_values = {name: value for name, value in given.items() if value is not None}
-    matches = " AND ".join(_MATCHES[name] for name in filter_values) or "true"
-    batch = f"AND {_MATCHES['batch_id']}" if "batch_id" in filter_values else ""
-    parameters = {**filter_values, "account_id": account_id, "before": before.seq, "limit": limit}
+    conditions = {name: value for name, value in values.items() if value is not None}
+    matches = " AND ".join(_MATCHES[name] for name in conditions) or "true"
+    batch = f"AND {_MATCHES['batch_id']}" if "batch_id" in conditions else ""
+    parameters = {**conditions, "account_id": account_id, "before": before.seq, "limit": limit}
     ceiling = None if before.id is None else later(before.id)
 
     def read() -> list[Examined]:

@@ -162,8 +162,8 @@ def summed(
     Use it within the snapshot of `counted`.
     """
     statement = f"{_feature_rows(connection, sums, counted, window)}{select}"
-    given = {**window.parameters(counted), **more}
-    return uncounted_rows(connection, kind, statement, given, counted, window.edges)
+    parameters = {**window.parameters(counted), **more}
+    return uncounted_rows(connection, kind, statement, parameters, counted, window.edges)
 
 
 def _feature_rows(connection: Connection[Any], sums: Sums, counted: Counted, window: Window) -> str:

@@ -50,11 +50,11 @@ def keep_floor(connection: Connection[Any], mark: UUID | None, rolled_to: int) -
     begin that live or are not counted. `mark`: what it returned last; None: unknown.
     """
     recent = first_id_of(database_now(), LATE)
-    given = {"recent": recent, "mark": mark or LOWEST, "rolled_to": rolled_to}
-    row = connection.execute(LIVE_FROM, given).fetchone()
+    parameters = {"recent": recent, "mark": mark or LOWEST, "rolled_to": rolled_to}
+    row = connection.execute(LIVE_FROM, parameters).fetchone()
     assert row is not None, "an expression gives one row"
     live: UUID = row[0]
-    (uncounted,) = connection.execute(UNCOUNTED_FROM, given).fetchone() or (None,)
+    (uncounted,) = connection.execute(UNCOUNTED_FROM, parameters).fetchone() or (None,)
     connection.execute(KEEP_FLOOR, (live,))
     connection.execute(FORGET_FLOORS)
     return live if uncounted is None else min(live, uncounted)

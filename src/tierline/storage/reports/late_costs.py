@@ -98,7 +98,7 @@ class LateCost:
 
     def __init__(self, claim: Claim, tier: str, settled: Settlement) -> None:
         self._claim, self._settled = claim, settled
-        self._given: dict[str, Any] = {
+        self._parameters: dict[str, Any] = {
             "job_id": claim.job_id,
             "attempt": claim.attempt,
             "account_id": claim.account_id,
@@ -123,20 +123,20 @@ class LateCost:
         self._xid = xid[0]
         held = one_row(connection, HOLD)
         assert held is not None, "the migration writes the row"
-        call = one_row(connection, CALL, self._given)
+        call = one_row(connection, CALL, self._parameters)
         self.removed = call is None
         if call is None:
             call = self._booked()
         elif call["settled"]:
             return False
-        uncounted = connection.execute(IS_UNCOUNTED, self._given | held).fetchone()
-        connection.execute(at_parents(SETTLE), self._given)
+        uncounted = connection.execute(IS_UNCOUNTED, self._parameters | held).fetchone()
+        connection.execute(at_parents(SETTLE), self._parameters)
         if uncounted != (False,) or self._settled.cost_usd is None:
             return False
-        given = self._given | call
-        given["created_at"] = call["created_at"] or time_of(self._claim.job_id)
+        parameters = self._parameters | call
+        parameters["created_at"] = call["created_at"] or time_of(self._claim.job_id)
         for statement in ADD:
-            connection.execute(statement, given)
+            connection.execute(statement, parameters)
         return True
 
     def _booked(self) -> dict[str, Any]:

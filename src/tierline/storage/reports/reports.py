@@ -260,12 +260,12 @@ def compared(
     other accounts, if an account is given.
     """
     times = window.times()
-    given = {**times, "before": before, "limit": limit, "account": account_id}
+    parameters = {**times, "before": before, "limit": limit, "account": account_id}
     return read_at_homes(
         connection,
         OUTCOMES,
         [up_to_now(times["floor"])],
-        lambda statement: typed_rows(connection, ComparedOutcome, statement, given),
+        lambda statement: typed_rows(connection, ComparedOutcome, statement, parameters),
     )
 
 

@@ -285,10 +285,10 @@ def _count(
     if done:
         attempts = _arrays(done)
         connection.execute(DROP_PENDING, attempts)
-        given = attempts | {"final": FINAL}
+        parameters = attempts | {"final": FINAL}
         span = _span(one.job_id for one in done)
         for statement in COUNT_ATTEMPTS:
-            _execute(connection, statement, span, given)
+            _execute(connection, statement, span, parameters)
     jobs = {one.job_id for one in done if one.last}.union(ended)
     if not jobs:
         return
@@ -305,9 +305,11 @@ def _count(
 
 
 def _execute(
-    connection: Connection[Any], statement: str, span: Span, given: Mapping[str, Any]
+    connection: Connection[Any], statement: str, span: Span, parameters: Mapping[str, Any]
 ) -> None:
-    read_at_homes(connection, statement, [span], lambda named: connection.execute(named, given))
+    read_at_homes(
+        connection, statement, [span], lambda named: connection.execute(named, parameters)
+    )
 
 
 def _span(ids: Iterable[UUID]) -> Span:

@@ -116,7 +116,7 @@ def find(
 ) -> list[str]:
     """Up to `most` subjects with this flaw. Raises QueryCanceled after `within_s` seconds."""
     span = window.booked if flaw in SUMS else window.jobs
-    given = {
+    parameters = {
         "first": span.first,
         "last": span.last,
         "since": window.since,
@@ -125,7 +125,7 @@ def find(
     }
     statement = at_homes(connection, f"{STATEMENTS[flaw]} {_LIMIT}", span)
     with within(connection, within_s):
-        return [str(subject) for (subject,) in connection.execute(statement, given)]
+        return [str(subject) for (subject,) in connection.execute(statement, parameters)]
 
 
 def counts_history(connection: Connection[Any]) -> bool:

@@ -35,12 +35,12 @@ def page(
         "status": ("status = %(status)s", status),
         "job_id": ("job_id = %(job_id)s", job_id),
     }
-    given = {name: pair for name, pair in where.items() if pair[1] is not None}
-    condition = " AND ".join(text for text, _ in given.values())
+    conditions = {name: pair for name, pair in where.items() if pair[1] is not None}
+    condition = " AND ".join(text for text, _ in conditions.values())
     with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
         return cursor.execute(
             f"{_ROW} WHERE {condition} ORDER BY seq DESC LIMIT %(limit)s",
-            {"limit": limit, **{name: value for name, (_, value) in given.items()}},
+            {"limit": limit, **{name: value for name, (_, value) in conditions.items()}},
         ).fetchall()
 
 
