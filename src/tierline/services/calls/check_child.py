@@ -59,7 +59,7 @@ def _answer(function: Callable[[Any, Any], Any], question: Any) -> Any:
 
 
 def _place(broken: Exception) -> str:
-    """What was raised, and where: its message may quote the input."""
+    """The name of the error and its place, not its message, which may quote the input."""
     frames = traceback.extract_tb(broken.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(broken).__name__}{where}"

@@ -47,7 +47,7 @@ FULL_PAUSE_S = 5.0  # while the account has its maximum of jobs queued
 BUDGET_PAUSE_S = 30.0  # while a hard budget is spent
 FAILED_PAUSE_S = 60.0  # after a step that failed
 LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-"""A stranger holds a job for longer than a connection waits. The other jobs do not wait for it."""
+"""Another transaction locks a job for longer than a connection waits. Other jobs do not wait."""
 
 
 def step_bulk_action(connection: Connection[Any], id: UUID) -> int:

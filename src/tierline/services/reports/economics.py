@@ -49,7 +49,7 @@ def economics_of(
     own = own_prices(connection)
     measured = Measured(
         every=EVERY,
-        known_jobs=jobs.known,
+        known_jobs=jobs.known_jobs,
         cost_usd=jobs.cost_usd,
         deviation_usd=jobs.cost_deviation_usd,
         began_before_last=jobs.began_before_last,
@@ -68,7 +68,7 @@ def economics_of(
         jobs=jobs.jobs,
         began_before_last=jobs.began_before_last,
         escalated=jobs.escalated,
-        known_jobs=jobs.known,
+        known_jobs=jobs.known_jobs,
         cost_usd=jobs.cost_usd,
         cost_deviation_usd=jobs.cost_deviation_usd,
         upkeep=[UpkeepCost.model_validate(row) for row in upkeep],
@@ -89,8 +89,8 @@ def _no_attempts(tier: str) -> TierMeans:
 def _measured(feature: Feature, tier: Tier, row: TierMeans, own: OwnPrices) -> MeasuredTier:
     now, model = datetime.now(UTC), tier.models[0]
     return MeasuredTier(
-        known_attempts=row.known,
-        unknown_attempts=row.unknown,
+        known_attempts=row.known_attempts,
+        unknown_attempts=row.unknown_attempts,
         cost_usd=row.cost_usd,
         deviation_usd=row.cost_deviation_usd,
         input_tokens=row.input_tokens or Decimal(0),
@@ -108,8 +108,8 @@ def _tier_view(tier: Tier, measured: MeasuredTier, row: TierMeans) -> TierEconom
         tier=tier.name,
         model=str(tier.models[0]),
         attempts=row.attempts,
-        known_attempts=row.known,
-        unknown_cost_attempts=row.unknown,
+        known_attempts=row.known_attempts,
+        unknown_cost_attempts=row.unknown_attempts,
         cost_usd=row.cost_usd,
         cost_deviation_usd=row.cost_deviation_usd,
         input_tokens=_number(row.input_tokens),

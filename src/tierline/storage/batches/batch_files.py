@@ -122,7 +122,7 @@ def note_end(connection: Connection[Any], batch_id: UUID) -> None:
 
 
 def note_cancelling(connection: Connection[Any], batch_id: UUID) -> None:
-    """Somebody asked for the batch to be cancelled: nothing more is read."""
+    """Record that the batch is being cancelled, so that no more lines are read."""
     connection.execute(
         "UPDATE batch_files SET cancelling_at = coalesce(cancelling_at, clock_timestamp()),"
         " read_at = coalesce(read_at, clock_timestamp())"

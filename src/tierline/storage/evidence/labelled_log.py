@@ -12,14 +12,15 @@ from tierline.storage.evidence.labels import FAILED
 
 MOST_ROWS = 5_000  # of a training: the newest
 
-# A later tier mends it: the first tier's answer failed a check, or differs from its reference. Not
-# so: it was compared and agrees; or the later tiers' answers failed their checks too; or people say
-# that the later tier's served answer is wrong. Then asking the first tier loses nothing. An answer
-# that was served and not compared says nothing. Of equal inputs the newest counts.
+# `is_right` is false if a later tier would improve the result: the first tier's answer failed a
+# check, or differs from its reference. It is true if the answer was compared and agrees, if the
+# later tiers' answers failed their checks too, or if people say that the later tier's served answer
+# is wrong: then calling the first tier loses nothing. Answers that were served and not compared are
+# left out. Of equal inputs the newest counts.
 #
-# A failed answer is always known, a compared one only if it was drawn: so each stands for as many
-# inputs as the inverse of its chance to be drawn. `step_usd` is what the later tiers cost, in this
-# job or in its shadow, less what the first tier did; null if a cost is unknown.
+# Every failed answer is here, a compared one only if it was drawn. So each counts for as many
+# inputs as the inverse of its chance to be drawn. `step_usd` is the cost of the later tiers, in
+# this job or in its shadow, less the cost of the first tier; null if a cost is unknown.
 LABELLED = f"""
 WITH labelled AS (
     SELECT a.job_id, r.input,
@@ -68,7 +69,7 @@ class LoggedInput:
     job_id: UUID
     input: JSON
     is_right: bool  # no later tier would mend it
-    stands_for: float  # inputs: the inverse of its probability to be known
+    stands_for: float  # inputs: the inverse of its probability to be drawn
     step_usd: float | None  # what asking the later tiers costs more; None: unknown
 
 

@@ -54,7 +54,7 @@ FROM reviews r WHERE {_OPEN} AND r.id > %(after)s
 ORDER BY r.id LIMIT %(limit)s
 """
 
-# What this person holds already comes first, so that a page opened again shows the same answer.
+# The answer that this person holds comes first, so that a page opened again shows the same one.
 _TAKE = f"""
 UPDATE reviews SET held_by = %(key)s,
     held_until = clock_timestamp() + make_interval(secs => %(hold_s)s)
@@ -104,10 +104,10 @@ class OpenReview:
     id: int
     job_id: UUID
     feature: str
-    place: int  # 2: somebody else is to label the same answer
+    place: int  # 2: another person is to label the same answer
     source: str  # sample: drawn at random; filter: chosen
     asked_at: datetime
-    held: bool  # somebody looks at it now
+    held: bool  # a person looks at it now
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ SELECT (
 )
 """
 
-# The same from a mark on. What waits since before release 0.3.0 is found by the queues' indexes.
+# The same from a mark on. Jobs from before release 0.3.0 are read by the queues' indexes.
 _WAITS = "status = 'queued' AND queue = ANY(%(queues)s) AND shadow_of IS NULL"
 COUNT_FROM_MARK = f"""
 SELECT (

@@ -48,8 +48,8 @@ _MATCHES = f"""
     AND (%(reason)s::text IS NULL OR strpos(lower({DECISION} ->> 'reason'), lower(%(reason)s)) > 0)
 """
 
-# A page has whole jobs, each with all matching decisions. Each account's newest jobs are found by
-# its own index, and merged if all accounts are asked for. {jobs}: `@jobs` or `@jobs_ended`.
+# A page has whole jobs, each with all matching decisions. Each account's newest jobs are read by
+# its own index, and merged for a page of all accounts. {jobs}: `@jobs` or `@jobs_ended`.
 # {attempts}: all, for a job that waited for weeks; of what has ended, those of the same weeks.
 PAGE = f"""
 SELECT own.seq, own.id FROM accounts account CROSS JOIN LATERAL (

@@ -49,7 +49,7 @@ def _of_each(part: str) -> str:
     return re.sub(r"%\((\w+)\)s", r"e.\1", part)
 
 
-# Rows are found by the jobs' ids, whatever way the planner joins them: a plan that was made while
+# Rows are read by the jobs' ids, whatever way the planner joins them: a plan that was made while
 # the tables were nearly empty would read all of them later. A job may be in two finishes, by a
 # token that lost it and by the one that holds it, so the rest goes by the token.
 FINISH_THESE = f"""
@@ -94,7 +94,7 @@ def finish_together(connection: Connection[Any], finishes: Iterable[Finish]) -> 
 
     for statement, group in groupby(sorted(finishes, key=statement_of), key=statement_of):
         these = list(group)
-        document = json.dumps(these, default=_told, allow_nan=False)
+        document = json.dumps(these, default=_as_json, allow_nan=False)
         rows = connection.execute(
             statement,
             {"finishes": document, "job_ids": [one["job_id"] for one in these]},
@@ -115,7 +115,7 @@ def job_of(finish: Finish) -> UUID:
     return job_id
 
 
-def _told(value: object) -> str:
+def _as_json(value: object) -> str:
     if isinstance(value, UUID | Decimal):
         return str(value)
     raise TypeError(f"a finish has a {type(value).__name__}")

@@ -69,7 +69,7 @@ CROSS JOIN LATERAL (
 
 # Jobs that came due within the last `since_s` seconds, by group. In the order of the index: without
 # it, a plan made while the table is small may use another index, and read all rows of the queue.
-# Those of jobs_before are found by HEADS alone: what returns to its queue, returns to jobs_live.
+# Jobs of jobs_before are read by HEADS alone: a job that returns to its queue goes to jobs_live.
 ARRIVED = """
 SELECT lane.queue, j.account_id, j.feature_version_id, j.tier, min(j.run_after)
 FROM unnest(%(queues)s::text[]) lane (queue)

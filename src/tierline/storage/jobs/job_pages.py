@@ -54,7 +54,7 @@ _CONDITIONS = {
     "no_drafts": "NOT EXISTS (SELECT FROM feature_versions v"
     " WHERE v.id = j.feature_version_id AND v.version < 0)",
 }
-# {jobs}: `@jobs`, or what has ended alone. {more}: those of _CONDITIONS that are asked for.
+# {jobs}: `@jobs`, or only the ended jobs. {more}: those of _CONDITIONS that the filters need.
 # {limit}: a number, because Postgres takes a parameter for a tenth of all rows, and would plan each
 # page anew.
 _MATCHING = """
@@ -134,7 +134,7 @@ def list_jobs(
         lambda statement: typed_rows(connection, JobRow, statement, parameters),
     )
     complete = first.newer == _LOWEST or (len(rows) == limit and rows[-1]["id"] >= first.newer)
-    # A job may wait for weeks: then its request is not in these.
+    # The request of a job that waited for weeks is in other partitions.
     if complete and all(row["id"] >= first.ids.first for row in rows):
         return rows
 

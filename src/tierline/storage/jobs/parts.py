@@ -8,8 +8,8 @@ from typing import Any
 
 from psycopg import Connection
 
-# From the end of the queue: the dispatcher takes from its beginning. The order is that of the index
-# by which jobs_before finds what waits. Jobs with a hint out are claimed where they are.
+# From the end of the queue, because the dispatcher takes jobs from its beginning. The order is that
+# of the index of waiting jobs in jobs_before. Jobs with a hint out are claimed where they are.
 WAITING = """
 UPDATE jobs SET part = 1 WHERE part = 0 AND id = ANY(ARRAY(
     SELECT id FROM jobs WHERE part = 0 AND status = 'queued' AND hint_no IS NULL

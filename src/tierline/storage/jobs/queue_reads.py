@@ -27,7 +27,7 @@ _DUE_JOB = f"""
 SELECT run_after FROM jobs WHERE {_WAITS} AND queue = l.queue ORDER BY run_after LIMIT 1"""
 _WAITING_DELIVERY = "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"
 
-# {limit}: how many rows of a queue are read at most. Without one, it costs as much as there waits.
+# {limit}: how many rows of a queue are read at most. Without one, all waiting jobs are read.
 _WAITING = f"""
 SELECT l.queue, c.* FROM unnest(%(lanes)s::text[]) l (queue) CROSS JOIN LATERAL (
     SELECT count(*) AS waiting,
@@ -43,8 +43,8 @@ FROM (SELECT next_try_at, account_id FROM deliveries WHERE {_WAITING_DELIVERY} {
 WAITING = _WAITING.format(limit=f"LIMIT {EXACT_TO + 1}")
 ALL_WAITING = _WAITING.format(limit="")
 
-# What is hinted or runs is never more than there are threads and some hints. jobs_live has no index
-# of them and is read once; jobs_before has.
+# Few jobs run or have a hint: never more than there are threads, and some hints. jobs_live has no
+# index of them and is read once; jobs_before has one.
 UNDER_WAY = f"""
 SELECT queue, sum(hinted)::bigint AS hinted, sum(running)::bigint AS running,
     -- greatest() would make 0 of "nothing waits"
@@ -137,22 +137,22 @@ class Depth:
     running: int = 0
     accounts_waiting: int = 0
     oldest_s: float | None = None  # how long the oldest one has been ready
-    # the numbers are of so long ago, or of a long queue what waits alone; None: of now
+    # how old the numbers are (of a long queue, only those of waiting jobs); None: they are new
     counted_s_ago: float | None = None
 
 
 def depths(connection: Connection[Any]) -> list[Depth]:
     """Every queue, the empty ones too.
 
-    What waits is counted now, up to EXACT_TO jobs of a queue. Of a longer queue it is the last
-    count by `keep_counts`, with its age. So the cost does not grow with what waits.
+    Waiting jobs are counted now, up to EXACT_TO jobs of a queue. A longer queue has the last count
+    by `keep_counts`, with its age. So the cost does not grow with the queue.
     """
     parameters = {"lanes": [lane for lane in LANES if lane != WEBHOOKS]}
     waiting = {row["queue"]: row for row in all_rows(connection, WAITING, parameters)}
     long = [queue for queue, row in waiting.items() if row["waiting"] > EXACT_TO]
     if long:
         counted = {row["queue"]: row for row in all_rows(connection, COUNTED, {"queues": long})}
-        # Before the first count, and after the queue has grown since the last one.
+        # At the first count, and if the queue has grown since the last one.
         missing = [
             queue for queue in long if counted.get(queue, {"waiting": 0})["waiting"] <= EXACT_TO
         ]

@@ -21,7 +21,7 @@ sum(known_usd) / nullif(sum(known), 0) AS cost_usd,
 _BY_TIER = f"""
 SELECT tier,
     coalesce(sum(known + unknown) FILTER (WHERE kind = 'answer'), 0)::bigint AS attempts,
-    sum(known)::bigint AS known, sum(unknown)::bigint AS unknown, {_MEANS},
+    sum(known)::bigint AS known_attempts, sum(unknown)::bigint AS unknown_attempts, {_MEANS},
     sum(input_tokens) / nullif(sum(input_attempts), 0) AS input_tokens,
     sum(cached_input_tokens) / nullif(sum(cached_input_attempts), 0) AS cached_input_tokens,
     sum(output_tokens) / nullif(sum(known + unknown), 0) AS output_tokens
@@ -33,11 +33,11 @@ SELECT coalesce(sum(jobs), 0)::bigint AS jobs,
     coalesce(sum(jobs) FILTER (WHERE first_tier NOT IN ('', %(last)s)), 0)::bigint
         AS began_before_last,
     coalesce(sum(jobs) FILTER (WHERE verdict <> ''), 0)::bigint AS escalated,
-    coalesce(sum(known), 0)::bigint AS known, {_MEANS}
+    coalesce(sum(known), 0)::bigint AS known_jobs, {_MEANS}
 FROM feature_rows WHERE kind = 'answer' AND feature_version_id = %(version_id)s
 """
 
-# Calls for comparing answers, which no caller asked for.
+# Calls for comparing answers, which no caller requested.
 _UPKEEP = """
 SELECT purpose, sum(jobs)::bigint AS jobs, sum(calls)::bigint AS calls, sum(cost_usd) AS cost_usd,
     sum(unknown_cost_calls)::bigint AS unknown_cost_calls
@@ -51,8 +51,8 @@ class TierMeans:
 
     tier: str
     attempts: int  # of callers' jobs
-    known: int  # attempts with a known cost, those of shadows included
-    unknown: int
+    known_attempts: int  # with a known cost, those of shadows included
+    unknown_attempts: int
     cost_usd: Decimal | None
     cost_deviation_usd: Decimal | None
     input_tokens: Decimal | None  # without those read from a cache
@@ -67,14 +67,14 @@ class JobMeans:
     jobs: int
     began_before_last: int  # jobs that began on a tier before the last
     escalated: int
-    known: int  # jobs with a known cost
+    known_jobs: int  # with a known cost
     cost_usd: Decimal | None
     cost_deviation_usd: Decimal | None
 
 
 @dataclass(frozen=True)
 class UpkeepSum:
-    """What the calls of one purpose cost that compare answers."""
+    """The cost of the calls of one purpose that compare answers."""
 
     purpose: str
     jobs: int

@@ -140,7 +140,7 @@ class LateCost:
         return True
 
     def _booked(self) -> dict[str, Any]:
-        """What was booked, of a call whose week is removed."""
+        """The booking, reconstructed, of a call whose week is removed."""
         first, settled = self._claim.first_call, self._settled
         return {
             "model": first.model if settled.number == 1 else settled.model,

@@ -1,4 +1,4 @@
-"""The inputs of a feature's jobs whose right output is known."""
+"""The inputs of a feature's jobs that have a label."""
 
 from typing import Any
 

@@ -192,7 +192,7 @@ class Dispatch:
                 marked = hints.mark(connection, [job.job_id for job in jobs])
                 choice.queue_of |= marked
                 self._locked.add(job.job_id for job in jobs if job.job_id not in marked)
-                self._held_jobs.went(jobs)
+                self._held_jobs.sent(jobs)
                 hinted += len(jobs)
                 choice.full = choice.full or len(jobs) >= most
                 in_use.note(queue, waiting, jobs)

@@ -115,7 +115,7 @@ class HeldJobs:
         held_s = (read.read_at - since).total_seconds() + now_s - (self._read_s or now_s)
         return since if held_s > self._hold_s else None
 
-    def went(self, jobs: Iterable[Candidate]) -> None:
+    def sent(self, jobs: Iterable[Candidate]) -> None:
         """Count these chosen jobs against the rate limits."""
         for job in jobs:
             for name in limits_of(job.model, self._limits):
