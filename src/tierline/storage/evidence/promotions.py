@@ -27,7 +27,7 @@ SELECT count(*), count(*) FILTER (WHERE differs) FROM (
 ) newest
 """
 
-# The models that recently answered calls to that model, found by job ids, whose index is fast.
+# The models that recently answered calls to that model, read by job ids, whose index is fast.
 ANSWERED = """
 SELECT DISTINCT model FROM (
     SELECT c.answered_model AS model

@@ -124,7 +124,7 @@ USAGE = Sums(
 )
 
 
-# `again`: the tier of the attempt before is asked once more. An answer that passed or failed a
+# `again`: the tier of the attempt before is called again. An answer that passed or failed a
 # check never leads to that. An attempt is counted at its first call, so that one join is enough.
 def _tiers(to: Join) -> str:
     return f"""
@@ -199,7 +199,7 @@ LATENCIES = Sums(
 )
 
 
-# `verdict`: of the last tier that was left.
+# `verdict`: of the last tier from which the job escalated.
 def _jobs(to: Join) -> str:
     return f"""
 SELECT j.feature_version_id, {KIND} AS kind, j.status, j.unverified,

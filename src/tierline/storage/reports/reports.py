@@ -18,7 +18,7 @@ from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS
 from tierline.storage.reports.feature_sums import JOB_OF_FEATURE, OF_FEATURE, Window, summed
 from tierline.storage.reports.uncounted import snapshot
 
-# `verdict`: of the last tier that was left.
+# `verdict`: of the last tier from which the job escalated.
 _STATUSES = """
 SELECT status, unverified, nullif(verdict, '') AS verdict, sum(jobs)::bigint AS jobs
 FROM feature_rows WHERE kind = 'answer' GROUP BY 1, 2, 3

@@ -18,7 +18,7 @@ from tierline.storage.reports.counted import Counted, counted
 
 Kind = TypeVar("Kind")
 
-# Attempts that no roll-up has counted. What was there before attempts had numbers is read by the
+# Attempts that no roll-up has counted. Those from before attempts had numbers are read by the
 # statements themselves, each with its own index (`_HISTORY`).
 ATTEMPTS = """
 uncounted AS MATERIALIZED (
@@ -29,7 +29,7 @@ uncounted AS MATERIALIZED (
 
 _ANY = "SELECT EXISTS (SELECT FROM @attempts WHERE seq >= %s)"
 
-# The rest of what was there before: `{a}` the attempt, `{j}` its job.
+# The rest of the attempts from before they had numbers: `{a}` the attempt, `{j}` its job.
 OLD_ATTEMPT = "{a}.seq IS NULL AND {a}.job_id >= %(history_from)s"
 OLD_JOB = """
 {j}.id >= %(history_from)s AND {j}.completed_at IS NOT NULL

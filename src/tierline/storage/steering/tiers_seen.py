@@ -116,7 +116,7 @@ ON CONFLICT (feature_version_id, tier) DO UPDATE SET attempts = excluded.attempt
     seen_at = excluded.seen_at
 """
 
-# After a day without a roll-up, nothing counts as known.
+# After a day without a roll-up, all figures count as unknown.
 SEEN = """
 SELECT feature_version_id, tier, attempts, passes, cost_usd, latency_s FROM tiers_seen
 WHERE seen_at > statement_timestamp() - interval '1 day'

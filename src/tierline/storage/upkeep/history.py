@@ -18,7 +18,7 @@ from psycopg import Connection, sql
 from tierline.rules.partitions import Partition
 from tierline.storage.upkeep.partitions import LOCK_TIMEOUT_MS, PARTITIONS_LOCK, Busy
 
-# The comment on a partition that is being removed. A detached table without it is somebody's.
+# The comment on a partition that is being removed. A table without it was detached by a person.
 _MARK = "past history_days, to be dropped: {table} from {first} to {end}"
 _MARK_OF = re.compile(r"^past history_days, to be dropped: (\w+) from (\S+) to (\S+)$")
 
@@ -118,7 +118,7 @@ DELETE FROM jobs WHERE part < 2 AND id = ANY(ARRAY(
     ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED))
 """
 
-# What names jobs that are gone, and makes no sense without them. {table}: one of NAMING.
+# Rows that name jobs which are gone, and make no sense without them. {table}: one of NAMING.
 _REMOVE_NAMING = f"""
 DELETE FROM {{table}} WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM {{table}} WHERE {_JOB} LIMIT %(most)s FOR UPDATE SKIP LOCKED))

@@ -62,7 +62,7 @@ WHERE id = ANY(%s) AND completed_at IS NOT NULL
 ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """
 
-# Of a reason, the verdict before the colon stays.
+# Only the verdict before the colon stays of a reason.
 JOBS = """
 UPDATE jobs j SET
     passed_by = false,

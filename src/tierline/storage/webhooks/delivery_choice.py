@@ -25,7 +25,7 @@ _READY = f"{FREE} AND NOT delayed"
 
 # A retry is `delayed` until its time, so that the targets' index has only targets with something
 # due, and not all that wait for a retry in hours. This statement ends the delay of those that are
-# due. `delayed` only tells where to look: `next_try_at` decides, also for rows of the release
+# due. `delayed` only shows where to look: `next_try_at` decides, also for rows of the release
 # before, which does not know `delayed`. Locked rows are handled the next time.
 UNDELAY = f"""
 UPDATE deliveries SET delayed = false

@@ -170,7 +170,7 @@ def _wrong(feature: Feature, row: LabelledOutcome | JudgedOutcome) -> bool | Non
     if how.same(row.output, row.served_output):
         return not row.correct
     # The tier's answer is not the served one. If the served one is right, the tier's is wrong,
-    # except in free text, where both may be right. If the served one is wrong, nothing is known.
+    # except in free text, where both may be right. If the served one is wrong, it is unknown.
     return True if row.correct and how.kind != "judge" else None
 
 

@@ -38,7 +38,9 @@ EXACT_UP_TO = 1_000  # counting so many index entries takes less time than writi
 TRUST_S = 1.0  # how long a count is used
 TRUST_FACTOR = 20.0  # or this many times its duration: counting uses at most 5% of a core
 MARK_EVERY_S = 1.0  # how often a mark is moved on
-MARK_S = 60.0  # or found anew: until lately, the account may have had a limit that needs no lock
+MARK_S = (
+    60.0  # then it is read again: until lately, the account may have had a limit that needs no lock
+)
 MARK_FACTOR = 100.0  # or this many times the duration of finding it
 FULL_S = 1.0  # Retry-After
 
