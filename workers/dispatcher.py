@@ -284,8 +284,8 @@ class Dispatcher:
         one.
         """
         now = time.monotonic()
-        taken = self._threads.get(queues.MAINTENANCE) and self._maintenance_room
-        if now < self._steps_at or not taken:
+        can_run = self._threads.get(queues.MAINTENANCE) and self._maintenance_room
+        if now < self._steps_at or not can_run:
             return []
         self._steps_at = now + STEPS_S
         return [*due_evaluations(self._pool), *due_bulk_actions(self._pool)]

@@ -72,8 +72,8 @@ def step_bulk(bulk_action_id: str) -> None:
     """Make the next step of a bulk action."""
     here = worker()
     with here.pool.connection() as connection:
-        done = step_bulk_action(connection, UUID(bulk_action_id))
-    if done:
+        ended = step_bulk_action(connection, UUID(bulk_action_id))
+    if ended:
         here.notifier.ready()
 
 

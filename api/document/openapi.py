@@ -77,12 +77,12 @@ def document(app: FastAPI) -> dict[str, Any]:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     components = openapi.setdefault("components", {})
-    made = components.get("schemas", {})
+    schemas = components.get("schemas", {})
     # The framework's own form of a 422 is unused, because every route declares its own.
     for name in ("HTTPValidationError", "ValidationError"):
-        made.pop(name, None)
+        schemas.pop(name, None)
     components["schemas"] = {
-        **made,
+        **schemas,
         "Problem": PROBLEM,
         "Json": JSON_VALUE,
         **_components(),
@@ -94,15 +94,15 @@ def document(app: FastAPI) -> dict[str, Any]:
 def _components() -> dict[str, Any]:
     models = list(_named.items())
     refs, schemas = models_json_schema(models, ref_template=_TEMPLATE, schema_generator=_Short)
-    made: dict[str, Any] = schemas["$defs"]
+    components: dict[str, Any] = schemas["$defs"]
     waiting = [refs[model, mode] for model, mode in models if mode == "validation"]
     strict: set[str] = set()
     while waiting:
         name = waiting.pop()["$ref"].rpartition("/")[2]
-        if name in made and name not in strict:
+        if name in components and name not in strict:
             strict.add(name)
-            made[name] = _storable(made[name], waiting)
-    return made
+            components[name] = _storable(components[name], waiting)
+    return components
 
 
 _OF_ANY_TYPE = {"description", "default"}  # the keys of a field that takes any JSON

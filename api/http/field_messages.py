@@ -59,8 +59,8 @@ def field_message(error: Error) -> str:
     if kind in RANGES:
         words, name = RANGES[kind]
         return f"must be {words} {_context(error, name)}{_shown(error)}"
-    made = _MADE.get(kind)
-    return str(error["msg"]).removeprefix("Value error, ") if made is None else made(error)
+    maker = _MADE.get(kind)
+    return str(error["msg"]).removeprefix("Value error, ") if maker is None else maker(error)
 
 
 def _one_of(error: Error) -> str:

@@ -36,13 +36,11 @@ async def create_batch(
     file_batch, replayed = await asyncio.to_thread(
         state.with_connection, batch_files.create, caller.account_id, batch_request, key
     )
-    counted = Progress({}, Decimal(0), 0)
+    so_far = Progress({}, Decimal(0), 0)
     if replayed:
-        counted = await asyncio.to_thread(
-            state.with_connection, progress, file_batch["batch"]["id"]
-        )
+        so_far = await asyncio.to_thread(state.with_connection, progress, file_batch["batch"]["id"])
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
-    return _answer(caller, file_batch, counted, headers)
+    return _answer(caller, file_batch, so_far, headers)
 
 
 @router.get("")
@@ -88,6 +86,6 @@ def _nothing(batch_id: str) -> NotFound:
 
 
 def _answer(
-    caller: Caller, file_batch: FileBatch, counted: Progress, headers: dict[str, str]
+    caller: Caller, file_batch: FileBatch, so_far: Progress, headers: dict[str, str]
 ) -> Response:
-    return answer(batch_object(file_batch, counted, content=caller.may("read")), 200, headers)
+    return answer(batch_object(file_batch, so_far, content=caller.may("read")), 200, headers)

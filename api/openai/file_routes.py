@@ -118,8 +118,8 @@ def list_files(request: Request, caller: Read, connection: Database) -> Response
         limit=query.limit + 1,
         oldest_first=query.order == "asc",
     )
-    shown = [file_object(row) for row in rows[: query.limit]]
-    return answer(_page(shown, has_more=len(rows) > query.limit))
+    data = [file_object(row) for row in rows[: query.limit]]
+    return answer(_page(data, has_more=len(rows) > query.limit))
 
 
 def _page(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
@@ -141,34 +141,34 @@ def _upload_id(text: str) -> Any:
 async def retrieve_file(request: Request, file_id: str, caller: Read, state: Shared) -> Response:
     """The file. The size of a batch's output is counted, which takes as long as reading it, and
     waits for the turn of a report."""
-    named = read_file_id(file_id)
-    if named.kind == "upload":
+    file = read_file_id(file_id)
+    if file.kind == "upload":
         read = partial(_naming_file, state.with_connection, file_id, files.read)
-        return answer(file_object(await asyncio.to_thread(read, caller.account_id, named.id)))
-    file_batch = await asyncio.to_thread(_output, state, caller.account_id, named, file_id)
-    errors = named.kind == "errors"
+        return answer(file_object(await asyncio.to_thread(read, caller.account_id, file.id)))
+    file_batch = await asyncio.to_thread(_output, state, caller.account_id, file, file_id)
+    errors = file.kind == "errors"
 
     def size(connection: Any) -> int:
         lines = _lines(lambda service, *args: service(connection, *args), file_batch, errors=errors)
         return sum(len(line) for line in lines)
 
-    counted = await state.reports.work(request, caller.account_id, size)
-    return answer(output_object(file_batch, counted, errors=errors))
+    size_bytes = await state.reports.work(request, caller.account_id, size)
+    return answer(output_object(file_batch, size_bytes, errors=errors))
 
 
 @router.get("/{file_id}/content")
 def retrieve_content(file_id: str, caller: Read, state: Shared) -> Response:
     """The file's bytes."""
-    named = read_file_id(file_id)
-    if named.kind == "upload":
-        row = _naming_file(state.with_connection, file_id, files.read, caller.account_id, named.id)
+    file = read_file_id(file_id)
+    if file.kind == "upload":
+        row = _naming_file(state.with_connection, file_id, files.read, caller.account_id, file.id)
         return StreamingResponse(
             _bytes(state, row),
             media_type=BYTES,
             headers={"Content-Length": str(row["bytes"])},
         )
-    file_batch = _output(state, caller.account_id, named, file_id)
-    lines = _lines(state.with_connection, file_batch, errors=named.kind == "errors")
+    file_batch = _output(state, caller.account_id, file, file_id)
+    lines = _lines(state.with_connection, file_batch, errors=file.kind == "errors")
     return StreamingResponse(lines, media_type=JSONL)
 
 
@@ -176,13 +176,13 @@ def retrieve_content(file_id: str, caller: Read, state: Shared) -> Response:
 def delete_file(file_id: str, caller: Submit, state: Shared) -> Response:
     """Removes the file. Once every file of a batch's outputs is deleted, the inputs and outputs of
     its jobs are removed."""
-    named = read_file_id(file_id)
-    if named.kind == "upload":
-        _naming_file(state.with_connection, file_id, files.delete, caller.account_id, named.id)
+    file = read_file_id(file_id)
+    if file.kind == "upload":
+        _naming_file(state.with_connection, file_id, files.delete, caller.account_id, file.id)
     else:
-        _output(state, caller.account_id, named, file_id)
-        delete = partial(batch_files.delete_output, errors=named.kind == "errors")
-        state.with_connection(delete, caller.account_id, named.id)
+        _output(state, caller.account_id, file, file_id)
+        delete = partial(batch_files.delete_output, errors=file.kind == "errors")
+        state.with_connection(delete, caller.account_id, file.id)
     return answer({"id": file_id, "object": "file", "deleted": True})
 
 
@@ -194,12 +194,12 @@ def _naming_file(call: Any, file_id: str, *args: Any) -> Any:
         raise NotFound(f"{error.message}: '{file_id}'") from None
 
 
-def _output(state: State, account_id: int, named: FileId, file_id: str) -> FileBatch:
+def _output(state: State, account_id: int, file: FileId, file_id: str) -> FileBatch:
     """The batch of an output file. Raises NotFound if the file was deleted, or is not there yet."""
     file_batch: FileBatch = _naming_file(
-        state.with_connection, file_id, batch_files.read, account_id, named.id
+        state.with_connection, file_id, batch_files.read, account_id, file.id
     )
-    deleted = "errors_deleted_at" if named.kind == "errors" else "output_deleted_at"
+    deleted = "errors_deleted_at" if file.kind == "errors" else "output_deleted_at"
     if file_batch["file"][deleted] is not None:  # type: ignore[literal-required]
         raise NotFound(f"the file '{file_id}' was deleted")
     if file_batch["batch"]["completed_at"] is None:

@@ -106,15 +106,15 @@ def _answer_events(row: JobRow, text: str) -> Iterator[Event]:
     item = {"output_index": 0}
     part = {**item, "item_id": openai_id(MESSAGE, row["id"]), "content_index": 0}
     whole = text_part(text)
-    begun = message_item(row, [], "in_progress")
-    yield {"type": "response.output_item.added", **item, "item": begun}
+    item_begun = message_item(row, [], "in_progress")
+    yield {"type": "response.output_item.added", **item, "item": item_begun}
     yield {"type": "response.content_part.added", **part, "part": text_part("")}
     for delta in deltas(text):
         yield {"type": "response.output_text.delta", **part, "delta": delta, "logprobs": []}
     yield {"type": "response.output_text.done", **part, "text": text, "logprobs": []}
     yield {"type": "response.content_part.done", **part, "part": whole}
-    done = message_item(row, [whole], "completed")
-    yield {"type": "response.output_item.done", **item, "item": done}
+    item_done = message_item(row, [whole], "completed")
+    yield {"type": "response.output_item.done", **item, "item": item_done}
 
 
 def deltas(text: str) -> Iterator[str]:

@@ -133,11 +133,11 @@ def _submission(
     format: str,
 ) -> Submission:
     check_format(openai_request.format, feature.output_schema, f"/{format}")
-    fitted = job_input(messages, feature, where, max_depth)
+    mapped = job_input(messages, feature, where, max_depth)
     metadata = openai_request.metadata
     return Submission(
         feature=feature.name,
-        input=fitted.input,
-        metadata={**(metadata or {}), **fitted.notes} if fitted.notes else metadata,
+        input=mapped.input,
+        metadata={**(metadata or {}), **mapped.notes} if mapped.notes else metadata,
         user=openai_request.user,
     )

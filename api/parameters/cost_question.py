@@ -35,7 +35,7 @@ def cost_question(
     escalation_rate: Annotated[str | None, _number("assumed, 0 to 1; default: as measured")] = None,
 ) -> CostQuestion | None:
     """The question, or None if nothing is asked. Raises InvalidInput."""
-    given = {
+    texts = {
         "requests_per_day": requests_per_day,
         "peak_per_s": peak_per_s,
         "revenue_usd_per_month": revenue_usd_per_month,
@@ -45,7 +45,7 @@ def cost_question(
         "output_tokens": output_tokens,
         "escalation_rate": escalation_rate,
     }
-    values = {name: Decimal(text) for name, text in given.items() if text is not None}
+    values = {name: Decimal(text) for name, text in texts.items() if text is not None}
     if not values:
         return None
     rate = values.pop("escalation_rate", None)

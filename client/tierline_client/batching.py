@@ -125,10 +125,10 @@ ROW_FIELDS = frozenset({"input", "custom_id", "metadata"})
 
 def line_of(row: Any) -> bytes:
     """The line of a row in a part."""
-    given = plain(row)
-    fields: dict[str, Any] = {"input": given}
-    if isinstance(given, Mapping):
-        named = cast(Mapping[str, Any], given)
+    item = plain(row)
+    fields: dict[str, Any] = {"input": item}
+    if isinstance(item, Mapping):
+        named = cast(Mapping[str, Any], item)
         if "input" in named and named.keys() <= ROW_FIELDS:
             fields = {**named, "input": plain(named["input"])}
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

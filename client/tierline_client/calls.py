@@ -168,8 +168,8 @@ def give_feedback(
         return Feedback.model_validate(answer.json())
 
     body = {"correct": correct, "expected": plain(expected), "comment": comment}
-    given = {name: value for name, value in body.items() if value is not None}
-    return _send("POST", f"{_job(job_id)}/feedback", given, parse)
+    fields = {name: value for name, value in body.items() if value is not None}
+    return _send("POST", f"{_job(job_id)}/feedback", fields, parse)
 
 
 def open_batch(
@@ -177,8 +177,8 @@ def open_batch(
 ) -> Call[Batch]:
     """Open a batch, or find the one with this key."""
     body = {"feature": feature, "metadata": metadata, "webhook_url": webhook_url}
-    given = {name: value for name, value in body.items() if value is not None}
-    return _send("POST", "/v1/batches", given, _batch, {"Idempotency-Key": key})
+    fields = {name: value for name, value in body.items() if value is not None}
+    return _send("POST", "/v1/batches", fields, _batch, {"Idempotency-Key": key})
 
 
 def get_batch(batch_id: str) -> Call[Batch]:

@@ -47,10 +47,10 @@ class Job(TypedJob[Output], Generic[Output]):
         self, *, correct: bool | None = None, expected: Any = None, comment: str | None = None
     ) -> Feedback:
         """Say whether the output is right, or what is right. The last word counts."""
-        given: Feedback = self._jobs.feedback(
+        feedback: Feedback = self._jobs.feedback(
             self.id, correct=correct, expected=expected, comment=comment
         )
-        return given
+        return feedback
 
 
 class AsyncJob(TypedJob[Output], Generic[Output]):
@@ -85,10 +85,10 @@ class AsyncJob(TypedJob[Output], Generic[Output]):
         self, *, correct: bool | None = None, expected: Any = None, comment: str | None = None
     ) -> Feedback:
         """Say whether the output is right, or what is right. The last word counts."""
-        given: Feedback = await self._jobs.feedback(
+        feedback: Feedback = await self._jobs.feedback(
             self.id, correct=correct, expected=expected, comment=comment
         )
-        return given
+        return feedback
 
 
 def handle(kind: type[AnyJob], jobs: Any, document: Mapping[str, Any], output_type: Any) -> AnyJob:

@@ -47,8 +47,8 @@ class Webhooks:
         used = secret or self._secret or os.environ.get("TIERLINE_WEBHOOK_SECRET")
         if not used:
             raise Misconfigured("give the webhook's secret, or set TIERLINE_WEBHOOK_SECRET")
-        given = {name.lower(): value for name, value in dict(headers).items()}
-        missing = [name for name in HEADERS if name not in given]
+        lowercase = {name.lower(): value for name, value in dict(headers).items()}
+        missing = [name for name in HEADERS if name not in lowercase]
         if missing:
             raise BadSignature(f"the webhook has no header {missing[0]}")
         try:
@@ -56,8 +56,8 @@ class Webhooks:
         except (ValueError, RuntimeError):
             raise Misconfigured("the webhook's secret is none: it begins with whsec_") from None
         try:
-            verifier.verify(body, {name: given[name] for name in HEADERS})
+            verifier.verify(body, {name: lowercase[name] for name in HEADERS})
             document: Any = json.loads(body)
         except (WebhookVerificationError, ValueError) as error:
             raise BadSignature(f"the webhook is not signed with this secret: {error}") from None
-        return event_of(document, given["webhook-id"])
+        return event_of(document, lowercase["webhook-id"])

@@ -88,13 +88,16 @@ async def begin(request: Request, caller: Submitter, form: Posted, state: Shared
         key = f"console {nonce}"  # a caller's own key has no space in it
         return services.begin(connection, caller.account_id, caller.key_id, bulk_request, key)
 
-    made, new = await state.reports.work(request, caller.account_id, work)
+    action, new = await state.reports.work(request, caller.account_id, work)
     if new:
         state.ready.ready()
-        detail: dict[str, str | int] = {"bulk_action": str(made.id), "action": made.action.value}
+        detail: dict[str, str | int] = {
+            "bulk_action": str(action.id),
+            "action": action.action.value,
+        }
         entry = Entry(caller.account_id, caller.key_id, audit.BULK_BEGUN, None, detail)
         await audit.log_entry(state.pool, entry)
-    return see_other(f"{PATH}/{made.id}")
+    return see_other(f"{PATH}/{action.id}")
 
 
 @router.get("/{action_id}")

@@ -106,10 +106,10 @@ async def try_input(name: str, caller: Submitter, form: Posted, state: Shared) -
     if not _NUMBER.fullmatch(number):
         raise Refused("bad-request", "open the feature's page again and repeat it")
     try:
-        given = parse_json(form.get("input", ""), state.settings.max_json_depth)
+        input = parse_json(form.get("input", ""), state.settings.max_json_depth)
     except NotJson as error:
         raise InvalidInput([Problem(f"is not JSON: {error.message}", "/input")]) from None
-    submitted = await _submit(state, caller, name, int(number), tier, given)
+    submitted = await _submit(state, caller, name, int(number), tier, input)
     state.ready.ready()
     detail: dict[str, str | int] = {"feature": name[:63], "version": int(number)}
     await log_action(
@@ -119,7 +119,7 @@ async def try_input(name: str, caller: Submitter, form: Posted, state: Shared) -
 
 
 async def _submit(
-    state: State, caller: Caller, name: str, number: int, tier: str, given: JSON
+    state: State, caller: Caller, name: str, number: int, tier: str, input: JSON
 ) -> Submitted:
     def read_version(connection: Any) -> tuple[bool, StoredVersion]:
         version = version_of(connection, name, number)
@@ -129,7 +129,7 @@ async def _submit(
     if current and not tier:
         return await state.submitter.submit(
             caller.account_id,
-            Submission(name, given),
+            Submission(name, input),
             account=caller.account,
             most_queued=caller.limits.max_queued_jobs,
             capped=caller.capped,
@@ -140,7 +140,7 @@ async def _submit(
         lambda: state.with_connection(keep_draft, version.source, tier or None)
     )
     return await state.submitter.submit_draft(
-        caller.account_id, draft.version.id, given, most_queued=caller.limits.max_queued_jobs
+        caller.account_id, draft.version.id, input, most_queued=caller.limits.max_queued_jobs
     )
 
 

@@ -76,12 +76,12 @@ def get_job(request: Request, job_id: str, caller: Reader, connection: Database)
     (row,) = rows
     job = job_for(caller, row)
     attempts, calls = attempts_of(connection, caller.account_id, id)
-    decided = decisions_of(connection, caller.account_id, id)
-    shown = [
+    log = decisions_of(connection, caller.account_id, id)
+    attempt_views = [
         attempt_view(one, [call_view(call) for call in calls.get(one["number"], [])])
         for one in attempts
     ]
-    steps = steps_of(shown, decided.decisions)
+    steps = steps_of(attempt_views, log.decisions)
     now = database_now()
     return page(
         request,
@@ -89,7 +89,7 @@ def get_job(request: Request, job_id: str, caller: Reader, connection: Database)
         job=job,
         place=row["place"],
         steps=steps,
-        waits=[one for one in decided.decisions if one.attempt is None],
+        waits=[one for one in log.decisions if one.attempt is None],
         picture=picture_of(job, steps, now),
         deliveries=list_deliveries(connection, caller.account_id, limit=MOST_DELIVERIES, job_id=id),
         log=[(entry, entry_text(entry).what) for entry in audit.entries_of_job(connection, id)],
@@ -132,7 +132,7 @@ async def show_content(
 ) -> Response:
     """The job's input and answers. Each look is logged before anything is shown."""
     id = read_id(job_id, "job")
-    given = await audit.show_request(state.pool, caller.account_id, caller.key_id, id)
+    job_request = await audit.show_request(state.pool, caller.account_id, caller.key_id, id)
     row = await read_jobs.find_job(state.pool, caller.account_id, id)
     if row is None:
         raise NotFound(f"there is no job {job_id}")
@@ -142,7 +142,7 @@ async def show_content(
         "content.html",
         job=job_for(caller, row),
         place_of=place_of,
-        input=None if given["input_removed_at"] else _json(given["input"]),
+        input=None if job_request["input_removed_at"] else _json(job_request["input"]),
         metadata=None if row["metadata"] is None else _json(row["metadata"]),
         output=None if row["output"] is None else _json(row["output"]),
         answers=[(one, _answer(one)) for one in attempts],

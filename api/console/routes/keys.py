@@ -62,7 +62,7 @@ async def create_key(
     if len(name) > MOST_NAME or "\x00" in name:
         raise InvalidInput([Problem(f"has at most {MOST_NAME} characters", "/name")])
     ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    made = await act(
+    key = await act(
         state,
         caller,
         audit.KEY_CREATED,
@@ -74,7 +74,7 @@ async def create_key(
         ends,
         within=caller.confined_to,
     )
-    return _new_key(request, made)
+    return _new_key(request, key)
 
 
 @router.post("/{key_id}/rotate")
@@ -83,7 +83,7 @@ async def rotate_key(
 ) -> Response:
     """Replace a key. The old one works for another day."""
     id = _id(key_id)
-    made = await act(
+    key = await act(
         state,
         caller,
         audit.KEY_ROTATED,
@@ -94,7 +94,7 @@ async def rotate_key(
         within=caller.confined_to,
     )
     state.keys.forget()
-    return _new_key(request, made)
+    return _new_key(request, key)
 
 
 @router.post("/{key_id}/revoke")
@@ -154,12 +154,12 @@ async def change_account(caller: OperatorHere, form: Posted, state: Shared) -> R
     return see_other(PATH)
 
 
-def _new_key(request: Request, made: services.MadeKey) -> Response:
+def _new_key(request: Request, key: services.MadeKey) -> Response:
     return page(
         request,
         "secret.html",
-        title=f"Key {made.row['id']}",
-        secret=made.key,
+        title=f"Key {key.row['id']}",
+        secret=key.key,
         help="Only its digest is stored. Send it as Authorization: Bearer, or set"
         " TIERLINE_API_KEY.",
         back=PATH,

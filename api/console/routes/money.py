@@ -141,11 +141,11 @@ def get_economics(request: Request, _: OperatorHere, connection: LateReport) -> 
 
 
 def _question(query: Mapping[str, str]) -> CostQuestion | None:
-    given = {field: query.get(field, "").strip() for field, _ in QUESTION_FIELDS}
-    wrong = [field for field, text in given.items() if text and not _NUMBER.fullmatch(text)]
+    fields = {field: query.get(field, "").strip() for field, _ in QUESTION_FIELDS}
+    wrong = [field for field, text in fields.items() if text and not _NUMBER.fullmatch(text)]
     if wrong:
         raise InvalidInput([Problem("is a number such as 1000 or 0.2", f"?{wrong[0]}")])
-    return cost_question(**{field: text or None for field, text in given.items()})
+    return cost_question(**{field: text or None for field, text in fields.items()})
 
 
 def _account(connection: Any, caller: Caller, name: str) -> tuple[str, int]:

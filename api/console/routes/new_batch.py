@@ -71,23 +71,23 @@ def get_new(request: Request, caller: Reader, state: Shared, connection: Databas
 
 
 @router.post("/new")
-async def upload(caller: Submitter, sent: Sent, state: Shared) -> Response:
+async def upload(caller: Submitter, form: Sent, state: Shared) -> Response:
     """Keep the file, and go on to its mapping. Nothing runs yet."""
     require(caller, "read")
-    feature = sent.fields.get("feature", "")
+    feature = form.fields.get("feature", "")
 
     def keep(connection: Any) -> uploads.Upload:
         version_of(connection, feature, None)
-        read_rows_of(sent.name, sent.content)
+        read_rows_of(form.name, form.content)
         return uploads.keep_upload(
-            connection, caller.account_id, caller.key_id, sent.name, sent.content
+            connection, caller.account_id, caller.key_id, form.name, form.content
         )
 
-    kept = await run_in_threadpool(state.with_connection, keep)
+    stored = await run_in_threadpool(state.with_connection, keep)
     await log_action(
-        state, caller, audit.UPLOADED, {"feature": feature, "bytes": len(sent.content)}
+        state, caller, audit.UPLOADED, {"feature": feature, "bytes": len(form.content)}
     )
-    return see_other(f"{PATH}/uploads/{kept.id}?{urlencode({'feature': feature})}")
+    return see_other(f"{PATH}/uploads/{stored.id}?{urlencode({'feature': feature})}")
 
 
 @router.get("/uploads/{upload_id}")
@@ -97,13 +97,13 @@ async def get_mapping(request: Request, upload_id: str, caller: Reader, state: S
     query = request.query_params
 
     def work(connection: Any) -> dict[str, Any]:
-        kept = uploads.find_upload(connection, _id(upload_id), caller.key_id)
+        stored = uploads.find_upload(connection, _id(upload_id), caller.key_id)
         version = version_of(connection, query.get("feature", ""), None)
-        return _mapped(kept, version, query)
+        return _mapped(stored, version, query)
 
     # Every row is checked, which takes as long as a report, so it waits for the turn of one.
-    shown = await state.reports.work(request, caller.account_id, work)
-    return page(request, "mapping.html", **shown)
+    mapping = await state.reports.work(request, caller.account_id, work)
+    return page(request, "mapping.html", **mapping)
 
 
 @router.post("/uploads/{upload_id}/start")
@@ -131,11 +131,11 @@ async def remove(upload_id: str, caller: Submitter, _: Posted, state: Shared) ->
 
 
 def _mapped(
-    kept: uploads.Upload, version: StoredVersion, chosen: Mapping[str, str]
+    stored: uploads.Upload, version: StoredVersion, chosen: Mapping[str, str]
 ) -> dict[str, Any]:
     """What the page of a mapping shows."""
     feature = version.read()
-    rows = read_rows_of(kept.name, kept.content)
+    rows = read_rows_of(stored.name, stored.content)
     fields = input_fields(feature.input_schema)
     mapping = mapping_of(chosen, rows, fields)
     good, bad = 0, []
@@ -144,7 +144,7 @@ def _mapped(
         good += len(right)
         bad += wrong
     return {
-        "upload": kept,
+        "upload": stored,
         "feature": feature.name,
         "version": version.version,
         "rows": rows,
@@ -159,7 +159,7 @@ def _mapped(
 
 def _start(state: State, caller: Caller, upload_id: UUID, form: Posted) -> tuple[UUID, int]:
     with state.cold_pool.connection() as connection:
-        kept = uploads.find_upload(connection, upload_id, caller.key_id)
+        stored = uploads.find_upload(connection, upload_id, caller.key_id)
         name = form.get("feature", "")
         version = version_of(connection, name, None)
         if str(version.version) != form.get("version", ""):
@@ -167,7 +167,7 @@ def _start(state: State, caller: Caller, upload_id: UUID, form: Posted) -> tuple
                 [Problem("the feature has a new version: look at the mapping again", "/feature")]
             )
         feature = version.read()
-        rows = read_rows_of(kept.name, kept.content)
+        rows = read_rows_of(stored.name, stored.content)
         mapping = mapping_of(form, rows, input_fields(feature.input_schema))
         opened, _ = services.open_batch(
             connection, caller.account_id, Opening(name), f"console:{upload_id}"
@@ -211,12 +211,14 @@ def _preview(rows: Rows, mapping: ColumnMapping, feature: Feature) -> list[Previ
         as_sent=rows.as_sent,
         is_text=rows.is_text,
     )
-    shown = []
+    preview_rows = []
     for line in batch_rows(first, mapping, feature.input_schema):
         row = json.loads(line)
         text = json.dumps(row.get("input"), ensure_ascii=False, indent=2)
-        shown.append(PreviewRow(row["line"], row.get("custom_id"), cut(text, MOST_CELL * 4).text))
-    return shown
+        preview_rows.append(
+            PreviewRow(row["line"], row.get("custom_id"), cut(text, MOST_CELL * 4).text)
+        )
+    return preview_rows
 
 
 def _id(text: str) -> UUID:

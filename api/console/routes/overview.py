@@ -39,9 +39,9 @@ def get_overview(
     """Features' figures over all accounts are an operator's; others see their account's usage."""
     begin = day_of(datetime.now(UTC)) - timedelta(days=DAYS)
     versions = [one for one in current_versions(connection) if one.name > after]
-    shown = versions[:PAGE] if caller.may("operator") else []
+    versions_shown = versions[:PAGE] if caller.may("operator") else []
     cards, unreadable = [], dict[str, str]()
-    for one in shown:
+    for one in versions_shown:
         try:
             card = card_of(
                 status_of(connection, one.name),
@@ -61,7 +61,7 @@ def get_overview(
         queues=[(depth, threads.get(depth.queue, 0)) for depth in state.queues.read(connection)],
         cards=cards,
         operator=caller.may("operator"),
-        more=shown[-1].name if shown and len(versions) > PAGE else None,
+        more=versions_shown[-1].name if versions_shown and len(versions) > PAGE else None,
         usage=usage_of(connection, caller.account_id, begin, None, ["feature", "tier"]),
         days=DAYS,
     )

@@ -228,10 +228,10 @@ async def _show_next(
         note = Note("another person has this answer now: yours was not stored", "warn")
     row, document = answer.row, answer.feature
     output = row["output"]
-    shown: list[schema_form.Shown] = []
+    shown_fields: list[schema_form.Shown] = []
     if document is not None:
         fields = schema_form.fields_of(document.output_schema, output)
-        shown = schema_form.shown(fields, output, None if typed is None else typed.fields)
+        shown_fields = schema_form.shown(fields, output, None if typed is None else typed.fields)
     counts = await run_in_threadpool(state.with_connection, reviews.open_counts, _reviewer(caller))
     return page(
         request,
@@ -243,7 +243,7 @@ async def _show_next(
         input=parts_of(answer.input, answer.values, row["created_at"]),
         output=None if output is None else parts_of(output),
         values=answer.values,
-        fields=shown,
+        fields=shown_fields,
         problems=() if typed is None else typed.problems,
         left=sum(one.for_me for one in counts if feature in ("", one.feature)),
         note=note,
@@ -254,34 +254,34 @@ async def _next(state: State, caller: Caller, feature: str) -> Answer | None:
     """The next answer, after its look is logged."""
     reviewer = _reviewer(caller)
     for _ in range(MOST_GONE):
-        taken = await run_in_threadpool(
+        review = await run_in_threadpool(
             state.with_connection, reviews.take_next, reviewer, feature or None
         )
-        if taken is None:
+        if review is None:
             return None
         try:
-            given = await audit.show_request(
-                state.pool, caller.account_id, caller.key_id, taken.job_id
+            job_request = await audit.show_request(
+                state.pool, caller.account_id, caller.key_id, review.job_id
             )
             return await run_in_threadpool(
-                state.with_connection, _answer, caller, taken, given["input"]
+                state.with_connection, _answer, caller, review, job_request["input"]
             )
         except NotFound:  # the job is gone
-            await run_in_threadpool(state.with_connection, reviews.skip, reviewer, taken.job_id)
+            await run_in_threadpool(state.with_connection, reviews.skip, reviewer, review.job_id)
     return None
 
 
-def _answer(connection: Any, caller: Caller, taken: OpenReview, input: JSON) -> Answer:
-    rows = read_jobs.jobs_of(connection, caller.account_id, [taken.job_id])
+def _answer(connection: Any, caller: Caller, review: OpenReview, input: JSON) -> Answer:
+    rows = read_jobs.jobs_of(connection, caller.account_id, [review.job_id])
     if not rows:
-        raise NotFound(f"there is no job {taken.job_id}")
+        raise NotFound(f"there is no job {review.job_id}")
     row = rows[0]
     try:
         feature = version_of(connection, row["feature"], row["feature_version"]).read()
     except UnreadableFeature:
-        return Answer(taken, row, input, None, [])
+        return Answer(review, row, input, None, [])
     values = grounded_values(feature.checks, input, row["output"], row["created_at"])
-    return Answer(taken, row, input, feature, values)
+    return Answer(review, row, input, feature, values)
 
 
 def _reviewer(caller: Caller) -> Reviewer:

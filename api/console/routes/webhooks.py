@@ -71,7 +71,7 @@ def get_endpoint(
 async def add_endpoint(request: Request, caller: Manager, form: Posted, state: Shared) -> Response:
     """Register an endpoint. Its secret is on the page that answers, and never again."""
     url = form.get("url", "").strip()
-    made, secret = await act(
+    endpoint, secret = await act(
         state,
         caller,
         audit.ENDPOINT_ADDED,
@@ -85,7 +85,7 @@ async def add_endpoint(request: Request, caller: Manager, form: Posted, state: S
         most_in_flight=state.settings.webhook_max_in_flight,
         reach=state.settings.webhook_reach,
     )
-    return _secret(request, made.id, secret)
+    return _secret(request, endpoint.id, secret)
 
 
 @router.post("/{endpoint_id}/test")
@@ -111,7 +111,7 @@ async def rotate_secret(
 ) -> Response:
     """Change its secret. The former one signs too for a day."""
     id = _id(endpoint_id)
-    made, secret = await act(
+    endpoint, secret = await act(
         state,
         caller,
         audit.ENDPOINT_RESIGNED,
@@ -121,7 +121,7 @@ async def rotate_secret(
         id,
         OVERLAP_HOURS,
     )
-    return _secret(request, made.id, secret)
+    return _secret(request, endpoint.id, secret)
 
 
 @router.post("/{endpoint_id}/switch")

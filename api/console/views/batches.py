@@ -72,7 +72,7 @@ def _to_come(cost_usd: Decimal, ended: int, left: int) -> Decimal | None:
 
 
 def _slices(counts: Mapping[str, int], bad_rows: int) -> list[Slice]:
-    named = (
+    counts_by_name = (
         ("completed", "good", counts.get(Status.COMPLETED, 0)),
         ("failed", "bad", counts.get(Status.FAILED, 0)),
         ("invalid rows", "warn", bad_rows),
@@ -81,9 +81,9 @@ def _slices(counts: Mapping[str, int], bad_rows: int) -> list[Slice]:
         ("in progress", "busy", counts.get(Status.IN_PROGRESS, 0)),
         ("waiting", "waited", counts.get(Status.QUEUED, 0)),
     )
-    whole = sum(count for _, _, count in named)
+    whole = sum(count for _, _, count in counts_by_name)
     slices, begin = [], 0.0
-    for name, tone, count in named:
+    for name, tone, count in counts_by_name:
         if count:
             width = 100 * count / whole
             slices.append(Slice(name, tone, count, round(begin, 3), round(width, 3)))

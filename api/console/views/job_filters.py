@@ -31,9 +31,9 @@ class JobFilters:
 
     def query(self, cursor: str | None = None) -> str:
         """The query of a link to a page of this list."""
-        given = {name: getattr(self, name) for name in _FIELDS if name != "drafts"}
+        parameters = {name: getattr(self, name) for name in _FIELDS if name != "drafts"}
         more = {"drafts": "1" if self.drafts else "", "cursor": cursor or ""}
-        return urlencode({name: text for name, text in {**given, **more}.items() if text})
+        return urlencode({name: text for name, text in {**parameters, **more}.items() if text})
 
 
 def read_filters(query: Mapping[str, str]) -> tuple[JobFilters, Filters]:

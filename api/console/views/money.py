@@ -49,15 +49,15 @@ class ShownBudget:
 def per_day(rows: Iterable[UsageRow], first: date, days: int) -> list[Day]:
     """A row for each day, also for those without usage, the earliest first."""
     by_day = {row.day: row for row in rows}
-    shown = []
+    daily = []
     for day in (first + timedelta(days=place) for place in range(days)):
         row = by_day.get(day)
-        shown.append(
+        daily.append(
             Day(day, 0, 0, Decimal(0), 0)
             if row is None
             else Day(day, row.jobs, row.calls, row.cost_usd, row.unknown_cost_calls)
         )
-    return shown
+    return daily
 
 
 def days_chart(days: Sequence[Day]) -> Chart | None:
@@ -78,14 +78,14 @@ def days_chart(days: Sequence[Day]) -> Chart | None:
 
 def sum_of(rows: Iterable[UsageRow]) -> Total:
     """The sum of the rows. Jobs are counted once for each row that has them."""
-    listed = list(rows)
+    usage = list(rows)
     return Total(
-        sum(row.jobs for row in listed),
-        sum(row.calls for row in listed),
-        sum((row.cost_usd for row in listed), Decimal(0)),
-        sum(row.unknown_cost_calls for row in listed),
-        sum(row.usage.input_tokens or 0 for row in listed),
-        sum(row.usage.output_tokens or 0 for row in listed),
+        sum(row.jobs for row in usage),
+        sum(row.calls for row in usage),
+        sum((row.cost_usd for row in usage), Decimal(0)),
+        sum(row.unknown_cost_calls for row in usage),
+        sum(row.usage.input_tokens or 0 for row in usage),
+        sum(row.usage.output_tokens or 0 for row in usage),
     )
 
 

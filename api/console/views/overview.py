@@ -52,7 +52,9 @@ class FeatureCard:
     promises: Sequence[Promise]
 
 
-def card_of(status: FeatureStatus, report: Report, made: Sequence[Calibration]) -> FeatureCard:
+def card_of(
+    status: FeatureStatus, report: Report, calibrations: Sequence[Calibration]
+) -> FeatureCard:
     """A feature's card."""
     served = sum(tier.served for tier in report.tiers)
     return FeatureCard(
@@ -64,7 +66,7 @@ def card_of(status: FeatureStatus, report: Report, made: Sequence[Calibration]) 
         ],
         [
             Promise(one.tier, one.max_error, one.confidence, one.shadow_samples, one.shadow_errors)
-            for one in made
+            for one in calibrations
             if one.state == IN_FORCE
         ],
     )

@@ -73,8 +73,8 @@ def providers_of(
     for model in models:
         if model.model is not None and model.features:
             used.setdefault(model.model.partition(":")[0], []).append(model.model)
-    shown = [
+    providers = [
         ShownProvider(name, at, keys.missing(name), used.get(name, []))
         for name, at in hosts.items()
     ]
-    return sorted(shown, key=lambda one: (not one.models, one.missing is not None, one.name))
+    return sorted(providers, key=lambda one: (not one.models, one.missing is not None, one.name))

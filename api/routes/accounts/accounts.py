@@ -119,13 +119,13 @@ def list_accounts(_: Operator, connection: Database) -> Response:
 )
 async def post_account(request: Request, _: Operator, state: Shared) -> Response:
     """Creates an account. It sees only its own jobs."""
-    given = read_model(NewAccount, await read_json(request, state.settings.max_json_depth))
+    body = read_model(NewAccount, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(
         state.with_connection,
         services.create_account,
-        given.name,
-        given.weight,
-        given.model_dump(include=given.model_fields_set & set(LIMITS)),
+        body.name,
+        body.weight,
+        body.model_dump(include=body.model_fields_set & set(LIMITS)),
     )
     return answer(Account.model_validate(row), 201)
 
@@ -144,8 +144,8 @@ async def patch_account(
 ) -> Response:
     """Changes an account. Weight and jobs in progress apply from the next choice of jobs on, the
     rest within a second."""
-    given = read_model(AccountChange, await read_json(request, state.settings.max_json_depth))
-    changes = given.model_dump(exclude_unset=True)
+    body = read_model(AccountChange, await read_json(request, state.settings.max_json_depth))
+    changes = body.model_dump(exclude_unset=True)
     row = await run_in_threadpool(state.with_connection, services.change_account, name, changes)
     state.keys.forget()
     return answer(Account.model_validate(row))
@@ -192,25 +192,25 @@ async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
 
     Only the key's hash is stored.
     """
-    given = read_model(KeyRequest, await read_json(request, state.settings.max_json_depth))
-    expires_at = given.expires_at
+    body = read_model(KeyRequest, await read_json(request, state.settings.max_json_depth))
+    expires_at = body.expires_at
     if expires_at is not None and expires_at.tzinfo is None:
         expires_at = expires_at.replace(tzinfo=UTC)
 
     def make() -> services.MadeKey:
         with state.cold_pool.connection() as connection:
-            owner = given.account or caller.account
+            owner = body.account or caller.account
             return services.create_key(
                 connection,
                 owner,
-                given.scopes,
-                given.name,
+                body.scopes,
+                body.name,
                 expires_at,
                 within=caller.confined_to,
             )
 
-    made = await run_in_threadpool(make)
-    return answer(NewKey.model_validate({**made.row, "key": made.key}), 201, SECRET)
+    key = await run_in_threadpool(make)
+    return answer(NewKey.model_validate({**key.row, "key": key.key}), 201, SECRET)
 
 
 @router.delete(
@@ -267,16 +267,16 @@ async def rotate_key(
 ) -> Response:
     """The new key has the old key's account, name, scopes and lifetime. The old key ends after the
     overlap."""
-    given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
-    made = await run_in_threadpool(
+    body = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
+    key = await run_in_threadpool(
         state.with_connection,
         services.rotate_key,
         key_id,
-        given.overlap_hours,
+        body.overlap_hours,
         within=caller.confined_to,
     )
     state.keys.forget()
-    return answer(NewKey.model_validate({**made.row, "key": made.key}), 201, SECRET)
+    return answer(NewKey.model_validate({**key.row, "key": key.key}), 201, SECRET)
 
 
 @router.get(
@@ -306,11 +306,11 @@ def get_webhook_secret(caller: Admin, connection: Database) -> Response:
 )
 async def rotate_webhook_secret(request: Request, caller: Admin, state: Shared) -> Response:
     """During the overlap each webhook is signed with both secrets, so that receivers can switch."""
-    given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
+    body = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(
         state.with_connection,
         services.rotate_webhook_secret,
         caller.account_id,
-        given.overlap_hours,
+        body.overlap_hours,
     )
     return answer(WebhookSecret.model_validate(row), 200, SECRET)

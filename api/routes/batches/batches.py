@@ -113,8 +113,8 @@ async def open_batch(
 ) -> Response:
     """Opens a batch. Its Idempotency-Key is remembered as long as the batch exists."""
     key = read_key(idempotency_key)
-    given = read_model(NewBatch, await read_json(request, state.settings.max_json_depth))
-    opening = Opening(given.feature, given.metadata, given.webhook_url)
+    body = read_model(NewBatch, await read_json(request, state.settings.max_json_depth))
+    opening = Opening(body.feature, body.metadata, body.webhook_url)
     row, existing = await asyncio.to_thread(
         state.with_connection, service.open_batch, caller.account_id, opening, key
     )
@@ -210,11 +210,11 @@ async def put_part(
         finally:
             _room.release()
 
-    taken = await asyncio.to_thread(take)
-    if taken.replayed:
-        return answer(BatchPart.model_validate(taken.part), 200, {"Idempotent-Replayed": "true"})
+    stored = await asyncio.to_thread(take)
+    if stored.replayed:
+        return answer(BatchPart.model_validate(stored.part), 200, {"Idempotent-Replayed": "true"})
     state.ready.ready()
-    return answer(BatchPart.model_validate(taken.part), 201)
+    return answer(BatchPart.model_validate(stored.part), 201)
 
 
 @router.get(
@@ -257,10 +257,10 @@ async def seal_batch(
     request: Request, batch_id: BatchId, caller: Submit, state: Shared
 ) -> Response:
     """Ends the batch's parts, which must be those from 1 to `parts`. A repeat changes nothing."""
-    given = read_model(Seal, await read_json(request, state.settings.max_json_depth))
+    body = read_model(Seal, await read_json(request, state.settings.max_json_depth))
     id = read_batch_id(batch_id)
     row = await asyncio.to_thread(
-        state.with_connection, service.seal, caller.account_id, id, given.parts
+        state.with_connection, service.seal, caller.account_id, id, body.parts
     )
     return answer(batch_for(caller, row))
 

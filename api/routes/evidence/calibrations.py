@@ -104,16 +104,16 @@ async def post_calibration(
     used up, even if nothing can be promised. 409 if there are too few, with the number that is
     missing.
     """
-    given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
+    body = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> OutcomeCount | Calibration:
-        calibration_request = CalibrationRequest(**given.model_dump(exclude={"dry_run"}))
-        if given.dry_run:
+        calibration_request = CalibrationRequest(**body.model_dump(exclude={"dry_run"}))
+        if body.dry_run:
             return count_outcomes(connection, name, calibration_request)
         return calibrate(connection, name, calibration_request)
 
-    made = await state.reports.work(request, caller.account_id, work)
-    return answer(made, 200 if given.dry_run else 201)
+    calibration = await state.reports.work(request, caller.account_id, work)
+    return answer(calibration, 200 if body.dry_run else 201)
 
 
 @router.post(
@@ -130,17 +130,17 @@ async def draw_label_sample(name: Name, request: Request, caller: Admin, state: 
     an operator where the installation allows it. Send the right output of all of them to
     POST /v1/feedback; then an operator calibrates with `"reference": "human"`.
     """
-    given = read_model(LabelSample, await read_json(request, state.settings.max_json_depth))
+    body = read_model(LabelSample, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> list[OutcomeToLabel]:
         return draw_for_labels(
             connection,
             name,
-            given.count,
-            given.models,
+            body.count,
+            body.models,
             readable(state, caller),
-            given.tier,
-            second_share=given.second_share,
+            body.tier,
+            second_share=body.second_share,
         )
 
     drawn = await state.reports.work(request, caller.account_id, work)
@@ -173,9 +173,9 @@ async def withdraw_calibration(
     name: Name, calibration_id: Id, request: Request, _: Operator, state: Shared
 ) -> Response:
     """Within seconds, what it would have served escalates, until there is a new calibration."""
-    given = read_model(Withdrawal, await read_json(request, state.settings.max_json_depth))
+    body = read_model(Withdrawal, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> Calibration:
-        return services.withdraw(connection, name, calibration_id, given.reason)
+        return services.withdraw(connection, name, calibration_id, body.reason)
 
     return answer(await run_in_threadpool(state.with_connection, work))

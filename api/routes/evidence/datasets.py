@@ -54,12 +54,12 @@ async def post_dataset(name: Name, request: Request, caller: Operator, state: Sh
     """Contains the given rows, and the caller's account's jobs whose right output is known, or all
     accounts' jobs where the installation lets operators read all.
     """
-    given = read_model(NewDataset, await read_json(request, state.settings.max_json_depth))
-    rows = [FileExample(row.input, row.expected) for row in given.rows]
+    body = read_model(NewDataset, await read_json(request, state.settings.max_json_depth))
+    rows = [FileExample(row.input, row.expected) for row in body.rows]
 
     def work(connection: Any) -> Dataset:
         return services.build(
-            connection, name, rows, jobs=given.jobs, account_id=readable(state, caller)
+            connection, name, rows, jobs=body.jobs, account_id=readable(state, caller)
         )
 
     return answer(await state.reports.work(request, caller.account_id, work), 201)

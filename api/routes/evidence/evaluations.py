@@ -60,18 +60,18 @@ async def post_evaluation(
     """Uses the test rows of files and of the caller's account's jobs, or of all jobs where the
     installation lets operators read all. The caller's account pays.
     """
-    given = read_model(NewEvaluation, await read_json(request, state.settings.max_json_depth))
-    most = None if given.max_usd is None else Decimal(given.max_usd)
-    evaluation_request = EvaluationRequest(given.dataset, given.tiers, given.limit, most)
+    body = read_model(NewEvaluation, await read_json(request, state.settings.max_json_depth))
+    most = None if body.max_usd is None else Decimal(body.max_usd)
+    evaluation_request = EvaluationRequest(body.dataset, body.tiers, body.limit, most)
 
     def work(connection: Any) -> tuple[Evaluation, bool]:
         return services.start(
             connection, name, evaluation_request, caller.account_id, readable(state, caller)
         )
 
-    made, new = await state.reports.work(request, caller.account_id, work)
+    evaluation, new = await state.reports.work(request, caller.account_id, work)
     state.ready.ready()
-    return answer(made, 201 if new else 200)
+    return answer(evaluation, 201 if new else 200)
 
 
 @router.get(
@@ -118,10 +118,10 @@ async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Sha
     def work(connection: Any) -> Evaluation:
         return services.step(connection, name, evaluation_id)
 
-    made = await run_in_threadpool(state.with_connection, work)
+    evaluation = await run_in_threadpool(state.with_connection, work)
     state.ready.ready()
     successor = f"/v1/features/{name}/evaluations/{evaluation_id}"
-    return answer(made, headers=deprecation_headers(successor))
+    return answer(evaluation, headers=deprecation_headers(successor))
 
 
 @router.post(

@@ -61,17 +61,17 @@ async def post_many(request: Request, caller: Submit, state: Shared) -> Response
     """Stores all items or none; the problems name the items. For the caller's account's jobs, or
     any jobs for operators where the installation lets them read all.
     """
-    given = read_model(ManyFeedbacks, await read_json(request, state.settings.max_json_depth))
+    body = read_model(ManyFeedbacks, await read_json(request, state.settings.max_json_depth))
     account_id = readable(state, caller)
     items = [
-        (one.job_id, AnswerFeedback(one.correct, one.expected, one.comment)) for one in given.items
+        (one.job_id, AnswerFeedback(one.correct, one.expected, one.comment)) for one in body.items
     ]
 
     def work(connection: Any) -> int:
-        return give_many(connection, account_id, items, dry_run=given.dry_run, key_id=caller.key_id)
+        return give_many(connection, account_id, items, dry_run=body.dry_run, key_id=caller.key_id)
 
     checked = await run_in_threadpool(state.with_connection, work)
-    return answer(FeedbackCount(kept=0 if given.dry_run else checked, checked=checked))
+    return answer(FeedbackCount(kept=0 if body.dry_run else checked, checked=checked))
 
 
 @router.get(

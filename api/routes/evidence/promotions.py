@@ -63,14 +63,14 @@ async def post_promotion(name: Name, request: Request, caller: Operator, state: 
     """Decides by the lower bound of the kept quality, not by the point estimate. A larger share
     needs 50 compared answers of the canary before it.
     """
-    given = read_model(NewPromotion, await read_json(request, state.settings.max_json_depth))
-    promotion_request = PromotionRequest(**given.model_dump())
+    body = read_model(NewPromotion, await read_json(request, state.settings.max_json_depth))
+    promotion_request = PromotionRequest(**body.model_dump())
 
     def work(connection: Any) -> MadePromotion:
         return services.promote(connection, name, promotion_request)
 
-    made = await state.reports.work(request, caller.account_id, work)
-    return answer(made, 200 if given.dry_run else 201)
+    promotion = await state.reports.work(request, caller.account_id, work)
+    return answer(promotion, 200 if body.dry_run else 201)
 
 
 @router.get(
@@ -98,9 +98,9 @@ def list_promotions(name: Name, _: Read, connection: Database) -> Response:
 )
 async def post_demotion(name: Name, request: Request, _: Operator, state: Shared) -> Response:
     """The other tiers stay in the file. A promotion in force ends."""
-    given = read_model(NewDemotion, await read_json(request, state.settings.max_json_depth))
+    body = read_model(NewDemotion, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> Demotion:
-        return services.demote(connection, name, given.reason)
+        return services.demote(connection, name, body.reason)
 
     return answer(await run_in_threadpool(state.with_connection, work), 201)

@@ -40,8 +40,8 @@ async def post_threshold_search(
     can be promised. 409 if there are too few, with the number that is missing. A feature has one
     search at a time; a repeat with the same options returns it.
     """
-    given = read_model(WantedPromise, await read_json(request, state.settings.max_json_depth))
-    calibration_request = CalibrationRequest(**given.model_dump())
+    body = read_model(WantedPromise, await read_json(request, state.settings.max_json_depth))
+    calibration_request = CalibrationRequest(**body.model_dump())
 
     def work(connection: Any) -> ThresholdSearch:
         return services.start(connection, name, calibration_request, caller.account_id)

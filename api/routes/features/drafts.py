@@ -92,13 +92,13 @@ async def submit_draft_job(
 
     Its attempts have a `trace`: each call's prompt and the model's text.
     """
-    given = read_model(NewDraftJob, await read_json(request, state.settings.max_json_depth))
+    body = read_model(NewDraftJob, await read_json(request, state.settings.max_json_depth))
     if not draft_id.isascii() or not draft_id.isdigit() or int(draft_id) > MAX_ID:
         raise NotFound(f"there is no draft {draft_id[:80]!r}")
     submitted = await state.submitter.submit_draft(
         caller.account_id,
         int(draft_id),
-        given.input,
+        body.input,
         most_queued=caller.limits.max_queued_jobs,
     )
     return await accepted(state, caller, submitted, prefer)

@@ -102,20 +102,20 @@ async def post_action(
     later are not its own, and no job is handled twice. New jobs run on the backfill lanes. 409 if
     five actions of the account are running.
     """
-    given = read_model(NewBulkAction, await read_json(request, state.settings.max_json_depth))
+    body = read_model(NewBulkAction, await read_json(request, state.settings.max_json_depth))
     key = read_key(idempotency_key)
 
     def work(connection: Any) -> tuple[BulkPlan, bool]:
-        if given.dry_run:
-            return services.plan(connection, caller.account_id, given.bulk_request()), False
+        if body.dry_run:
+            return services.plan(connection, caller.account_id, body.bulk_request()), False
         return services.begin(
-            connection, caller.account_id, caller.key_id, given.bulk_request(), key
+            connection, caller.account_id, caller.key_id, body.bulk_request(), key
         )
 
-    made, new = await state.reports.work(request, caller.account_id, work)
+    action, new = await state.reports.work(request, caller.account_id, work)
     if new:
         state.ready.ready()
-    return answer(made, 201 if new else 200)
+    return answer(action, 201 if new else 200)
 
 
 @router.get(

@@ -98,5 +98,5 @@ def list_decisions(
     elif account is not None and others:
         account_id = account_id_of(connection, account)
     filters = Filters(feature, tier, policy, reason, aware(since), aware(until))
-    made, before = decisions_page(connection, account_id, filters, read_cursor(cursor), limit)
-    return answer(DecisionPage.of(made, None if before is None else write_cursor(before)))
+    decisions, before = decisions_page(connection, account_id, filters, read_cursor(cursor), limit)
+    return answer(DecisionPage.of(decisions, None if before is None else write_cursor(before)))

@@ -222,8 +222,8 @@ class NewFeedback(BaseModel):
 )
 async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: Shared) -> Response:
     """Feedback labels the job for calibration, evaluation and training. The last label counts."""
-    given = read_model(NewFeedback, await read_json(request, state.settings.max_json_depth))
-    label = AnswerFeedback(given.correct, given.expected, given.comment)
+    body = read_model(NewFeedback, await read_json(request, state.settings.max_json_depth))
+    label = AnswerFeedback(body.correct, body.expected, body.comment)
     id = read_job_id(job_id)
 
     row = await asyncio.to_thread(

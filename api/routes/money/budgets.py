@@ -94,10 +94,10 @@ def list_budgets(
 )
 async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
     """It applies to calls from now on. What was spent before is not counted."""
-    given = read_model(NewBudget, await read_json(request, state.settings.max_json_depth))
+    body = read_model(NewBudget, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> Any:
-        row = services.set_budget(connection, **given.model_dump())
+        row = services.set_budget(connection, **body.model_dump())
         return row | {"warnings": unfit(connection, row["limit_usd"], hard=row["hard"])}
 
     row = await run_in_threadpool(state.with_connection, work)

@@ -70,8 +70,8 @@ def list_plans(_: Operator, connection: Database) -> Response:
 )
 async def post_plan(request: Request, _: Operator, state: Shared) -> Response:
     """An account's own budget of the same scope and period takes precedence over its plan's."""
-    given = read_model(NewPlan, await read_json(request, state.settings.max_json_depth))
-    fields = given.model_dump()
+    body = read_model(NewPlan, await read_json(request, state.settings.max_json_depth))
+    fields = body.model_dump()
 
     def work(connection: Any) -> Any:
         return services.set_plan(connection, **fields)
@@ -93,7 +93,7 @@ async def put_plan(
     name: Annotated[str, Path(max_length=63)], request: Request, _: Operator, state: Shared
 ) -> Response:
     """The plan applies to the account's calls from now on. null removes the account's plan."""
-    given = read_model(PlanChoice, await read_json(request, state.settings.max_json_depth))
+    body = read_model(PlanChoice, await read_json(request, state.settings.max_json_depth))
 
-    await run_in_threadpool(state.with_connection, services.put_on, name, given.plan)
-    return answer(OnPlan(account=name, plan=given.plan))
+    await run_in_threadpool(state.with_connection, services.put_on, name, body.plan)
+    return answer(OnPlan(account=name, plan=body.plan))

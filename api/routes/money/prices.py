@@ -132,25 +132,25 @@ def list_prices(
 )
 async def post_price(request: Request, _: Operator, state: Shared) -> Response:
     """For exactly this model in all features. A feature's own price takes precedence."""
-    given = read_model(NewPrice, await read_json(request, state.settings.max_json_depth))
-    row = await run_in_threadpool(state.with_connection, _set, given)
+    body = read_model(NewPrice, await read_json(request, state.settings.max_json_depth))
+    row = await run_in_threadpool(state.with_connection, _set, body)
     return answer(views.Price.model_validate(row), 201)
 
 
-def _set(connection: Any, given: NewPrice) -> Any:
+def _set(connection: Any, body: NewPrice) -> Any:
     price: Price | Hour | None = None
-    if isinstance(given.price, HourPrice):
-        hour = given.price
+    if isinstance(body.price, HourPrice):
+        hour = body.price
         price = Hour(hour.usd_per_hour, hour.tokens_per_s, hour.measured_hours)
-    elif given.price is not None:
-        price = Price.from_dict(_rates_json(given.price))
+    elif body.price is not None:
+        price = Price.from_dict(_rates_json(body.price))
     return services.set_price(
         connection,
-        given.model,
+        body.model,
         price,
-        terms=given.service_tier.lower(),
-        since=given.since,
-        note=given.note,
+        terms=body.service_tier.lower(),
+        since=body.since,
+        note=body.note,
     )
 
 

@@ -149,15 +149,15 @@ async def post_micro_model(
     """Start a training instead. All answers of such a model escalate until it is calibrated on its
     outcomes, and it is never evaluated.
     """
-    given = read_model(UploadedMicroModel, await read_json(request, state.settings.max_json_depth))
-    if given.promise is not None:
+    body = read_model(UploadedMicroModel, await read_json(request, state.settings.max_json_depth))
+    if body.promise is not None:
         raise Conflict(
             "a promise is tested on the server's own rows, never on scores that a client sends: "
             f"train on the server, by POST /v1/features/{name}/trainings with kind micro_model and "
             "max_error, as 'tierline micro train' of 0.2.0 does"
         )
-    made = await _store(state, request, caller, name, given, micro_models.add_uploaded)
-    return _uploaded(name, made)
+    artefact = await _store(state, request, caller, name, body, micro_models.add_uploaded)
+    return _uploaded(name, artefact)
 
 
 @router.post(
@@ -182,9 +182,9 @@ async def post_micro_model(
 )
 async def post_router(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
     """Start a training instead. The router is for the feature's current prompt."""
-    given = read_model(UploadedRouter, await read_json(request, state.settings.max_json_depth))
-    made = await _store(state, request, caller, name, given, routers.add_uploaded)
-    return _uploaded(name, made)
+    body = read_model(UploadedRouter, await read_json(request, state.settings.max_json_depth))
+    artefact = await _store(state, request, caller, name, body, routers.add_uploaded)
+    return _uploaded(name, artefact)
 
 
 @router.get(
@@ -244,15 +244,15 @@ async def _store(
     request: Request,
     caller: Caller,
     name: str,
-    given: UploadedRouter | UploadedMicroModel,
+    body: UploadedRouter | UploadedMicroModel,
     add: Add,
 ) -> View:
     try:
-        vectors = None if given.vectors is None else base64.b64decode(given.vectors, validate=True)
+        vectors = None if body.vectors is None else base64.b64decode(body.vectors, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidInput([Problem("is not base64", "/vectors")]) from None
     trained = Trained(
-        given.rows, given.right_rows, given.data_sha256, given.quality, given.document, vectors
+        body.rows, body.right_rows, body.data_sha256, body.quality, body.document, vectors
     )
 
     def work(connection: Any) -> View:
@@ -261,5 +261,5 @@ async def _store(
     return await state.reports.work(request, caller.account_id, work)
 
 
-def _uploaded(name: str, made: View) -> Response:
-    return answer(made, 201, deprecation_headers(f"/v1/features/{name}/trainings"))
+def _uploaded(name: str, artefact: View) -> Response:
+    return answer(artefact, 201, deprecation_headers(f"/v1/features/{name}/trainings"))

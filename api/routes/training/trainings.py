@@ -114,17 +114,17 @@ async def post_training(name: Name, request: Request, caller: Operator, state: S
     operators read all. A feature has one training of each kind at a time; a repeat with the same
     options returns it.
     """
-    given = _read(await read_json(request, state.settings.max_json_depth))
-    options = given.model_dump(exclude={"kind"})
+    body = _read(await read_json(request, state.settings.max_json_depth))
+    options = body.model_dump(exclude={"kind"})
     training_request = requests.Request(
-        name, given.kind, options, caller.account_id, readable(state, caller)
+        name, body.kind, options, caller.account_id, readable(state, caller)
     )
 
     def work(connection: Any) -> tuple[Training, bool]:
-        return services.start(connection, training_request, given.kind)
+        return services.start(connection, training_request, body.kind)
 
-    made, _ = await run_in_threadpool(state.with_connection, work)
-    return _answer(made, 202, {"Location": f"/v1/features/{name}/trainings/{made.id}"})
+    training, _ = await run_in_threadpool(state.with_connection, work)
+    return _answer(training, 202, {"Location": f"/v1/features/{name}/trainings/{training.id}"})
 
 
 @router.get(

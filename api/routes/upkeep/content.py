@@ -57,8 +57,8 @@ def delete_batch_content(batch_id: BatchId, caller: Submit, connection: Database
     409 until all its jobs have ended.
     """
     id = read_batch_id(batch_id)
-    done = remove_batch_content(connection, caller.account_id, id)
+    complete = remove_batch_content(connection, caller.account_id, id)
     row = batch.read(connection, caller.account_id, id)
-    if done:
+    if complete:
         return answer(batch_for(caller, row))
     return answer(batch_for(caller, row), 202, {"Retry-After": str(GO_ON_S)})

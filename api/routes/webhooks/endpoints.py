@@ -131,23 +131,23 @@ class EndpointChange(BaseModel):
 )
 async def post_endpoint(request: Request, caller: Manage, state: Shared) -> Response:
     """It gets the account's job events, by Standard Webhooks, signed with its own secret."""
-    given = read_model(NewEndpoint, await read_json(request, state.settings.max_json_depth))
-    made, secret = await run_in_threadpool(
+    body = read_model(NewEndpoint, await read_json(request, state.settings.max_json_depth))
+    endpoint, secret = await run_in_threadpool(
         state.with_connection,
         services.add_endpoint,
         caller.account_id,
-        url=given.url,
-        description=given.description,
-        events=given.events,
-        include=given.include,
-        max_in_flight=given.max_in_flight,
-        batch_rows=given.batch_rows,
-        format=given.format,
+        url=body.url,
+        description=body.description,
+        events=body.events,
+        include=body.include,
+        max_in_flight=body.max_in_flight,
+        batch_rows=body.batch_rows,
+        format=body.format,
         most_in_flight=state.settings.webhook_max_in_flight,
         reach=state.settings.webhook_reach,
     )
-    headers = {**SECRET, "Location": f"/v1/webhook-endpoints/{made.id}"}
-    return answer(new_endpoint_view(made, _warning(made, state), secret), 201, headers)
+    headers = {**SECRET, "Location": f"/v1/webhook-endpoints/{endpoint.id}"}
+    return answer(new_endpoint_view(endpoint, _warning(endpoint, state), secret), 201, headers)
 
 
 @router.get(
@@ -168,8 +168,8 @@ def list_endpoints(
         lambda before, most: services.list_endpoints(connection, caller.account_id, most, before),
         lambda row: row.seq,
     )
-    shown = [endpoint_view(row, _warning(row, state)) for row in page]
-    return answer(WebhookEndpointPage.of(shown, next_cursor))
+    endpoints = [endpoint_view(row, _warning(row, state)) for row in page]
+    return answer(WebhookEndpointPage.of(endpoints, next_cursor))
 
 
 @router.get(
@@ -201,20 +201,20 @@ async def patch_endpoint(
     request: Request, endpoint_id: EndpointId, caller: Manage, state: Shared
 ) -> Response:
     """Its waiting deliveries go to a new URL; disabling makes them fail."""
-    given = read_model(EndpointChange, await read_json(request, state.settings.max_json_depth))
+    body = read_model(EndpointChange, await read_json(request, state.settings.max_json_depth))
     changed = await run_in_threadpool(
         state.with_connection,
         services.change_endpoint,
         caller.account_id,
         _endpoint(endpoint_id),
-        url=given.url,
-        description=given.description,
-        events=given.events,
-        include=given.include,
-        max_in_flight=given.max_in_flight,
-        batch_rows=given.batch_rows,
-        format=given.format,
-        disabled=given.disabled,
+        url=body.url,
+        description=body.description,
+        events=body.events,
+        include=body.include,
+        max_in_flight=body.max_in_flight,
+        batch_rows=body.batch_rows,
+        format=body.format,
+        disabled=body.disabled,
         most_in_flight=state.settings.webhook_max_in_flight,
         reach=state.settings.webhook_reach,
     )
@@ -250,13 +250,13 @@ async def rotate_secret(
     request: Request, endpoint_id: EndpointId, caller: Manage, state: Shared
 ) -> Response:
     """During the overlap each webhook is signed with both, so that the receiver can switch."""
-    given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
+    body = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
     changed, secret = await run_in_threadpool(
         state.with_connection,
         services.rotate_secret,
         caller.account_id,
         _endpoint(endpoint_id),
-        given.overlap_hours,
+        body.overlap_hours,
     )
     return answer(new_endpoint_view(changed, _warning(changed, state), secret), 200, SECRET)
 
