@@ -16,6 +16,7 @@ import sys
 import pytest
 from hypothesis import settings
 
+from tests.support.processes.prepared_home import make_home  # noqa: F401 - a fixture of any test
 from tests.support.processor_time import ProcessorTime
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
