@@ -31,7 +31,7 @@ from benchmarks.drift.traffic import (
 )
 from benchmarks.figures import Figure, hand_over, progress
 from tierline.base.embeddings import Embedder
-from tierline.drift.wealth import LOOKS
+from tierline.drift.wealth import CHECKS_A_TERM
 
 DAYS = 25  # five of them quiet
 FEW = 200  # known inputs: errors of so small a reference are what false alarms come from
@@ -60,7 +60,7 @@ def main() -> int:
         ("BANKING77 and SNIPS", all_texts, reference_size),
     ):
         progress(f"{runs} quarters of {name}, nothing changes")
-        alarms = [_run(traffic, seed, size, LOOKS, audits=AUDITS) for seed in range(runs)]
+        alarms = [_run(traffic, seed, size, CHECKS_A_TERM, audits=AUDITS) for seed in range(runs)]
         share = _percent([one is not None for one in alarms])
         figures.append(Figure(f"{name}: quarters with a false alarm", share, "%", 5.0, True))
     for name, traffic, kinds in (

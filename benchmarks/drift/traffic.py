@@ -13,10 +13,10 @@ from tierline.base.embeddings import Embedder
 from tierline.base.vectors import Vectors
 from tierline.drift.daily_check import (
     MOST_LIVE,
+    DayCheck,
     DriftState,
-    Look,
     ObservedInputs,
-    look,
+    check_day,
     reference_of,
 )
 
@@ -40,7 +40,7 @@ class Traffic:
     labels: list[str]
 
     def take(self, places: np.ndarray) -> ObservedInputs:
-        """Some of them, as a look takes them."""
+        """Some of them, as a check takes them."""
         return ObservedInputs(
             self.vectors[places],
             [self.lengths[place] for place in places],
@@ -94,10 +94,10 @@ def run(
     new: str | Sequence[str] | None = None,
     *,
     audits: int = 0,
-) -> tuple[int | None, Look]:
+) -> tuple[int | None, DayCheck]:
     """Days of traffic against a reference of `reference_size` inputs of it. Inputs of the kind or
     kinds `new` come from the sixth day on. Returns after how many inputs since that day the change
-    raised an alarm (None: never), and the last look.
+    raised an alarm (None: never), and the last check.
 
     The model gives inputs of an unknown kind one of the labels that it knows. `audits` answers a
     day are audited; with 0, the figure `errors` does not exist.
@@ -113,7 +113,7 @@ def _run(
     days: int,
     new: str | Sequence[str] | None,
     audits: int,
-) -> tuple[int | None, Look]:
+) -> tuple[int | None, DayCheck]:
     draw, audit = np.random.default_rng(seed), np.random.default_rng([seed, 2])
     all_new = {new} if isinstance(new, str) else set(new or ())
     is_new = np.array([label in all_new for label in traffic.labels])
@@ -140,7 +140,7 @@ def _run(
             str(draw.choice(known_labels)) if label in all_new else label for label in seen.labels
         ]
         wrong = [bool(one) for one in audit.random(audits) < WRONG]
-        last = look(
+        last = check_day(
             reference, state, earlier, ObservedInputs(seen.vectors, seen.lengths, labels, wrong)
         )
         state = last.state

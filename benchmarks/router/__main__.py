@@ -40,7 +40,7 @@ from tierline.routing.replay import rankers
 from tierline.routing.replay.cross_fit import cross_fitted
 from tierline.routing.replay.curves import Outcome
 from tierline.routing.replay.gain import gain, recorded_rows
-from tierline.routing.replay.paired import apgr, apgr_beside
+from tierline.routing.replay.paired import apgr, apgr_lead
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 OF_EACH = 10  # training texts of an intent of BANKING77 that the small model sees
@@ -152,7 +152,7 @@ def figures(
     scores["a coin"] = [draw.random() for _ in prompts]
     scores["the oracle"] = [one.weak_quality - one.strong_quality for one in outcomes]
     leads = {
-        what: apgr_beside(outcomes, ranking, scores["prompt length"])
+        what: apgr_lead(outcomes, ranking, scores["prompt length"])
         for what, ranking in list(scores.items())[:3]
     }
     small, large = (

@@ -36,7 +36,7 @@ class Recent(Generic[K, V]):
         return value
 
 
-class OfSame(Generic[T, V]):
+class CachedByIdentity(Generic[T, V]):
     """What `make` gives for an object, made once as long as it is the same object. Thread-safe.
 
     For objects that nobody changes, such as a feature's schema, and that cannot be compared

@@ -14,7 +14,7 @@ from functools import lru_cache
 import jsonschema_rs
 
 from tierline.base.json_text import JSON, canonical_json, quoted_name, short, size_of
-from tierline.base.recent import OfSame
+from tierline.base.recent import CachedByIdentity
 from tierline.checks.dialects import DIALECTS, NAMES, Dialect, dialect_named, dialect_of
 from tierline.checks.patterns import (
     OPTIONS,
@@ -167,7 +167,7 @@ def _of_equal(schema: Schema) -> SchemaCheck:
     return _compiled(canonical_json(schema))
 
 
-_of_same = OfSame(_of_equal)
+_of_same = CachedByIdentity(_of_equal)
 
 
 def schema_faults(schema: JSON) -> list[Fault]:

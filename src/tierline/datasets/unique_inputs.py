@@ -23,13 +23,13 @@ class LabelledInput(TypedDict):
     job_id: UUID | None
 
 
-class OnceLabelled(LabelledInput):
+class UniqueInput(LabelledInput):
     """An input with the label that counts."""
 
     disagreeing: int  # other labels of the input that differ
 
 
-def each_once(rows: Sequence[LabelledInput]) -> list[OnceLabelled]:
+def one_per_input(rows: Sequence[LabelledInput]) -> list[UniqueInput]:
     """One row for equal inputs, with `disagreeing`: how many of the others have another label.
 
     Among the sources of the best rank, the most frequent label is taken; among equally frequent
@@ -42,7 +42,7 @@ def each_once(rows: Sequence[LabelledInput]) -> list[OnceLabelled]:
     return [_chosen(of_input[digest]) for digest in sorted(of_input)]
 
 
-def _chosen(rows: Sequence[LabelledInput]) -> OnceLabelled:
+def _chosen(rows: Sequence[LabelledInput]) -> UniqueInput:
     labels = [canonical_json(row["expected"]) for row in rows]
     best = min(RANK[row["source"]] for row in rows)
     counts = Counter(

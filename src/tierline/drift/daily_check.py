@@ -14,8 +14,8 @@ from typing import Any
 
 from tierline.base.json_text import JSON
 from tierline.base.vectors import Vectors
-from tierline.drift.likeness import Beside, Half, crowding, mixture
-from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
+from tierline.drift.likeness import ByHalf, Half, crowding, mixture
+from tierline.drift.wealth import CHECKS_A_TERM, Bounds, Wealth, alarms, combined
 from tierline.routing.thresholds.bounds import interval
 
 RARE = 0.02  # share of known inputs that count as novel, or as near duplicates
@@ -111,7 +111,7 @@ class DriftState:
 
 
 @dataclass(frozen=True)
-class Look:
+class DayCheck:
     """The result of one check."""
 
     state: DriftState
@@ -137,15 +137,15 @@ def reference_of(
     )
 
 
-def look(
+def check_day(
     reference: Reference, state: DriftState, earlier: Vectors, observed: ObservedInputs
-) -> Look:
+) -> DayCheck:
     """Process a day's inputs, in the order they came. `earlier`: the live inputs of the days
-    before, the newest last. After LOOKS checks a new term begins, with nothing won.
+    before, the newest last. After CHECKS_A_TERM checks a new term begins, with nothing won.
     """
     import numpy as np
 
-    if state.looks >= LOOKS:
+    if state.looks >= CHECKS_A_TERM:
         state = DriftState()
     wealth = dict(state.wealth)
     values: dict[str, list[float]] = {}
@@ -169,7 +169,7 @@ def look(
         if given
     }
     after = DriftState(state.looks + 1, wealth)
-    return Look(after, money, alarms(money), by, means, _novel(reference, observed))
+    return DayCheck(after, money, alarms(money), by, means, _novel(reference, observed))
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _novel_parts(reference: Reference, vectors: Vectors) -> dict[str, _Part]:
     return {name: _rare([(live, reference.apart)], share) for name, share in NOVEL.items()}
 
 
-def _rare(halves: Beside, share: float = RARE) -> _Part:
+def _rare(halves: ByHalf, share: float = RARE) -> _Part:
     """How many live inputs are stranger than all but that share of the known ones: the mean over
     both halves, or of the whole.
     """
@@ -231,7 +231,7 @@ def _rare(halves: Beside, share: float = RARE) -> _Part:
     return _Part(np.mean(values, axis=0).tolist(), Bounds(0.0, high))
 
 
-def _ranks(halves: Beside, fewest: int) -> _Part:
+def _ranks(halves: ByHalf, fewest: int) -> _Part:
     """The ranks of the live inputs among the known ones, 0 to 1: the mean over both halves."""
     import numpy as np
 

@@ -14,7 +14,7 @@ from tierline.base.vectors import Vectors
 
 NEAREST = 5  # number of neighbours that count
 
-Beside = list[tuple[Any, Any]]  # by half: for the new inputs, for the other half's
+ByHalf = list[tuple[Any, Any]]  # by half: for the new inputs, for the other half's
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def nearest(cosines: Any) -> Any:
     return np.partition(cosines, -count, axis=1)[:, -count:].mean(axis=1)
 
 
-def crowding(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> Beside:
+def crowding(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> ByHalf:
     """How much more they are like earlier live inputs than like known ones. A new kind of input
     that keeps coming is like itself.
     """
@@ -72,7 +72,7 @@ def crowding(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> Beside:
     ]
 
 
-def mixture(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> Beside:
+def mixture(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> ByHalf:
     """How much denser they are among earlier live inputs than among known ones: the witness
     function of the maximum mean discrepancy, learned from earlier inputs (Gretton et al. 2012; as a
     bet: Shekhar and Ramdas 2023). It detects known kinds that come more often than before.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tierline.base.json_text import JSON
 
-LOOKS = 90  # per term, one a day: a quarter
+CHECKS_A_TERM = 90  # per term, one a day: a quarter
 ALARM = 0.05  # the probability of a false alarm in a whole term
 FRACTIONS = (0.02, 0.06, 0.2)
 """Sizes of parallel bets, as parts of the largest bet that cannot lose everything. A large bet
@@ -58,7 +58,7 @@ class Wealth:
         for place, bet in enumerate(held):
             high, falling = sides[place // len(FRACTIONS)]
             size = FRACTIONS[place % len(FRACTIONS)] / max(high, 1e-9)
-            money = _added(bet, -math.log(LOOKS)) if begins else bet
+            money = _added(bet, -math.log(CHECKS_A_TERM)) if begins else bet
             for value in values:
                 money += math.log1p(size * ((1.0 - value if falling else value) - high))
             capital.append(money)

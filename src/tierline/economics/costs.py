@@ -104,7 +104,7 @@ class Costs:
     notes: list[str]  # what was measured, and what is assumed
 
 
-def reckon(feature: Feature, measured: Measured, question: CostQuestion) -> Costs:
+def costs_of(feature: Feature, measured: Measured, question: CostQuestion) -> Costs:
     """Raises InvalidInput for what has to be assumed, and Conflict for a tier without a price."""
     notes: list[str] = []
     uses = [

@@ -61,7 +61,7 @@ class Scenario:
     of_revenue: Estimate | None  # share of a month's revenue; None: the revenue is unknown
 
     @property
-    def too_dear(self) -> bool | None:
+    def too_expensive(self) -> bool | None:
         """Whether it takes more of the revenue than it should; None: unknown."""
         return None if self.of_revenue is None else self.of_revenue.value > MOST_OF_REVENUE
 

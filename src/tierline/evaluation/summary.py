@@ -56,7 +56,8 @@ def summary(
         "examples": len(examples),
         "tiers": [_of_tier(name, answers[name]) for name in names],
         "compared": [
-            _beside(name, answers[name], last, answers[last], examples, same) for name in names[:-1]
+            _comparison(name, answers[name], last, answers[last], examples, same)
+            for name in names[:-1]
         ],
         "fields": _fields(answers),
         "slices": _slices(examples, answers),
@@ -81,7 +82,7 @@ def _of_tier(name: str, answers: Sequence[Answer]) -> dict[str, JSON]:
     }
 
 
-def _beside(
+def _comparison(
     name: str,
     small: Sequence[Answer],
     last: str,

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from tierline.base.json_text import JSON
-from tierline.base.recent import OfSame
+from tierline.base.recent import CachedByIdentity
 from tierline.base.shapes import shape_of
 from tierline.features.model import Feature, Tier
 from tierline.features.task import Step, Task, WorkedExample
@@ -30,7 +30,7 @@ FAILED_STEP = "step "
 """The reason of a tier whose step failed begins with these words, then the step's name. The failed
 text is then the step's, and would mislead a model that is asked for the whole answer."""
 
-_shape_of = OfSame(shape_of)  # each job of a feature shows the same schema
+_shape_of = CachedByIdentity(shape_of)  # each job of a feature shows the same schema
 
 # text that could be taken for one of our tags
 _TAG = re.compile(r"</?input(?:-([0-9]{1,9}))?", re.IGNORECASE)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tierline.base.recent import OfSame
+from tierline.base.recent import CachedByIdentity
 from tierline.base.usage import Usage
 from tierline.providers.capabilities import output_limit
 from tierline.providers.http import failures, reading
@@ -32,7 +32,7 @@ SERVICE_TIERS = {"standard": "default"}  # our word → the format's word, where
 BLOCKED = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 """Error codes of a 400 after which the prompt was moderated and not answered."""
 
-_for_openai = OfSame(for_openai)  # each job of a feature sends the same schema
+_for_openai = CachedByIdentity(for_openai)  # each job of a feature sends the same schema
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,9 @@ def decisive(failures: Sequence[F]) -> F:
     with the others. Among equals it is the one with the shortest wait, then the last. `failures` is
     in the order of the calls and not empty.
     """
-    return min(reversed(failures), key=_hope)
+    return min(reversed(failures), key=_retryability)
 
 
-def _hope(failure: Failure) -> tuple[int, float]:
+def _retryability(failure: Failure) -> tuple[int, float]:
     wait_s = failure.retry_after_s
     return failure.retry.value, float("inf") if wait_s is None else wait_s

@@ -1,6 +1,6 @@
 """What is remembered, and what is forgotten for it."""
 
-from tierline.base.recent import OfSame, Recent
+from tierline.base.recent import CachedByIdentity, Recent
 
 
 def test_what_was_used_longest_ago_is_forgotten_first() -> None:
@@ -27,7 +27,7 @@ def test_what_is_made_of_an_object_is_made_once_for_it_and_again_for_an_equal_on
         made.append(thing)
         return thing["a"]
 
-    of_same = OfSame(make, most=2)
+    of_same = CachedByIdentity(make, most=2)
     first, equal = {"a": 1}, {"a": 1}
     assert [of_same(first), of_same(first), of_same(equal), of_same(equal)] == [1, 1, 1, 1]
     assert len(made) == 2

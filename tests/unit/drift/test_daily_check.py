@@ -20,10 +20,10 @@ from tierline.drift.daily_check import (
     DriftState,
     ObservedInputs,
     Reference,
-    look,
+    check_day,
     reference_of,
 )
-from tierline.drift.wealth import LOOKS, Wealth
+from tierline.drift.wealth import CHECKS_A_TERM, Wealth
 
 MIXED = np.random.default_rng(2).permutation(280)  # of all kinds of the few commands
 KNOWN = 240
@@ -111,7 +111,7 @@ def test_each_input_counts_by_its_own_rank_at_three_shares(
     known = reference_of(small_bank.take(np.arange(800)))
     assert known is not None
     strange = few_commands.take(np.arange(20))
-    found = look(known, DriftState(), np.zeros((0, 384), np.float32), strange)
+    found = check_day(known, DriftState(), np.zeros((0, 384), np.float32), strange)
     for name, share in NOVEL.items():
         mean, low, high = found.means[name]
         assert (low, mean) == (0.0, 1.0)
@@ -136,14 +136,14 @@ def commands_found(
 
 def test_a_quarter_of_daily_looks_at_the_same_traffic_gives_no_alarm(small_bank: Traffic) -> None:
     """The short form: two runs, of which by the promise one in ten alarms at most; these do not."""
-    runs = [run(small_bank, 100 + seed, 400, LOOKS, audits=5)[0] for seed in range(2)]
+    runs = [run(small_bank, 100 + seed, 400, CHECKS_A_TERM, audits=5)[0] for seed in range(2)]
     assert runs == [None, None]
 
 
 @pytest.mark.nightly
 def test_a_quarter_of_daily_looks_alarms_falsely_in_one_of_twenty_at_most(bank: Traffic) -> None:
     """Each run has a reference of its own, and traffic without a change."""
-    runs = [run(bank, 100 + seed, 500, LOOKS, audits=5)[0] for seed in range(20)]
+    runs = [run(bank, 100 + seed, 500, CHECKS_A_TERM, audits=5)[0] for seed in range(20)]
     assert sum(after is not None for after in runs) <= 1, runs
 
 
@@ -171,7 +171,7 @@ def mixture_seen(bank: Traffic, seed: int, reference: int, days: int) -> bool:
     state, earlier = DriftState(), bank.vectors[:0]
     for _ in range(days):
         seen = bank.take(draw.choice(rest, 50, p=weights / weights.sum()))
-        ended = look(
+        ended = check_day(
             replace(known, labels={}), state, earlier, ObservedInputs(seen.vectors, seen.lengths)
         )
         state, earlier = ended.state, np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
@@ -188,7 +188,7 @@ def test_the_inputs_of_the_new_kind_are_named(small_bank: Traffic, few_commands:
         [*live.lengths, *strange.lengths[:10]],
         [*live.labels, *([None] * 10)],
     )
-    found = look(known, DriftState(), np.zeros((0, 384), np.float32), seen)
+    found = check_day(known, DriftState(), np.zeros((0, 384), np.float32), seen)
     assert set(range(90, 100)) <= set(found.novel[:12])
 
 
@@ -214,7 +214,7 @@ def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
             [label] * 100,
             [True, False, False] * 10,
         )
-        found = look(known, state, earlier, changed)
+        found = check_day(known, state, earlier, changed)
         state = found.state
     assert found.alarm
     for name in ("length", "labels", "errors"):
@@ -226,7 +226,9 @@ def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
 
 def test_a_day_without_inputs_changes_nothing_but_the_stake(few_commands: Traffic) -> None:
     nothing: Vectors = np.zeros((0, 384), np.float32)
-    found = look(reference(few_commands), DriftState(), nothing, ObservedInputs(nothing, [], []))
+    found = check_day(
+        reference(few_commands), DriftState(), nothing, ObservedInputs(nothing, [], [])
+    )
     assert not found.alarm
     assert found.state.looks == 1
     assert found.novel == ()
@@ -239,16 +241,16 @@ def test_too_few_known_inputs_are_no_reference(few_commands: Traffic) -> None:
 
 def test_a_term_begins_with_nothing_won(few_commands: Traffic) -> None:
     known, nothing = reference(few_commands), np.zeros((0, 384), np.float32)
-    rich = DriftState(LOOKS - 1, {"length": Wealth((9.0,) * 6)})
-    late = look(known, rich, nothing, ObservedInputs(nothing, [], []))
-    assert (late.alarm, late.state.looks) == (True, LOOKS)
-    anew = look(known, late.state, nothing, ObservedInputs(nothing, [], []))
+    rich = DriftState(CHECKS_A_TERM - 1, {"length": Wealth((9.0,) * 6)})
+    late = check_day(known, rich, nothing, ObservedInputs(nothing, [], []))
+    assert (late.alarm, late.state.looks) == (True, CHECKS_A_TERM)
+    anew = check_day(known, late.state, nothing, ObservedInputs(nothing, [], []))
     assert (anew.alarm, anew.state.looks) == (False, 1)
     assert anew.money <= 1.0
 
 
 def test_a_state_survives_being_kept(few_commands: Traffic) -> None:
-    found = look(
+    found = check_day(
         reference(few_commands),
         DriftState(),
         few_commands.vectors[:5],

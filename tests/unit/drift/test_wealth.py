@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
+from tierline.drift.wealth import CHECKS_A_TERM, Bounds, Wealth, alarms, combined
 
 RARE = Bounds(0.0, 0.05)
 MIDDLE = Bounds(0.4, 0.6)
@@ -23,7 +23,7 @@ def term(means: list[float], seed: int, bounds: Bounds, a_day: int = 20) -> bool
 @pytest.mark.parametrize(("mean", "bounds"), [(0.05, RARE), (0.4, MIDDLE), (0.6, MIDDLE)])
 def test_in_a_term_of_daily_looks_false_alarms_are_rare(mean: float, bounds: Bounds) -> None:
     """At the very edge of what counts as unchanged."""
-    found = sum(term([mean] * LOOKS, seed, bounds) for seed in range(300))
+    found = sum(term([mean] * CHECKS_A_TERM, seed, bounds) for seed in range(300))
     assert found / 300 <= 0.05
 
 
@@ -38,7 +38,7 @@ def test_a_change_is_found_though_nothing_happened_for_long(after: float, bounds
 
 def test_money_is_never_more_than_was_staked_where_nothing_is_seen() -> None:
     wealth = Wealth()
-    for _ in range(LOOKS):
+    for _ in range(CHECKS_A_TERM):
         wealth = wealth.after([], RARE)
     assert wealth.total == pytest.approx(1.0)
 

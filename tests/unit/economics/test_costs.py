@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tierline.base.errors import Conflict, InvalidInput
-from tierline.economics.costs import CostQuestion, Measured, MeasuredTier, Upkeep, reckon
+from tierline.economics.costs import CostQuestion, Measured, MeasuredTier, Upkeep, costs_of
 from tierline.economics.scenarios import Machine, Volume
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
@@ -48,7 +48,7 @@ NOTHING_MEASURED = Measured(1, 0, None, None, 0, 0, (), [tier(price=PRICE), tier
 
 
 def test_what_is_assumed_stands_in_for_what_was_not_measured(feature: Feature) -> None:
-    costs = reckon(feature, NOTHING_MEASURED, replace(QUESTION, escalation_rate=Decimal("0.5")))
+    costs = costs_of(feature, NOTHING_MEASURED, replace(QUESTION, escalation_rate=Decimal("0.5")))
     assert [(one.name, one.per_request.value) for one in costs.scenarios] == [
         ("frontier only", Decimal("0.0002")),
         ("slm first", Decimal("0.0003")),
@@ -70,7 +70,7 @@ def test_measured_jobs_are_a_way_of_their_own_and_what_compares_answers_is_told(
         upkeep=[Upkeep("shadow", 9, Decimal("0.5"))],
         tiers=[tier(200), tier(40)],
     )
-    costs = reckon(feature, measured, CostQuestion(VOLUME))
+    costs = costs_of(feature, measured, CostQuestion(VOLUME))
     assert [one.name for one in costs.scenarios] == ["frontier only", "as routed now", "slm only"]
     assert "of every 7th job" in costs.notes
     assert any("9 calls to compare answers (shadow), 0.5 USD" in note for note in costs.notes)
@@ -78,16 +78,16 @@ def test_measured_jobs_are_a_way_of_their_own_and_what_compares_answers_is_told(
 
 def test_a_machine_of_ones_own_breaks_even_with_each_other_way(feature: Feature) -> None:
     asked = replace(QUESTION, machine=Machine(Decimal(1), Decimal(5)))
-    costs = reckon(feature, NOTHING_MEASURED, asked)
+    costs = costs_of(feature, NOTHING_MEASURED, asked)
     assert costs.scenarios[-1].replicas == 1
     assert {one.paid for one in costs.break_evens} == {"frontier only", "slm only"}
 
 
 def test_what_is_missing_is_named(feature: Feature) -> None:
     with pytest.raises(InvalidInput, match="say what to assume by input_tokens"):
-        reckon(feature, NOTHING_MEASURED, CostQuestion(VOLUME))
+        costs_of(feature, NOTHING_MEASURED, CostQuestion(VOLUME))
     unpriced = replace(NOTHING_MEASURED, tiers=[tier(), tier()])
     with pytest.raises(Conflict, match="tier slm: openai:small has no price"):
-        reckon(feature, unpriced, QUESTION)
+        costs_of(feature, unpriced, QUESTION)
     with pytest.raises(InvalidInput, match="the peak is at least that"):
         CostQuestion(Volume(Decimal(86_400), Decimal("0.5")))

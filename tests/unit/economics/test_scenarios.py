@@ -23,9 +23,9 @@ def test_what_is_paid_by_the_request_scales_with_the_volume() -> None:
     assert found.at_peak_per_hour.value == 360
     assert found.of_revenue is not None
     assert found.of_revenue.value == Decimal("0.1521875")
-    assert found.too_dear
-    assert scenario(FRONTIER, VOLUME).too_dear is None
-    assert scenario(SMALL, VOLUME, Decimal(200_000)).too_dear is False
+    assert found.too_expensive
+    assert scenario(FRONTIER, VOLUME).too_expensive is None
+    assert scenario(SMALL, VOLUME, Decimal(200_000)).too_expensive is False
 
 
 def test_a_machine_costs_its_hours_and_is_kept_for_the_peak() -> None:

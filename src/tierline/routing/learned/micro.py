@@ -23,7 +23,7 @@ CONFUSABLE = 0.5  # share of the withheld labels, which represent kinds that wer
 FEWEST_A_LABEL = 2
 MOST_EXAMPLES = 4_000  # that a head stores to search for neighbours: 0.8 kB each
 
-_OWN_WORD = Combination(3.0, {"log_probability": Term(mean=0.0, scale=0.1, weight=1.0)})
+_OWN_CONFIDENCE = Combination(3.0, {"log_probability": Term(mean=0.0, scale=0.1, weight=1.0)})
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> 
         signals += seen
         right += [labels[index] == answer for index, answer in zip(held_out, answers, strict=True)]
     # If nothing went wrong, trust cannot be learned; only the head's own confidence is left.
-    trust = fit(signals, right) if len(set(right)) == 2 else _OWN_WORD
+    trust = fit(signals, right) if len(set(right)) == 2 else _OWN_CONFIDENCE
     held_out_signals = signals[: len(labels)]  # of heads that were fitted on other texts than these
     least = least_of([seen["likeness"] for seen in held_out_signals])
     micro = Micro(fit_head(vectors, labels), trust, least)

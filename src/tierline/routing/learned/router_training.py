@@ -13,7 +13,7 @@ from tierline.routing.learned.trained import quality
 from tierline.routing.replay import rankers
 from tierline.routing.replay.cross_fit import FOLDS, cross_fitted
 from tierline.routing.replay.curves import Outcome
-from tierline.routing.replay.paired import Difference, apgr, apgr_beside
+from tierline.routing.replay.paired import Difference, apgr, apgr_lead
 from tierline.routing.replay.rankers import Ranker, Scorer
 from tierline.routing.thresholds.combination import CannotLearn
 
@@ -139,10 +139,10 @@ def _gains(
     outcomes = [Outcome(float(good), 1.0, 0.0, 1.0) for good in right]
     length = scores["prompt length"]
     over_length = {
-        name: apgr_beside(outcomes, values, length, weights) for name, values in scores.items()
+        name: apgr_lead(outcomes, values, length, weights) for name, values in scores.items()
     }
     over_coin = {
-        name: apgr_beside(outcomes, values, None, weights) for name, values in scores.items()
+        name: apgr_lead(outcomes, values, None, weights) for name, values in scores.items()
     }
     return {
         "apgr": {"a coin": COIN}

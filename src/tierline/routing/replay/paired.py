@@ -26,7 +26,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Beside:
+class LeadAtRate:
     """A router beside the two that it has to beat, at one share sent to the frontier."""
 
     rate: float
@@ -34,12 +34,12 @@ class Beside:
     random: Difference
 
 
-def beside(
+def leads_at_rates(
     outcomes: Sequence[Outcome],
     scores: Sequence[float],
     lengths: Sequence[float],
     rates: Sequence[float] = RATES,
-) -> list[Beside]:
+) -> list[LeadAtRate]:
     """For each rate, how much more quality a router has than the others. `scores`: higher stays on
     the weak tier. `lengths`: of the prompts; the longest escalate first.
     """
@@ -53,7 +53,7 @@ def beside(
         up, other = (ours < most).astype(float), (theirs < most).astype(float)
         share = most / len(gains)
         compared.append(
-            Beside(rate, _difference((up - other) * gains), _difference((up - share) * gains))
+            LeadAtRate(rate, _difference((up - other) * gains), _difference((up - share) * gains))
         )
     assert all(np.isfinite(one.length.mean) for one in compared)
     return compared
@@ -72,7 +72,7 @@ def apgr(
     )
 
 
-def apgr_beside(
+def apgr_lead(
     outcomes: Sequence[Outcome],
     scores: Sequence[float],
     others: Sequence[float] | None,

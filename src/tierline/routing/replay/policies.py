@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tierline.routing.replay.curves import Outcome, Point, area, cost_of_quality, curve, point
-from tierline.routing.replay.paired import Beside, Difference, apgr, apgr_beside, beside
+from tierline.routing.replay.paired import Difference, LeadAtRate, apgr, apgr_lead, leads_at_rates
 from tierline.routing.replay.promised import Served
 from tierline.routing.thresholds.bounds import interval
 
 
 @dataclass(frozen=True)
 class Paired:
-    """A policy beside prompt length and a coin, on the same requests."""
+    """A policy leads_at_rates prompt length and a coin, on the same requests."""
 
     apgr: float  # 0.5: a coin
     over_length: Difference  # of that
-    rates: tuple[Beside, ...]  # at each share of requests sent to the strong tier
+    rates: tuple[LeadAtRate, ...]  # at each share of requests sent to the strong tier
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def _paired(
     by_length = [-length for length in lengths]
     return Paired(
         apgr(outcomes, scores),
-        apgr_beside(outcomes, scores, by_length),
-        tuple(beside(outcomes, scores, lengths)),
+        apgr_lead(outcomes, scores, by_length),
+        tuple(leads_at_rates(outcomes, scores, lengths)),
     )
 
 

@@ -168,8 +168,8 @@ def _alike(known_inputs: KnownInputs, outcomes: Sequence[Outcome]) -> list[Outco
     ]
 
 
-def alone(signal: str) -> Combination:
-    """A score that ranks by one signal, 0 to 1, alone. Without the signal it is 1/2."""
+def single_signal(signal: str) -> Combination:
+    """A score that ranks by one signal alone, 0 to 1. Without the signal it is 1/2."""
     return Combination(0.0, {signal: Term(mean=0.5, scale=1.0, weight=8.0)})
 
 
@@ -182,7 +182,7 @@ def _score(outcomes: Sequence[Outcome], signal: str) -> tuple[Combination, str |
     try:
         return fit([one.signals for one in outcomes], [not one.wrong for one in outcomes]), None
     except CannotLearn as error:
-        return alone(signal), str(error)
+        return single_signal(signal), str(error)
 
 
 def _scored(combination: Combination, outcomes: Iterable[Outcome]) -> list[Scored]:

@@ -11,7 +11,7 @@ from tierline.routing.thresholds.many_searches import NONE, Array, search_each
 from tierline.routing.thresholds.threshold_search import Scored, grid
 
 TARGET_CHANCE = 0.9
-LIVES = 1_000  # simulated searches: a chance of 90% is found within about 2%
+SIMULATIONS = 1_000  # simulated searches: a chance of 90% is found within about 2%
 FEWEST_FITTED = 20  # with fewer outcomes to simulate from, the chance is unknown
 MOST_TESTED = 50_000
 PRIOR = 10.0  # outcomes that the smooth curve counts as, against those with about the same score
@@ -38,19 +38,19 @@ def chances(
     """
     if len(fitted) < FEWEST_FITTED:
         return None
-    lives = _Lives(fitted, max_error, confidence)
+    simulations = _Simulations(fitted, max_error, confidence)
     low, high = 0, 64
-    while lives.chance(high) < TARGET_CHANCE:
+    while simulations.chance(high) < TARGET_CHANCE:
         low, high = high, high * 2
         if high > MOST_TESTED:
-            return Chances(lives.chance(tested), None)
+            return Chances(simulations.chance(tested), None)
     while high - low > max(1, low // 50):  # within 2%: the simulation is not more exact
         middle = (low + high) // 2
-        low, high = (low, middle) if lives.chance(middle) >= TARGET_CHANCE else (middle, high)
-    return Chances(lives.chance(tested), high)
+        low, high = (low, middle) if simulations.chance(middle) >= TARGET_CHANCE else (middle, high)
+    return Chances(simulations.chance(tested), high)
 
 
-class _Lives:
+class _Simulations:
     """Simulated searches on outcomes like the fitted ones."""
 
     def __init__(self, fitted: Sequence[Scored], max_error: float, confidence: float) -> None:
@@ -78,7 +78,7 @@ class _Lives:
         if tested < 1:
             return 0.0
         draw = np.random.default_rng(SEED)
-        outcomes = draw.multinomial(tested, self.shares, LIVES)
+        outcomes = draw.multinomial(tested, self.shares, SIMULATIONS)
         errors = draw.binomial(outcomes, self.rates)
         served = outcomes.cumsum(axis=1)
         wrong = errors.cumsum(axis=1)

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, Problem
-from tierline.economics.costs import CostQuestion, Costs, Measured, MeasuredTier, Upkeep, reckon
+from tierline.economics.costs import CostQuestion, Costs, Measured, MeasuredTier, Upkeep, costs_of
 from tierline.features import Feature, Tier
 from tierline.features.prompts import answer_messages
 from tierline.pricing import OwnPrices, PricedCall, price_of
@@ -122,7 +122,7 @@ def _tier_view(tier: Tier, measured: MeasuredTier, row: TierMeans) -> TierEconom
 
 def _costs(feature: Feature, measured: Measured, question: CostQuestion) -> Costs:
     try:
-        return reckon(feature, measured, question)
+        return costs_of(feature, measured, question)
     except ImportError as missing:
         raise Conflict(
             f"intervals need the extra `routing` where the API runs ({missing.name} is missing): "

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from psycopg import Connection
 
 from tierline.base.json_text import JSON
-from tierline.datasets.unique_inputs import OnceLabelled
+from tierline.datasets.unique_inputs import UniqueInput
 from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.views.evidence.datasets import DatasetRow, StoredDataset
 
@@ -34,7 +34,7 @@ WHERE d.dataset_id = %(id)s AND j.id = d.job_id AND (
 COLUMNS = "id, feature, version, task, rows, sha256, document, created_at"
 
 
-class NewRow(OnceLabelled):
+class NewRow(UniqueInput):
     """A row to store."""
 
     number: int

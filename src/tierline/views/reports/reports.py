@@ -166,7 +166,7 @@ class WayOfRunning(View):
         validation_alias="of_revenue", description="null: no revenue was given"
     )
     over_15_percent: bool | None = Field(
-        validation_alias="too_dear", description="of the revenue; null: none was given"
+        validation_alias="too_expensive", description="of the revenue; null: none was given"
     )
 
 

@@ -13,7 +13,7 @@ from tierline.routing.replay import rankers
 from tierline.routing.replay.cross_fit import cross_fitted
 from tierline.routing.replay.curves import Outcome
 from tierline.routing.replay.gain import gain, recorded_rows
-from tierline.routing.replay.paired import apgr, apgr_beside, beside
+from tierline.routing.replay.paired import apgr, apgr_lead, leads_at_rates
 
 
 def questions(count: int) -> tuple[list[str], list[Outcome], np.ndarray]:
@@ -38,13 +38,15 @@ def test_it_beats_length_and_a_router_that_learns_where_the_weak_tier_is_wrong()
     prompts, outcomes, vectors = questions(900)
     scores = cross_fitted(900, gain(prompts, outcomes, vectors))
     lengths = [-float(len(prompt)) for prompt in prompts]
-    assert apgr_beside(outcomes, scores, lengths).low > 0.05
+    assert apgr_lead(outcomes, scores, lengths).low > 0.05
     right = [one.weak_quality == 1.0 for one in outcomes]
     wrong = cross_fitted(
         900, rankers.complexity([form(prompt) for prompt in prompts], right, vectors)
     )
-    assert apgr_beside(outcomes, scores, wrong).low > 0.02
-    for one in beside(outcomes, scores, [float(len(prompt)) for prompt in prompts], (0.3, 0.5)):
+    assert apgr_lead(outcomes, scores, wrong).low > 0.02
+    for one in leads_at_rates(
+        outcomes, scores, [float(len(prompt)) for prompt in prompts], (0.3, 0.5)
+    ):
         assert one.random.low > 0
         assert one.length.low > 0
 
@@ -78,7 +80,7 @@ def test_apgr_is_one_half_for_a_coin_and_the_interval_of_nothing_is_nothing() ->
     draw = random.Random(6)
     coin = [draw.random() for _ in outcomes]
     assert apgr(outcomes, coin) == pytest.approx(0.5, abs=0.05)
-    same = apgr_beside(outcomes, coin, coin)
+    same = apgr_lead(outcomes, coin, coin)
     assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
 
 

@@ -2,7 +2,7 @@
 
 import random
 
-from tierline.routing.thresholds.promise import FIT_SHARE, Outcome, alone, promise
+from tierline.routing.thresholds.promise import FIT_SHARE, Outcome, promise, single_signal
 
 
 def outcomes(count: int, *, seed: int = 7, honest: bool = True) -> list[Outcome]:
@@ -42,7 +42,7 @@ def test_where_all_are_right_the_one_signal_ranks() -> None:
     assert "nothing can be learned" in str(found.why_not)
     assert found.calibrated.chosen is not None
     assert found.calibrated.chosen.served == found.calibrated.samples
-    score = alone("agreement").score
+    score = single_signal("agreement").score
     assert score({"agreement": 0.2}) < score({"agreement": 0.9}) < 1.0
 
 

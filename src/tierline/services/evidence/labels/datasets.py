@@ -14,7 +14,7 @@ from tierline.checks.labels import LabelSet, closed_set
 from tierline.checks.schema import faults_text, schema_check
 from tierline.datasets.near_duplicates import groups
 from tierline.datasets.split import sides
-from tierline.datasets.unique_inputs import LabelledInput, each_once
+from tierline.datasets.unique_inputs import LabelledInput, one_per_input
 from tierline.features import Feature
 from tierline.features.prompts import input_text
 from tierline.routing.thresholds.fingerprint import task
@@ -67,7 +67,7 @@ def build(
                 labelled.append(row)
             else:
                 left_out.append(str(row["job_id"]))
-    rows = each_once(labelled)
+    rows = one_per_input(labelled)
     if not rows:
         raise Conflict(f"a dataset of {name} would be empty: no input has a label yet")
     if len(rows) > MOST_ROWS:

@@ -21,10 +21,10 @@ from tierline.checks.labels import closed_set
 from tierline.drift.daily_check import (
     FEWEST,
     MOST_LIVE,
+    DayCheck,
     DriftState,
-    Look,
     ObservedInputs,
-    look,
+    check_day,
 )
 from tierline.features import Feature
 from tierline.features.prompts import input_text
@@ -111,7 +111,7 @@ class Drift:
         seen = _seen(feature, rows, texts, wrong)
         if not same_models(state.reference, rows):
             seen = replace(seen, labels=[None] * len(rows))
-        result = look(reference, before, earlier, seen)
+        result = check_day(reference, before, earlier, seen)
         with self.pool.connection() as connection, connection.transaction():
             kept = drift.add_look(
                 connection,
@@ -214,7 +214,7 @@ def _labels(feature: Feature, outputs: Sequence[JSON]) -> Iterator[str | None]:
             yield None  # the job has no output
 
 
-def _document(check: Look, rows: Sequence[SampledJob]) -> dict[str, JSON]:
+def _document(check: DayCheck, rows: Sequence[SampledJob]) -> dict[str, JSON]:
     return {
         "state": check.state.to_dict(),
         "by": dict(check.by),

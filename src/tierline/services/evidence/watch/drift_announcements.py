@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from tierline.base.errors import TierlineError
 from tierline.drift.daily_check import (
-    Look,
+    DayCheck,
 )
 from tierline.features import Feature
 from tierline.services.evidence.watch.drift_references import Standing, add_reference, early_recipes
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 MOST_SAMPLED = 200  # recent jobs whose accounts are notified
 
 
-def moved_figures(check: Look) -> list[str]:
+def moved_figures(check: DayCheck) -> list[str]:
     """The figures with evidence of change, strongest first, if there is an alarm. Empty without an
     alarm.
     """
@@ -37,7 +37,7 @@ def announce_change(
     connection: Connection[Any],
     feature: Feature,
     kept: DriftReference,
-    check: Look,
+    check: DayCheck,
     rows: Sequence[SampledJob],
 ) -> None:
     """Announce once that the traffic has changed, and withdraw what was promised for the earlier

@@ -20,7 +20,7 @@ from tests.support.database.rows import (
     make_older,
 )
 from tests.support.scenes.bench import Bench
-from tierline.drift.daily_check import DriftState, Look
+from tierline.drift.daily_check import DayCheck, DriftState
 from tierline.features import Feature
 from tierline.services.accounts.accounts import create_key
 from tierline.services.evidence.labels.datasets import FileExample, build
@@ -447,5 +447,5 @@ def test_labels_are_held_against_those_of_the_same_models_alone() -> None:
 
 def test_a_figure_that_nothing_was_bet_on_has_not_moved() -> None:
     by = {"novelty": 40.0, "labels": 1.0, "length": 0.2}
-    assert moved_figures(Look(DriftState(), 20.0, True, by, {}, ())) == ["novelty"]
-    assert moved_figures(Look(DriftState(), 2.0, False, by, {}, ())) == []
+    assert moved_figures(DayCheck(DriftState(), 20.0, True, by, {}, ())) == ["novelty"]
+    assert moved_figures(DayCheck(DriftState(), 2.0, False, by, {}, ())) == []
