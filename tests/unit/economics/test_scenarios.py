@@ -72,7 +72,7 @@ def use(**more: object) -> TierUse:
     price = Price(Decimal(1), Decimal(4), Decimal("0.1"))
     given_: dict[str, object] = {
         "name": "frontier",
-        "asked": Estimate.exact(Decimal(1)),
+        "attempts": Estimate.exact(Decimal(1)),
         "cost": Estimate.exact(Decimal("0.0018")),
         "input_tokens": Decimal(1_000),
         "output_tokens": Decimal(200),
