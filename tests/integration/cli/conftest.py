@@ -3,22 +3,20 @@
 No worker runs: what these tests ask is answered by the API alone.
 """
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 import structlog
 
+from tests.support.api.forked import forked_api
 from tests.support.cli import Ran, Tierline
 from tests.support.fake_servers.model_server import ModelServer
 from tests.support.processes.up import environment as clean_environment
 from tests.support.scenes.bench import NoLeases, WakeUps
-from tests.support.waiting import DEADLINE_S, wait_until
+from tests.support.waiting import DEADLINE_S
 from tierline import providers
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
@@ -32,7 +30,6 @@ from tierline.services.evidence.evaluation.evaluation_steps import step_due
 from tierline.services.jobs.running.execute import Executor
 from tierline.services.operations.do import do
 from tierline.services.operations.kinds import KINDS
-from tierline.stack.ports import free_port
 from tierline.storage.db.engine import create_pool
 from tierline.storage.operations import operations
 
@@ -42,31 +39,9 @@ def api(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Where the API answers, and its first admin key."""
     key = ensure_first_admin(database_url)
     assert key is not None
-    port = free_port()
     log = tmp_path_factory.mktemp("api") / "log"
-    with log.open("w") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api", "--port", str(port)],
-            env=clean_environment({"DATABASE_URL": database_url}),
-            stdout=sink,
-            stderr=sink,
-            cwd=Path(__file__).parents[3],
-        )
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        wait_until(answers, DEADLINE_S, "the API to answer")
+    with forked_api(clean_environment({"DATABASE_URL": database_url}), log) as url:
         yield {"TIERLINE_URL": url, "TIERLINE_API_KEY": key}
-    finally:
-        process.terminate()
-        process.wait(DEADLINE_S)
 
 
 @pytest.fixture(scope="session")
