@@ -2,7 +2,7 @@
 kind of input is.
 
 Texts of BANKING77 and SNIPS are the traffic. A run draws a reference and days of other texts, one
-look a day. If nothing changes, the run lasts a quarter of looks, and any alarm is a false one. It
+check a day. If nothing changes, the run lasts a quarter of checks, and any alarm is a false one. It
 uses all figures together: novelty at its three shares, near duplicates, mixture, length, labels,
 and errors of five audited answers a day.
 In the other runs a new kind of input, which the reference does not have, is a tenth of the traffic
