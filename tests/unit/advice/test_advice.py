@@ -92,8 +92,8 @@ def test_what_is_unknown_names_the_option_that_says_it_unless_traffic_brings_it(
 
 
 def weighed(**facts: Any) -> tuple[str, float]:
-    found = recommend([signal(replace(NOTHING, **facts)) for signal in SIGNALS])
-    return found.tier, found.sure
+    advice = recommend([signal(replace(NOTHING, **facts)) for signal in SIGNALS])
+    return advice.tier, advice.sure
 
 
 def test_with_all_for_it_a_small_model_is_advised_and_with_high_stakes_never_alone() -> None:

@@ -12,7 +12,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def test_a_check_is_a_function_or_a_server() -> None:
-    found = parse_custom_checks(
+    checks = parse_custom_checks(
         json.dumps(
             {
                 "vat": {"python": "acme-vat", "timeout_s": 2},
@@ -20,16 +20,16 @@ def test_a_check_is_a_function_or_a_server() -> None:
             }
         )
     )
-    assert (found["vat"].python, found["vat"].timeout_s) == ("acme-vat", 2.0)
-    assert (found["stock"].url, found["stock"].timeout_s) == (
+    assert (checks["vat"].python, checks["vat"].timeout_s) == ("acme-vat", 2.0)
+    assert (checks["stock"].url, checks["stock"].timeout_s) == (
         "https://stock.example.com/check",
         5.0,
     )
-    assert SECRET not in repr(found)
+    assert SECRET not in repr(checks)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ("{", "is not JSON"),
         ("[]", "must be a JSON object"),
@@ -45,12 +45,12 @@ def test_a_check_is_a_function_or_a_server() -> None:
     ],
 )
 def test_a_mistake_names_the_check_and_repeats_no_value(
-    given: str, said: str, monkeypatch: pytest.MonkeyPatch
+    given: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIERLINE_CHECKS", given)
     settings.cache_clear()
     with pytest.raises(UsageError, match=r"TIERLINE_CHECKS: ") as caught:
         settings()
     settings.cache_clear()
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert "hunter2" not in caught.value.message

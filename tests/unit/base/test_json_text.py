@@ -25,7 +25,7 @@ def test_equal_values_have_one_canonical_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "not JSON"),
         ("NaN", "NaN"),
@@ -39,10 +39,10 @@ def test_equal_values_have_one_canonical_text() -> None:
         ("[" * 100_000, "nested deeper than 64"),
     ],
 )
-def test_what_is_not_strict_json_is_refused_with_a_reason(text: str, said: str) -> None:
+def test_what_is_not_strict_json_is_refused_with_a_reason(text: str, message: str) -> None:
     with pytest.raises(NotJson) as caught:
         parse_json(text)
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 def test_an_emoji_in_two_escapes_is_one_character() -> None:

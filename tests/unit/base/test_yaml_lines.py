@@ -59,7 +59,7 @@ def test_aliases_cannot_make_a_small_file_large() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: 1\nb: 2\na: 3", 'f:3: /a: the key "a" is already given on line 1'),
         ("a: !x 1", "tag !x"),
@@ -77,5 +77,5 @@ def test_aliases_cannot_make_a_small_file_large() -> None:
         ("- " * 3000, "nested deeper"),
     ],
 )
-def test_what_json_cannot_hold_is_refused(text: str, said: str) -> None:
-    assert said in refused(text)
+def test_what_json_cannot_hold_is_refused(text: str, message: str) -> None:
+    assert message in refused(text)

@@ -75,10 +75,10 @@ def test_every_successor_and_relative_is_itself_in_the_catalogue(family: object)
 
 
 def test_an_alias_finds_the_id_behind_it() -> None:
-    found = find("openai", "gpt-4o")
-    assert found is not None
-    assert found[1] is not None
-    assert found[1].id == "gpt-4o-2024-08-06"
+    entry = find("openai", "gpt-4o")
+    assert entry is not None
+    assert entry[1] is not None
+    assert entry[1].id == "gpt-4o-2024-08-06"
 
 
 def test_a_prefix_of_an_id_finds_nothing() -> None:
@@ -91,10 +91,10 @@ def test_the_same_ids_are_found_at_vertex() -> None:
 
 
 def test_a_model_that_one_serves_oneself_is_found_by_its_servers_id() -> None:
-    found = find("ollama", "phi4")
-    assert found is not None
-    assert found[0].name == "Phi-4"
-    assert found[1] is None
+    entry = find("ollama", "phi4")
+    assert entry is not None
+    assert entry[0].name == "Phi-4"
+    assert entry[1] is None
 
 
 def test_a_replacement_is_one_that_is_still_sold() -> None:
@@ -105,12 +105,12 @@ def test_a_replacement_is_one_that_is_still_sold() -> None:
 
 
 def test_a_model_is_retired_from_its_day_on() -> None:
-    found = find("openai", "gpt-5")
-    assert found is not None
-    assert found[1] is not None
-    assert found[1].retires is not None
-    assert not found[1].retired(found[1].retires - timedelta(days=1))
-    assert found[1].retired(found[1].retires)
+    entry = find("openai", "gpt-5")
+    assert entry is not None
+    assert entry[1] is not None
+    assert entry[1].retires is not None
+    assert not entry[1].retired(entry[1].retires - timedelta(days=1))
+    assert entry[1].retired(entry[1].retires)
 
 
 def test_a_region_is_promised_by_some_hosts_only() -> None:

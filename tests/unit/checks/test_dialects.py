@@ -40,9 +40,9 @@ def fits(draft: str, schema: dict[str, Any], value: Any) -> bool:
     ],
 )
 def test_a_draft_is_known_by_its_address(uri: str, name: str) -> None:
-    found = dialect_named(uri)
-    assert found is not None
-    assert found.name == name
+    dialect = dialect_named(uri)
+    assert dialect is not None
+    assert dialect.name == name
 
 
 @pytest.mark.parametrize("uri", ["", "draft-07", "http://json-schema.org/draft-03/schema#", 7])

@@ -41,8 +41,8 @@ def test_an_answer_that_is_no_json_is_told_apart_in_a_time_by_its_length(text: s
 
 @pytest.mark.parametrize("text", [" ```json\n{}\n``` ", "```{}```", "```JSON {}\r\n```\n"])
 def test_a_fence_is_taken_off(text: str) -> None:
-    found = read_answer(text)
-    assert (found.value, found.repaired) == ({}, True)
+    answer = read_answer(text)
+    assert (answer.value, answer.repaired) == ({}, True)
 
 
 @pytest.mark.parametrize("text", ["```", "`````", "``````", "```json```", "```{}"])

@@ -47,7 +47,7 @@ def test_values_of_the_list_and_matching_texts_pass(feature: Feature, output: ob
 
 
 @pytest.mark.parametrize(
-    ("output", "said"),
+    ("output", "message"),
     [
         ({"currency": "eur"}, 'currency: the value is not one of "EUR", "USD"'),
         ({"items": [{"rate": 7}, {"rate": 8}]}, "items[].rate: the value is not one of"),
@@ -56,17 +56,17 @@ def test_values_of_the_list_and_matching_texts_pass(feature: Feature, output: ob
     ],
 )
 def test_other_values_are_told_by_field_and_not_repeated(
-    feature: Feature, output: dict[str, object], said: str
+    feature: Feature, output: dict[str, object], message: str
 ) -> None:
     checked = check(feature, {}, json.dumps(output))
     assert checked.verdict is Verdict.RULE
     assert checked.reason is not None
-    assert said in checked.reason
+    assert message in checked.reason
     assert "12x" not in checked.reason
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("{currency: [EUR", "{curency: [EUR", 'no field "curency"; did you mean "currency"?'),
         ("[EUR, USD]", "[]", "1 to 1000 items"),
@@ -82,11 +82,11 @@ def test_other_values_are_told_by_field_and_not_repeated(
         ('one_of: {currency: [EUR, USD], "items[].rate": [0, 7, 19]}', "custom: a.b:c", "name"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(old: str, new: str, said: str) -> None:
+def test_a_mistake_is_told_with_its_line(old: str, new: str, message: str) -> None:
     assert old in FILE
     with pytest.raises(FeatureError) as caught:
         parse_feature(FILE.replace(old, new))
-    assert any(said in problem.message and problem.line for problem in caught.value.problems)
+    assert any(message in problem.message and problem.line for problem in caught.value.problems)
 
 
 def test_each_kind_is_stored_and_read_again(feature: Feature) -> None:

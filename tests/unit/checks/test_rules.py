@@ -67,7 +67,7 @@ def test_halves_are_rounded_away_from_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("sum(output.total) > 0", "sum needs a list of numbers, not a number"),
         ("sum(output.lines) > 0", "sum needs numbers, not an object"),
@@ -78,9 +78,9 @@ def test_halves_are_rounded_away_from_zero() -> None:
     ],
 )
 def test_a_function_says_what_it_needs_and_not_what_it_was_given(
-    text: str, said: str, capfd: pytest.CaptureFixture[str]
+    text: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(RuleBroken, match=said):
+    with pytest.raises(RuleBroken, match=message):
         holds(text, BILL)
     assert capfd.readouterr() == ("", "")
 
@@ -104,7 +104,7 @@ def test_a_rule_that_errors_or_gives_no_boolean_is_broken(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("output.total >=", "not a CEL expression: column 16"),
         ("", "not a CEL expression"),
@@ -118,8 +118,8 @@ def test_a_rule_that_errors_or_gives_no_boolean_is_broken(text: str) -> None:
         ("output.map(a, a).map(b, output.map(c, output.map(d, d)))", "at most one macro"),
     ],
 )
-def test_a_rule_that_cannot_run_is_refused_when_compiled(text: str, said: str) -> None:
-    with pytest.raises(RuleBroken, match=said):
+def test_a_rule_that_cannot_run_is_refused_when_compiled(text: str, message: str) -> None:
+    with pytest.raises(RuleBroken, match=message):
         compile_rule(text)
 
 
@@ -133,7 +133,7 @@ def test_a_macro_over_too_many_items_is_not_begun() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("input.text.matches(output.pattern)", "literal string"),
         ("output.items.all(i, input.text.matches(i))", "literal string"),
@@ -146,9 +146,9 @@ def test_a_macro_over_too_many_items_is_not_begun() -> None:
     ],
 )
 def test_a_pattern_that_only_the_answer_knows_or_that_is_dear_is_refused(
-    text: str, said: str
+    text: str, message: str
 ) -> None:
-    with pytest.raises(RuleBroken, match=said):
+    with pytest.raises(RuleBroken, match=message):
         compile_rule(text)
 
 

@@ -90,7 +90,7 @@ def test_a_pattern_that_is_tried_a_bounded_number_of_times_is_taken(schema: dict
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("{$ref: 'https://example.com/schema.json'}", "within the schema"),
         ("{$ref: 'file:///etc/passwd'}", "within the schema"),
@@ -99,10 +99,10 @@ def test_a_pattern_that_is_tried_a_bounded_number_of_times_is_taken(schema: dict
         ("{type: string, pattern: '('}", "regex"),
     ],
 )
-def test_each_is_told_on_its_line_of_the_feature_file(value: str, said: str) -> None:
+def test_each_is_told_on_its_line_of_the_feature_file(value: str, message: str) -> None:
     text = INVOICE.replace("total: {type: number}", f"total: {value}")
     line = 1 + INVOICE[: INVOICE.index("total: {type: number}")].count("\n")
     with pytest.raises(FeatureError) as caught:
         parse_feature(text, "f.yaml")
-    told = [problem for problem in caught.value.problems if said in problem.message]
+    told = [problem for problem in caught.value.problems if message in problem.message]
     assert [problem.line for problem in told] == [line]

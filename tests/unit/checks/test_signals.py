@@ -14,9 +14,9 @@ from tierline.checks.signals import LONGEST_INPUT, signals_of
     ],
 )
 def test_the_share_of_values_that_stand_in_the_input(output: object, share: float) -> None:
-    found = signals_of({"text": "Invoice A-17, 12,50 EUR"}, output, repaired=False)
-    assert found["grounded"] == share
-    assert found["repaired"] == 0.0
+    signals = signals_of({"text": "Invoice A-17, 12,50 EUR"}, output, repaired=False)
+    assert signals["grounded"] == share
+    assert signals["repaired"] == 0.0
 
 
 def test_an_answer_without_values_has_no_such_signal() -> None:
@@ -24,5 +24,5 @@ def test_an_answer_without_values_has_no_such_signal() -> None:
 
 
 def test_in_a_very_long_input_nothing_is_looked_up() -> None:
-    found = signals_of("x" * LONGEST_INPUT, "x", repaired=False)
-    assert set(found) == {"input_length", "output_length", "repaired"}
+    signals = signals_of("x" * LONGEST_INPUT, "x", repaired=False)
+    assert set(signals) == {"input_length", "output_length", "repaired"}

@@ -65,16 +65,16 @@ def test_a_few_such_values_are_checked_and_pass_each_time() -> None:
 
 def test_what_is_wrong_beside_what_is_too_much_decides(little: None) -> None:
     rule = Check("rule", rule="size(output.values) > 1000")
-    found = judged(feature(GROUNDED, rule), LATE, VALUES)
-    assert found.verdict is Verdict.RULE
-    assert found.reason is not None
-    assert "too much to check" in found.reason
+    checked = judged(feature(GROUNDED, rule), LATE, VALUES)
+    assert checked.verdict is Verdict.RULE
+    assert checked.reason is not None
+    assert "too much to check" in checked.reason
 
 
 def test_a_rule_over_too_much_input_is_not_the_features_fault() -> None:
     rule = Check("rule", rule="input.list.all(a, a >= 0)")
-    found = judged(feature(rule), {"list": list(range(1_001))}, [])
-    assert found.verdict is Verdict.UNCHECKED
+    checked = judged(feature(rule), {"list": list(range(1_001))}, [])
+    assert checked.verdict is Verdict.UNCHECKED
 
 
 def test_a_text_too_long_for_a_pattern_that_looks_around_is_too_much_to_check() -> None:

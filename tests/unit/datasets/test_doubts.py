@@ -14,22 +14,25 @@ from tierline.datasets.doubts import (
 
 
 def test_alike_rows_that_say_different_things_are_one_doubt() -> None:
-    (found,) = contradictions([0, 0, 2, 0, 4], ["a", "b", "c", "a", "c"], [0] * 5)
-    assert (found.kind, found.rows) == ("contradiction", (0, 1, 3))
-    assert found.message == "near duplicates labelled a (2), b (1)"
+    (doubt,) = contradictions([0, 0, 2, 0, 4], ["a", "b", "c", "a", "c"], [0] * 5)
+    assert (doubt.kind, doubt.rows) == ("contradiction", (0, 1, 3))
+    assert doubt.message == "near duplicates labelled a (2), b (1)"
 
 
 def test_an_input_that_was_labelled_otherwise_too_is_a_doubt_by_itself() -> None:
-    (found,) = contradictions([0, 1], ["a", "b"], [0, 2])
-    assert found.rows == (1,)
-    assert found.message == "labelled b (1); 2 other labels of the same input differ"
+    (doubt,) = contradictions([0, 1], ["a", "b"], [0, 2])
+    assert doubt.rows == (1,)
+    assert doubt.message == "labelled b (1); 2 other labels of the same input differ"
 
 
 def test_labels_with_few_rows_or_none_are_named() -> None:
     labels = ["a"] * FEWEST_A_LABEL + ["b"] * 3
-    found = rare_labels(labels, ["a", "b", "c"])
-    assert [(one.message.split(" has ")[0], len(one.rows)) for one in found] == [("b", 3), ("c", 0)]
-    assert counted(found) == {"rare_label": 2}
+    doubts = rare_labels(labels, ["a", "b", "c"])
+    assert [(one.message.split(" has ")[0], len(one.rows)) for one in doubts] == [
+        ("b", 3),
+        ("c", 0),
+    ]
+    assert counted(doubts) == {"rare_label": 2}
 
 
 def test_swapped_labels_are_found_and_right_ones_mostly_left_alone() -> None:
@@ -40,12 +43,12 @@ def test_swapped_labels_are_found_and_right_ones_mostly_left_alone() -> None:
         LABELS[(LABELS.index(label) + 1) % len(LABELS)] if place in swapped else label
         for place, label in enumerate(labels)
     ]
-    found = label_errors(vectors, said, range(len(said)))
-    places = [one.rows[0] for one in found]
+    doubts = label_errors(vectors, said, range(len(said)))
+    places = [one.rows[0] for one in doubts]
     assert len(swapped & set(places)) >= 0.8 * len(swapped)
     assert len(set(places) - swapped) <= 0.02 * len(labels)
     assert set(places[:20]) <= swapped  # the surest first
-    named = next(one for one in found if one.rows[0] in swapped)
+    named = next(one for one in doubts if one.rows[0] in swapped)
     assert f"and {labels[named.rows[0]]} at a chance of" in named.message
 
 

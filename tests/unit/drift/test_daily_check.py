@@ -70,16 +70,16 @@ def test_a_new_kind_of_customers_question_is_found_within_500_inputs(bank: Traff
 def test_commands_among_a_banks_questions_are_found_within_500_inputs(
     bank: Traffic, commands: Traffic
 ) -> None:
-    found = commands_found(bank, commands, 1_500, range(14))
-    assert sum(after is not None and after <= WITHIN for after in found) >= 13, found
+    detections = commands_found(bank, commands, 1_500, range(14))
+    assert sum(after is not None and after <= WITHIN for after in detections) >= 13, detections
 
 
 def test_two_kinds_of_commands_among_a_banks_questions_are_found(
     small_bank: Traffic, few_commands: Traffic
 ) -> None:
     """The short form: fewer known inputs, the same days."""
-    found = commands_found(small_bank, few_commands, 400, range(2))
-    assert all(after is not None and after <= WITHIN for after in found), found
+    detections = commands_found(small_bank, few_commands, 400, range(2))
+    assert all(after is not None and after <= WITHIN for after in detections), detections
 
 
 @pytest.mark.nightly
@@ -108,12 +108,12 @@ def test_inputs_that_are_out_of_scope_are_found_by_their_own_novelty(
 def test_each_input_counts_by_its_own_rank_at_three_shares(
     small_bank: Traffic, few_commands: Traffic
 ) -> None:
-    known = reference_of(small_bank.take(np.arange(800)))
-    assert known is not None
+    baseline = reference_of(small_bank.take(np.arange(800)))
+    assert baseline is not None
     strange = few_commands.take(np.arange(20))
-    found = check_day(known, DriftState(), np.zeros((0, 384), np.float32), strange)
+    check = check_day(baseline, DriftState(), np.zeros((0, 384), np.float32), strange)
     for name, share in NOVEL.items():
-        mean, low, high = found.means[name]
+        mean, low, high = check.means[name]
         assert (low, mean) == (0.0, 1.0)
         assert share < high < share + 0.03
 
@@ -179,8 +179,8 @@ def mixture_seen(bank: Traffic, seed: int, reference: int, days: int) -> bool:
 
 
 def test_the_inputs_of_the_new_kind_are_named(small_bank: Traffic, few_commands: Traffic) -> None:
-    known = reference_of(small_bank.take(np.arange(800)))
-    assert known is not None
+    baseline = reference_of(small_bank.take(np.arange(800)))
+    assert baseline is not None
     strange = few_commands.of("GetWeather")
     live = small_bank.take(np.arange(800, 890))
     seen = ObservedInputs(
@@ -188,21 +188,21 @@ def test_the_inputs_of_the_new_kind_are_named(small_bank: Traffic, few_commands:
         [*live.lengths, *strange.lengths[:10]],
         [*live.labels, *([None] * 10)],
     )
-    found = check_day(known, DriftState(), np.zeros((0, 384), np.float32), seen)
-    assert set(range(90, 100)) <= set(found.novel[:12])
+    check = check_day(baseline, DriftState(), np.zeros((0, 384), np.float32), seen)
+    assert set(range(90, 100)) <= set(check.novel[:12])
 
 
 def reference(few_commands: Traffic, errors: tuple[int, int] | None = None) -> Reference:
-    found = reference_of(few_commands.take(MIXED[:KNOWN]), errors)
-    assert found is not None
-    return found
+    baseline = reference_of(few_commands.take(MIXED[:KNOWN]), errors)
+    assert baseline is not None
+    return baseline
 
 
 def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
     few_commands: Traffic,
 ) -> None:
     """Of inputs that mean the same as ever."""
-    known = reference(few_commands, (10, 500))
+    baseline = reference(few_commands, (10, 500))
     state = DriftState()
     earlier: Vectors = np.zeros((0, 384), np.float32)
     label = few_commands.labels[0]
@@ -214,24 +214,24 @@ def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
             [label] * 100,
             [True, False, False] * 10,
         )
-        found = check_day(known, state, earlier, changed)
-        state = found.state
-    assert found.alarm
+        check = check_day(baseline, state, earlier, changed)
+        state = check.state
+    assert check.alarm
     for name in ("length", "labels", "errors"):
-        assert found.by[name] > 20.0, name
-    assert found.by["novelty"] < 1.0
-    low, high = found.means["length"][1:]
-    assert not low <= found.means["length"][0] <= high
+        assert check.by[name] > 20.0, name
+    assert check.by["novelty"] < 1.0
+    low, high = check.means["length"][1:]
+    assert not low <= check.means["length"][0] <= high
 
 
 def test_a_day_without_inputs_changes_nothing_but_the_stake(few_commands: Traffic) -> None:
     nothing: Vectors = np.zeros((0, 384), np.float32)
-    found = check_day(
+    check = check_day(
         reference(few_commands), DriftState(), nothing, ObservedInputs(nothing, [], [])
     )
-    assert not found.alarm
-    assert found.state.looks == 1
-    assert found.novel == ()
+    assert not check.alarm
+    assert check.state.looks == 1
+    assert check.novel == ()
 
 
 def test_too_few_known_inputs_are_no_reference(few_commands: Traffic) -> None:
@@ -250,10 +250,10 @@ def test_a_term_begins_with_nothing_won(few_commands: Traffic) -> None:
 
 
 def test_a_state_survives_being_kept(few_commands: Traffic) -> None:
-    found = check_day(
+    check = check_day(
         reference(few_commands),
         DriftState(),
         few_commands.vectors[:5],
         few_commands.take(MIXED[KNOWN : KNOWN + 20]),
     )
-    assert DriftState.from_dict(json.loads(json.dumps(found.state.to_dict()))) == found.state
+    assert DriftState.from_dict(json.loads(json.dumps(check.state.to_dict()))) == check.state

@@ -54,6 +54,6 @@ def test_nothing_among_some_may_still_be_something() -> None:
 
 
 def test_a_bound_never_goes_below_nothing() -> None:
-    found = Estimate.of_mean(Decimal("0.1"), Decimal(3), 5)
-    assert found.low == 0
-    assert found.plus(found).low >= 0
+    estimate = Estimate.of_mean(Decimal("0.1"), Decimal(3), 5)
+    assert estimate.low == 0
+    assert estimate.plus(estimate).low >= 0

@@ -17,22 +17,22 @@ OWN = Way("own", Estimate.exact(Decimal(0)), Machine(Decimal(2), Decimal(4)))
 
 
 def test_what_is_paid_by_the_request_scales_with_the_volume() -> None:
-    found = scenario(FRONTIER, VOLUME, Decimal(200_000))
-    assert found.per_day.value == 1_000
-    assert found.per_month == Estimate(Decimal("30437.5"), Decimal("27393.75"), Decimal("33481.25"))
-    assert found.at_peak_per_hour.value == 360
-    assert found.of_revenue is not None
-    assert found.of_revenue.value == Decimal("0.1521875")
-    assert found.too_expensive
+    costs = scenario(FRONTIER, VOLUME, Decimal(200_000))
+    assert costs.per_day.value == 1_000
+    assert costs.per_month == Estimate(Decimal("30437.5"), Decimal("27393.75"), Decimal("33481.25"))
+    assert costs.at_peak_per_hour.value == 360
+    assert costs.of_revenue is not None
+    assert costs.of_revenue.value == Decimal("0.1521875")
+    assert costs.too_expensive
     assert scenario(FRONTIER, VOLUME).too_expensive is None
     assert scenario(SMALL, VOLUME, Decimal(200_000)).too_expensive is False
 
 
 def test_a_machine_costs_its_hours_and_is_kept_for_the_peak() -> None:
-    found = scenario(OWN, VOLUME)
-    assert found.replicas == 3
-    assert found.per_day.value == 144
-    assert found.at_peak_per_hour.value == 6
+    costs = scenario(OWN, VOLUME)
+    assert costs.replicas == 3
+    assert costs.per_day.value == 144
+    assert costs.at_peak_per_hour.value == 6
     assert scenario(OWN, Volume(Decimal(10), Decimal("0.01"))).replicas == 1
 
 
@@ -85,8 +85,8 @@ def use(**more: object) -> TierUse:
 
 
 def test_the_three_that_save_most_are_named_with_their_worth() -> None:
-    found = levers([use()], Volume(Decimal(1_000), Decimal(1)))
-    told = {one.name: one.saves_per_month.value for one in found}
+    lever = levers([use()], Volume(Decimal(1_000), Decimal(1)))
+    told = {one.name: one.saves_per_month.value for one in lever}
     a_month = 1_000 * Decimal("30.4375")
     assert told == {
         "frontier: the slower service tier flex": Decimal("0.0009") * a_month,
@@ -99,6 +99,6 @@ def test_the_three_that_save_most_are_named_with_their_worth() -> None:
 def test_escalations_are_a_lever_where_there_are_any_and_what_is_free_is_none() -> None:
     small = use(name="slm", price=None, flex=None)
     last = use(attempts=Estimate.exact(Decimal("0.5")), price=None, flex=None)
-    (found,) = levers([small, last], Volume(Decimal(1_000), Decimal(1)))
-    assert found.name == "half the escalations"
+    (lever,) = levers([small, last], Volume(Decimal(1_000), Decimal(1)))
+    assert lever.name == "half the escalations"
     assert levers([small], VOLUME) == []

@@ -32,12 +32,12 @@ def test_the_interval_of_one_look_covers_the_true_ratio_as_often_as_it_says(
     draw = np.random.default_rng(1)
     covered = 0
     for _ in range(runs):
-        found = compare(*pairs(draw, n, ratio, extra=extra))
-        assert found.interval is not None
-        assert found.interval_once is not None
-        assert found.interval.low < found.interval_once.low
-        assert found.interval.high > found.interval_once.high
-        covered += found.interval_once.low <= ratio <= found.interval_once.high
+        compared = compare(*pairs(draw, n, ratio, extra=extra))
+        assert compared.interval is not None
+        assert compared.interval_once is not None
+        assert compared.interval.low < compared.interval_once.low
+        assert compared.interval.high > compared.interval_once.high
+        covered += compared.interval_once.low <= ratio <= compared.interval_once.high
     assert covered / runs >= 0.95 - luck(0.95, runs, 1.65)
 
 
@@ -56,11 +56,11 @@ def test_scores_between_right_and_wrong_are_compared_too() -> None:
     draw = np.random.default_rng(3)
     large = draw.beta(8, 2, 500)
     small = np.clip(large * 0.93 + draw.normal(0, 0.05, 500), 0, 1)
-    found = compare(small.tolist(), large.tolist())
-    assert found.interval is not None
-    assert found.interval.low < 0.93 < found.interval.high
-    assert found.interval_once is not None
-    assert found.interval_once.high - found.interval_once.low < 0.02
+    compared = compare(small.tolist(), large.tolist())
+    assert compared.interval is not None
+    assert compared.interval.low < 0.93 < compared.interval.high
+    assert compared.interval_once is not None
+    assert compared.interval_once.high - compared.interval_once.low < 0.02
 
 
 @RUNS
@@ -97,30 +97,30 @@ def test_one_that_keeps_97_percent_is_found_with_the_examples_that_are_asked_for
 
 def test_what_is_at_the_floor_is_too_close_to_call() -> None:
     draw = np.random.default_rng(8)
-    found = recommendation(compare(*pairs(draw, 4_000, 0.90)))
-    assert (found.rung, found.more, found.too_close) == ("open", None, ("ship",))
-    assert "too close to 90% to call" in found.reason
+    advice = recommendation(compare(*pairs(draw, 4_000, 0.90)))
+    assert (advice.rung, advice.more, advice.too_close) == ("open", None, ("ship",))
+    assert "too close to 90% to call" in advice.reason
 
 
 def test_what_ships_says_how_many_decide_the_default() -> None:
     draw = np.random.default_rng(9)
-    found = recommendation(compare(*pairs(draw, 800, 0.97)))
-    assert found.rung == "ship"
-    assert found.more is None
-    assert found.more_for_default is not None
-    small, large = pairs(draw, 800 + found.more_for_default, 0.97)
+    advice = recommendation(compare(*pairs(draw, 800, 0.97)))
+    assert advice.rung == "ship"
+    assert advice.more is None
+    assert advice.more_for_default is not None
+    small, large = pairs(draw, 800 + advice.more_for_default, 0.97)
     assert recommendation(compare(small, large)).rung == "default"
     certain = recommendation(compare(*pairs(draw, 8_000, 0.92)))
     assert (certain.rung, certain.more_for_default, certain.too_close) == ("ship", None, ())
 
 
 def test_where_no_pair_differs_the_interval_still_has_a_width() -> None:
-    found = compare([1.0] * 50, [1.0] * 50)
-    assert found.interval is not None
-    assert (found.ratio, found.method, found.mcnemar_p) == (1.0, "exact", 1.0)
-    assert 0.8 < found.interval.low < 0.9
-    assert found.interval_once is not None
-    assert 0.9 < found.interval_once.low < 0.95
+    compared = compare([1.0] * 50, [1.0] * 50)
+    assert compared.interval is not None
+    assert (compared.ratio, compared.method, compared.mcnemar_p) == (1.0, "exact", 1.0)
+    assert 0.8 < compared.interval.low < 0.9
+    assert compared.interval_once is not None
+    assert 0.9 < compared.interval_once.low < 0.95
     assert recommendation(compare([1.0] * 500, [1.0] * 500)).rung == "default"
 
 
@@ -139,32 +139,32 @@ def test_clear_cases_are_decided_and_the_others_say_what_would_do() -> None:
 def test_mcnemar_is_the_exact_binomial_of_the_pairs_that_differ() -> None:
     small = [1.0] * 2 + [0.0] * 9 + [1.0] * 89
     large = [0.0] * 2 + [1.0] * 9 + [1.0] * 89
-    found = compare(small, large)
-    assert (found.only_small, found.only_large) == (2, 9)
-    assert found.mcnemar_p == pytest.approx(0.0654296875)  # 2 * sum C(11, k) / 2^11, k <= 2
+    compared = compare(small, large)
+    assert (compared.only_small, compared.only_large) == (2, 9)
+    assert compared.mcnemar_p == pytest.approx(0.0654296875)  # 2 * sum C(11, k) / 2^11, k <= 2
 
 
 def test_a_mean_of_rights_and_wrongs_is_bounded_exactly() -> None:
-    found = mean_interval([1.0] * 90 + [0.0] * 10)
-    assert (round(found.low, 4), round(found.high, 4)) == (0.8238, 0.9510)  # Clopper-Pearson
+    bounds = mean_interval([1.0] * 90 + [0.0] * 10)
+    assert (round(bounds.low, 4), round(bounds.high, 4)) == (0.8238, 0.9510)  # Clopper-Pearson
     assert mean_interval([0.5, 0.6, 0.7]).low >= 0.0
 
 
 def test_more_is_needed_the_nearer_the_ratio_is_to_the_floor() -> None:
-    found = compare(*pairs(np.random.default_rng(7), 200, 0.95))
-    assert examples_needed(found, SHIP, 0.03) > examples_needed(found, SHIP, 0.07) > 0
+    compared = compare(*pairs(np.random.default_rng(7), 200, 0.95))
+    assert examples_needed(compared, SHIP, 0.03) > examples_needed(compared, SHIP, 0.07) > 0
     with pytest.raises(ValueError, match="is not above 0"):
-        examples_needed(found, SHIP, 0.0)
+        examples_needed(compared, SHIP, 0.0)
 
 
 @pytest.mark.parametrize(
-    ("small", "large", "said"),
+    ("small", "large", "message"),
     [([], [], "in pairs"), ([1.0], [1.0, 0.0], "in pairs"), ([1.2], [1.0], "between 0 and 1")],
 )
 def test_what_are_no_pairs_of_scores_is_refused(
-    small: list[float], large: list[float], said: str
+    small: list[float], large: list[float], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         compare(small, large)
 
 

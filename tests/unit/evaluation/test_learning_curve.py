@@ -20,13 +20,13 @@ def drawn(count: int, seed: int, noise: float, apart: float = 0.28) -> tuple[Vec
 
 
 def test_while_errors_still_fall_more_data_helps_and_the_forecast_is_near() -> None:
-    asked = drawn(3_000, 2, 0.0)
-    curve = learning_curve(*drawn(960, 1, 0.0), *asked)
+    tested = drawn(3_000, 2, 0.0)
+    curve = learning_curve(*drawn(960, 1, 0.0), *tested)
     assert curve is not None
     assert curve.rows == tuple(round(share * 960) for share in SHARES)
     assert list(curve.errors) == sorted(curve.errors, reverse=True)
     assert curve.helps
-    later = learning_curve(*drawn(1_920, 3, 0.0), *asked)
+    later = learning_curve(*drawn(1_920, 3, 0.0), *tested)
     assert later is not None
     assert abs(later.now - curve.doubled) < 0.01
 

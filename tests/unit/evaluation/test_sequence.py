@@ -39,9 +39,9 @@ def test_scores_between_right_and_wrong_are_bounded_too() -> None:
     draw = np.random.default_rng(3)
     large = draw.beta(8, 2, 800)
     small = np.clip(0.93 * large + draw.normal(0, 0.05, 800), 0, 1)
-    found = ratio_bounds(small, large, 0.95)
-    assert found is not None
-    assert 0.88 < found[0] < 0.93 < found[1] < 0.98
+    bounds = ratio_bounds(small, large, 0.95)
+    assert bounds is not None
+    assert 0.88 < bounds[0] < 0.93 < bounds[1] < 0.98
 
 
 def test_nothing_right_and_hardly_anything_right_are_no_errors() -> None:

@@ -90,12 +90,12 @@ SHIPPED: dict[str, Any] = {"begins_on_last": False, "rung": "ship", "share": 1.0
 def test_each_fact_leads_to_its_stage_and_command(
     facts: dict[str, Any], stage: str, command: str
 ) -> None:
-    found = standing(replace(NEW, **facts))
-    assert found.stage == stage
-    assert found.stage in STAGES
-    assert found.next.endswith(command) or command in found.next
-    assert found.meaning
-    assert found.why
+    current = standing(replace(NEW, **facts))
+    assert current.stage == stage
+    assert current.stage in STAGES
+    assert current.next.endswith(command) or command in current.next
+    assert current.meaning
+    assert current.why
 
 
 def test_how_many_labels_are_there_of_how_many_is_said() -> None:

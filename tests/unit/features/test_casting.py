@@ -86,7 +86,7 @@ def test_a_reference_to_itself_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "mapping", "id_column", "said"),
+    ("columns", "mapping", "id_column", "message"),
     [
         (["body"], {}, None, "--map text=COLUMN"),
         (["body"], {"text": "boddy"}, None, "columns are: body"),
@@ -96,9 +96,9 @@ def test_a_reference_to_itself_ends() -> None:
     ],
 )
 def test_columns_that_do_not_make_the_input_are_a_usage_error(
-    columns: list[str], mapping: dict[str, str], id_column: str | None, said: str
+    columns: list[str], mapping: dict[str, str], id_column: str | None, message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         fields_of(SCHEMA, columns, mapping, id_column)
 
 

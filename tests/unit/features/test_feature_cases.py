@@ -46,7 +46,7 @@ def test_cases_survive_the_features_json_and_change_no_prompt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("{text: Good morning}", "{txt: Good morning}", "does not fit the input schema"),
         ("total: 12.5, currency: EUR}\n  - input", "total: x, currency: EUR}\n  - input", "output"),
@@ -59,13 +59,13 @@ def test_cases_survive_the_features_json_and_change_no_prompt() -> None:
         ("    served: false", "    fails: true", "unknown key"),
     ],
 )
-def test_a_mistake_in_a_case_is_told(old: str, new: str, said: str) -> None:
+def test_a_mistake_in_a_case_is_told(old: str, new: str, message: str) -> None:
     assert TEXT.count(old) == 1
     with pytest.raises(FeatureError) as refused:
         parse_feature(TEXT.replace(old, new))
     first = 1 + TEXT[: TEXT.index("cases:")].count("\n")
     assert any(
-        said in problem.message and (problem.line or 0) > first
+        message in problem.message and (problem.line or 0) > first
         for problem in refused.value.problems
     )
 
@@ -85,7 +85,7 @@ def test_what_is_right_has_no_fault(case: Any, job: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "job", "said"),
+    ("case", "job", "message"),
     [
         (PLAIN, ended(RIGHT | {"total": 13}), '"total": 13'),
         (PLAIN, ended(code="checks_failed"), "nothing was served: so it is"),
@@ -97,5 +97,5 @@ def test_what_is_right_has_no_fault(case: Any, job: dict[str, Any]) -> None:
         (NONE, ended(status="cancelled"), "ended as cancelled"),
     ],
 )
-def test_what_is_wrong_is_told(case: Any, job: dict[str, Any], said: str) -> None:
-    assert said in str(case_fault(case, job))
+def test_what_is_wrong_is_told(case: Any, job: dict[str, Any], message: str) -> None:
+    assert message in str(case_fault(case, job))

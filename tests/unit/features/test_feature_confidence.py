@@ -57,7 +57,7 @@ def test_a_comparison_survives_its_json_and_its_absence_changes_no_fingerprint()
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             INVOICE.replace("threshold: 1.0", "threshold: calibratd"),
@@ -86,8 +86,8 @@ def test_a_comparison_survives_its_json_and_its_absence_changes_no_fingerprint()
         (INVOICE + "comparison: {kind: fields, fields: {}}\n", "must map 1 to 100 fields"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(text: str, said: str) -> None:
+def test_a_mistake_is_told_with_its_line(text: str, message: str) -> None:
     with pytest.raises(FeatureError) as caught:
         parse_feature(text, "f.yaml")
-    assert any(said in one.message for one in caught.value.problems), caught.value.problems
+    assert any(message in one.message for one in caught.value.problems), caught.value.problems
     assert all(one.line for one in caught.value.problems)

@@ -43,7 +43,7 @@ def test_a_tier_alone_says_what_it_holds_likely() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (TRIAGE, "calibrated needs the key shadow here"),
         (SHADOWED.replace("MiniLM-L6-v2", "MiniLM-L12"), "the only micro model is"),
@@ -74,8 +74,8 @@ def test_a_tier_alone_says_what_it_holds_likely() -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_line(text: str, said: str) -> None:
+def test_a_mistake_is_told_with_its_line(text: str, message: str) -> None:
     with pytest.raises(FeatureError) as caught:
         parse_feature(text, "f.yaml")
-    assert any(said in one.message for one in caught.value.problems), caught.value.problems
+    assert any(message in one.message for one in caught.value.problems), caught.value.problems
     assert all(one.line for one in caught.value.problems)

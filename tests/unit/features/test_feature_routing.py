@@ -40,7 +40,7 @@ def test_a_tier_alone_is_pinned_to_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ("pinned: {acme: frontir}", 'the feature has no tier "frontir"; did you mean "frontier"?'),
         ("pinned: [acme]", "must map at most 1,000 accounts to tiers"),
@@ -65,12 +65,12 @@ def test_a_tier_alone_is_pinned_to_nothing() -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_on_its_line(written: str, said: str) -> None:
+def test_a_mistake_is_told_on_its_line(written: str, message: str) -> None:
     with pytest.raises(FeatureError) as caught:
         parse_feature(f"{BARE}{written}\n", "f.yaml")
     found = caught.value.problems
     assert [one.line for one in found] == [HERE] * len(found)
-    assert any(said in one.message for one in found)
+    assert any(message in one.message for one in found)
 
 
 def test_jobs_begin_on_no_tier_that_the_policy_never_uses() -> None:

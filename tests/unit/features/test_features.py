@@ -66,9 +66,9 @@ def test_an_unknown_key_is_named_with_its_line_and_what_was_meant() -> None:
 def test_all_problems_are_told_at_once_in_the_files_order() -> None:
     text = INVOICE.replace("slm_first  ", "slm_frist  ").replace("tokens: 200", "tokens: 0")
     text = text.replace("feature: invoice-fields", "feature: Invoice Fields")
-    found = problems(text)
-    assert [line for line, _ in found] == sorted(line or 0 for line, _ in found)
-    assert [line for line, _ in found] == [1, 24, 28]
+    errors = problems(text)
+    assert [line for line, _ in errors] == sorted(line or 0 for line, _ in errors)
+    assert [line for line, _ in errors] == [1, 24, 28]
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_what_is_probably_not_meant_is_a_warning_with_its_line(written: str, sai
 def test_a_mistake_is_told_on_its_own_line(old: str, new: str, said: str) -> None:
     text = with_line(INVOICE, old, new)
     line = 1 + INVOICE[: INVOICE.index(old)].count("\n")
-    found = problems(text, known_providers=("local", "openai"))
-    assert any(at == line and said in message for at, message in found), found
+    errors = problems(text, known_providers=("local", "openai"))
+    assert any(at == line and said in message for at, message in errors), errors
 
 
 def test_yaml_words_are_read_by_the_rules_of_1_2() -> None:
@@ -182,8 +182,8 @@ def test_a_macro_over_a_bounded_array_is_taken() -> None:
 
 def test_more_labels_that_begin_alike_than_letters_are_refused() -> None:
     labels = ", ".join(f"card-{number}" for number in range(27))
-    found = problems(TRIAGE.replace("[billing, bug, shipping]", f"[bug, {labels}]"))
-    assert any("begin alike" in message for _, message in found)
+    errors = problems(TRIAGE.replace("[billing, bug, shipping]", f"[bug, {labels}]"))
+    assert any("begin alike" in message for _, message in errors)
 
 
 def test_a_price_is_kept_to_the_last_digit() -> None:

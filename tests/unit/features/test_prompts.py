@@ -91,15 +91,15 @@ def test_an_endless_earlier_answer_is_cut() -> None:
 
 
 def test_a_reask_goes_on_from_the_answer_that_failed() -> None:
-    asked = answer_messages(FEATURE, SLM, INPUT)
-    again = reask_messages(asked, "no idea", "not JSON")
-    assert again[: len(asked)] == asked
-    assert [turn.role for turn in again[len(asked) :]] == ["assistant", "user"]
+    messages = answer_messages(FEATURE, SLM, INPUT)
+    again = reask_messages(messages, "no idea", "not JSON")
+    assert again[: len(messages)] == messages
+    assert [turn.role for turn in again[len(messages) :]] == ["assistant", "user"]
     assert "not JSON" in again[-1].content
 
 
 @pytest.mark.parametrize(
-    ("schema", "said"),
+    ("schema", "message"),
     [
         ({"type": "string", "format": "date"}, "string (date)"),
         ({"type": ["number", "null"]}, "number | null"),
@@ -115,8 +115,8 @@ def test_a_reask_goes_on_from_the_answer_that_failed() -> None:
         ({}, "the JSON Schema {}"),
     ],
 )
-def test_a_schema_is_told_in_short_or_else_whole(schema: object, said: str) -> None:
-    assert shape_of(schema).startswith(said)
+def test_a_schema_is_told_in_short_or_else_whole(schema: object, message: str) -> None:
+    assert shape_of(schema).startswith(message)
 
 
 OWN_EXAMPLES = INVOICE.replace(

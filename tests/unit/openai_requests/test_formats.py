@@ -92,12 +92,12 @@ def test_a_format_is_compared_with_the_feature(
 
 
 def test_a_feature_that_leaves_its_output_open_says_what_to_write() -> None:
-    found = first_difference(
+    difference = first_difference(
         {**OUTPUT},
         {name: value for name, value in OUTPUT.items() if name != "additionalProperties"},
     )
-    assert found is not None
-    assert "additionalProperties: false" in found[1]
+    assert difference is not None
+    assert "additionalProperties: false" in difference[1]
 
 
 simple = st.sampled_from(
@@ -163,5 +163,5 @@ def test_a_schema_that_is_accepted_refuses_no_answer_of_the_feature(
 
 @given(schemas)
 def test_a_feature_never_contradicts_its_own_schema(schema: dict[str, Any]) -> None:
-    found = first_difference(schema, schema)
-    assert found is None or "anyOf" in found[0] or "additionalProperties" in found[1]
+    difference = first_difference(schema, schema)
+    assert difference is None or "anyOf" in difference[0] or "additionalProperties" in difference[1]

@@ -96,11 +96,11 @@ def test_json_comes_back_with_the_same_value(value: Any) -> None:
 @given(json_values)
 def test_anything_as_input_is_a_text_or_is_refused_with_its_place(value: Any) -> None:
     try:
-        found = read_messages(value, "input")
+        messages = read_messages(value, "input")
     except InvalidInput as refused:
         paths = [one.path for one in refused.problems]
     else:
-        assert isinstance(found.text, str)
+        assert isinstance(messages.text, str)
         return
     assert all(path.startswith("/input") for path in paths)
 
@@ -136,8 +136,8 @@ def test_what_is_not_text_of_the_user_is_refused_with_its_place(sent: Any, path:
 
 def test_a_problem_of_the_job_names_the_field_of_the_request() -> None:
     assert where_sent(Problem("x", "/feature"), "input").path == "/model"
-    told = where_sent(Problem("must be a text", "/input/text"), "messages")
-    assert (told.path, told.message) == (
+    problem = where_sent(Problem("must be a text", "/input/text"), "messages")
+    assert (problem.path, problem.message) == (
         "/messages",
         "/text of the feature's input: must be a text",
     )
@@ -155,10 +155,14 @@ TALK = [
 
 
 def test_what_is_said_is_read_by_who_says_it() -> None:
-    said = read_messages(TALK, "messages", "Be kind.")
-    assert said.text == "two\n\nthree"
-    assert [one.content for one in said.instructions] == ["Be kind.", "Be brief.", "In English."]
-    assert [(one.role, one.content) for one in said.earlier] == [
+    messages = read_messages(TALK, "messages", "Be kind.")
+    assert messages.text == "two\n\nthree"
+    assert [one.content for one in messages.instructions] == [
+        "Be kind.",
+        "Be brief.",
+        "In English.",
+    ]
+    assert [(one.role, one.content) for one in messages.earlier] == [
         ("user", "one"),
         ("assistant", "1"),
     ]
@@ -167,15 +171,17 @@ def test_what_is_said_is_read_by_who_says_it() -> None:
 def test_an_earlier_output_of_a_response_is_read_as_it_was_given() -> None:
     part = {"type": "output_text", "text": "1", "annotations": [], "logprobs": []}
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"}
-    said = read_messages([{**item, "content": [part]}, {"role": "user", "content": "x"}], "input")
-    assert [one.content for one in said.earlier] == ["1"]
+    messages = read_messages(
+        [{**item, "content": [part]}, {"role": "user", "content": "x"}], "input"
+    )
+    assert [one.content for one in messages.earlier] == ["1"]
 
 
 @pytest.mark.parametrize("sent", [OWN, f"  {OWN} ", OWN.replace("\n", " ")])
 @pytest.mark.parametrize("treatment", ["refuse", "ignore"])
 def test_the_features_own_instructions_change_nothing(sent: str, treatment: Treatment) -> None:
-    said = read_messages("hi", "input", sent)
-    found = job_input(said, feature(ONE_FIELD, instructions=treatment), "input", 9)
+    messages = read_messages("hi", "input", sent)
+    found = job_input(messages, feature(ONE_FIELD, instructions=treatment), "input", 9)
     assert (found.input, found.notes) == ({"text": "hi"}, {"tierline.instructions": "same"})
 
 
@@ -220,8 +226,8 @@ def test_what_becomes_input_goes_into_the_fields_for_it_and_comes_back() -> None
 def test_an_input_of_several_fields_gets_them_beside_its_json() -> None:
     schema = {"type": "object", "properties": {"a": TEXT, "b": TEXT, "instructions": TEXT}}
     takes = feature(schema, instructions="input")
-    said = read_messages('{"a": "1"}', "input", "Be kind.")
-    assert job_input(said, takes, "input", 9).input == {"a": "1", "instructions": "Be kind."}
+    messages = read_messages('{"a": "1"}', "input", "Be kind.")
+    assert job_input(messages, takes, "input", 9).input == {"a": "1", "instructions": "Be kind."}
     twice = read_messages('{"instructions": "1"}', "input", "Be kind.")
     with pytest.raises(InvalidInput, match="which other messages give too"):
         job_input(twice, takes, "input", 9)

@@ -38,12 +38,12 @@ def test_lines_are_the_same_however_the_file_is_cut(
     expected = content.split(b"\n")
     if not expected[-1]:
         expected.pop()
-    found = list(raw_lines(cut(content, sizes), most))
-    assert [one.number for one in found] == list(range(1, len(expected) + 1))
-    for one, raw in zip(found, expected, strict=True):
+    lines = list(raw_lines(cut(content, sizes), most))
+    assert [one.number for one in lines] == list(range(1, len(expected) + 1))
+    for one, raw in zip(lines, expected, strict=True):
         assert one.size == len(raw)
         assert one.raw == (raw if len(raw) <= most else None)
-    assert not found or found[-1].end in (len(content), len(content) + 1)
+    assert not lines or lines[-1].end in (len(content), len(content) + 1)
 
 
 @given(st.binary(max_size=200), st.integers(0, 20))
@@ -82,12 +82,12 @@ def test_any_line_is_a_job_or_has_problems(raw: bytes, endpoint: str) -> None:
     model_of(raw, 20)
     problems: tuple[Problem, ...] = ()
     try:
-        found = read_line(RawLine(1, raw, len(raw), len(raw)), FEATURE, 1, endpoint, 20)
+        request = read_line(RawLine(1, raw, len(raw), len(raw)), FEATURE, 1, endpoint, 20)
     except BadLine as bad:
         problems = bad.problems
     else:
         sent = json.loads(raw)
-        assert found.custom_id == sent["custom_id"]
+        assert request.custom_id == sent["custom_id"]
         assert (sent["url"], sent["method"]) == (endpoint, "POST")
         return
     assert problems
@@ -102,9 +102,9 @@ def read(body: dict[str, Any], endpoint: str = RESPONSES) -> Any:
 
 def test_a_line_is_the_request_that_it_would_be_by_itself() -> None:
     body = {"model": "echo@1", "input": "hi", "metadata": {"run": "7"}, "user": "ann"}
-    found = read({**body, "instructions": FEATURE.instructions})
-    assert (found.input, found.user) == ({"text": "hi"}, "ann")
-    assert found.metadata == {"run": "7", "tierline.instructions": "same"}
+    request = read({**body, "instructions": FEATURE.instructions})
+    assert (request.input, request.user) == ({"text": "hi"}, "ann")
+    assert request.metadata == {"run": "7", "tierline.instructions": "same"}
     chat = read({"model": "echo", "messages": [{"role": "user", "content": "hi"}]}, CHAT)
     assert (chat.input, chat.metadata, chat.user) == ({"text": "hi"}, None, None)
 

@@ -94,7 +94,7 @@ def test_a_wrong_value_is_named(more: dict[str, Any], path: str) -> None:
 
 
 def test_a_chats_format_and_usage_are_read() -> None:
-    asked = read_chat_request(
+    request = read_chat_request(
         {
             **CHAT,
             "stream": True,
@@ -105,5 +105,5 @@ def test_a_chats_format_and_usage_are_read() -> None:
             },
         }
     )
-    assert (asked.stream, asked.include_usage) == (True, True)
-    assert asked.format == {"type": "json_schema", "name": "x", "schema": {"type": "object"}}
+    assert (request.stream, request.include_usage) == (True, True)
+    assert request.format == {"type": "json_schema", "name": "x", "schema": {"type": "object"}}

@@ -149,7 +149,7 @@ def test_a_regional_vertex_address_has_no_list_price(monkeypatch: pytest.MonkeyP
 
 def test_the_price_is_that_of_the_model_that_answered_where_the_list_knows_it() -> None:
     moved = PricedCall(NOW, None, "gemini-3.6-flash")
-    asked = price_of(ref("gemini:gemini-3.5-flash"), moved)
-    assert asked == price_of(ref("gemini:gemini-3.6-flash"), ASKED)
+    price = price_of(ref("gemini:gemini-3.5-flash"), moved)
+    assert price == price_of(ref("gemini:gemini-3.6-flash"), ASKED)
     unknown = PricedCall(NOW, None, "deployment-7")
     assert price_of(ref("openai:gpt-5"), unknown) == PRICE

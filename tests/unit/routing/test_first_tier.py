@@ -38,9 +38,9 @@ CANARY = "canary: {tier: frontier, share: 0.2}\n"
 )
 def test_a_feature_alone_decides(routing: str, choice: str, index: int) -> None:
     plain = feature(f"routing: {routing}\n")
-    found = first_tier(plain, JobOrigin("acme", "k"))
-    assert (found.policy, found.choice, found.tier_index) == (routing, choice, index)
-    assert found == default_tier(plain)
+    decision = first_tier(plain, JobOrigin("acme", "k"))
+    assert (decision.policy, decision.choice, decision.tier_index) == (routing, choice, index)
+    assert decision == default_tier(plain)
     assert not varies(plain)
 
 
@@ -48,8 +48,8 @@ def test_a_pin_goes_before_all_else_and_holds_for_its_account() -> None:
     both = feature(PINNED + CANARY)
     assert varies(both)
     for number in range(50):
-        found = first_tier(both, JobOrigin("acme", f"k{number}"))
-        assert (found.policy, found.choice, found.tier_index) == ("pinned", "frontier", 1)
+        decision = first_tier(both, JobOrigin("acme", f"k{number}"))
+        assert (decision.policy, decision.choice, decision.tier_index) == ("pinned", "frontier", 1)
     assert {first_tier(both, JobOrigin("other", f"k{n}")).policy for n in range(50)} == {
         "canary",
         "slm_first",

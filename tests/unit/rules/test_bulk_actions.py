@@ -26,15 +26,15 @@ def reason(action: Action, status: Status, *, draft: bool = False, removed: bool
 
 @pytest.mark.parametrize(("action", "status"), list(itertools.product(Action, Status)))
 def test_an_action_applies_to_jobs_by_their_status(action: Action, status: Status) -> None:
-    told = reason(action, status)
+    refusal = reason(action, status)
     if action is Action.CANCEL:
-        assert told == ("ended_already" if status in TERMINAL else "")
+        assert refusal == ("ended_already" if status in TERMINAL else "")
     elif status not in TERMINAL:
-        assert told == "not_ended"
+        assert refusal == "not_ended"
     elif action is Action.RETRY and status is Status.COMPLETED:
-        assert told == "completed"
+        assert refusal == "completed"
     else:
-        assert told == ""
+        assert refusal == ""
 
 
 def test_only_what_still_has_its_input_is_run_again() -> None:

@@ -37,40 +37,40 @@ def test_a_waiting_job_is_queued() -> None:
 
 
 def test_a_running_job_has_started() -> None:
-    found = job("in_progress", "slm", attempt(1))
-    assert told(found) == [(0, "queued", "slm"), (1, "started", "slm")]
+    facts = job("in_progress", "slm", attempt(1))
+    assert told(facts) == [(0, "queued", "slm"), (1, "started", "slm")]
 
 
 def test_a_job_that_escalates_says_why_and_where_to() -> None:
-    found = job("queued", "frontier", attempt(1, verdict="schema", reason="total is missing"))
-    *_, last = events_of(found)
+    facts = job("queued", "frontier", attempt(1, verdict="schema", reason="total is missing"))
+    *_, last = events_of(facts)
     assert last == JobEvent(
         2, "job.escalated", at(15), "queued", "frontier", 1, "schema: total is missing"
     )
 
 
 def test_a_job_that_is_tried_again_on_its_tier_is_queued_again() -> None:
-    found = job("in_progress", "slm", attempt(1, verdict="timeout"), attempt(2))
-    assert told(found)[1:] == [(1, "started", "slm"), (2, "queued", "slm"), (3, "started", "slm")]
+    facts = job("in_progress", "slm", attempt(1, verdict="timeout"), attempt(2))
+    assert told(facts)[1:] == [(1, "started", "slm"), (2, "queued", "slm"), (3, "started", "slm")]
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "expired"])
 def test_the_end_comes_last_whatever_it_is(status: str) -> None:
-    found = job(
+    facts = job(
         status, "frontier", attempt(1, verdict="schema"), attempt(2, "frontier", verdict="passed")
     )
-    assert told(found) == [
+    assert told(facts) == [
         *((0, "queued", "slm"), (1, "started", "slm"), (2, "escalated", "frontier")),
         *((3, "started", "frontier"), (6, status, "frontier")),
     ]
-    *_, last = events_of(found)
+    *_, last = events_of(facts)
     assert last.last
     assert last.at == at(99)
 
 
 def test_a_job_cancelled_while_it_waits_for_the_next_tier_had_escalated() -> None:
-    found = job("cancelled", "frontier", attempt(1, verdict="schema"))
-    assert told(found)[1:] == [
+    facts = job("cancelled", "frontier", attempt(1, verdict="schema"))
+    assert told(facts)[1:] == [
         (1, "started", "slm"),
         (2, "escalated", "frontier"),
         (4, "cancelled", "frontier"),
@@ -78,20 +78,20 @@ def test_a_job_cancelled_while_it_waits_for_the_next_tier_had_escalated() -> Non
 
 
 def test_leaving_a_micro_tier_is_no_event() -> None:
-    found = job(
+    facts = job(
         "in_progress",
         "slm",
         attempt(1, "micro", verdict="low_confidence"),
         attempt(2),
         micro="micro",
     )
-    assert told(found)[1:] == [(1, "started", "micro"), (3, "started", "slm")]
+    assert told(facts)[1:] == [(1, "started", "micro"), (3, "started", "slm")]
 
 
 def test_a_resumed_stream_has_only_what_is_new() -> None:
-    found = job("completed", "slm", attempt(1, verdict="passed"))
-    assert told(found, after=1) == [(4, "completed", "slm")]
-    assert told(found, after=4) == []
+    facts = job("completed", "slm", attempt(1, verdict="passed"))
+    assert told(facts, after=1) == [(4, "completed", "slm")]
+    assert told(facts, after=4) == []
 
 
 def test_the_end_is_new_to_a_reader_who_saw_a_start_that_was_given_back() -> None:

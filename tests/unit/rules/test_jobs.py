@@ -181,9 +181,9 @@ def test_a_job_that_is_given_back_counts_no_loss() -> None:
 
 def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_is_only_asked() -> None:
     assert next_state(QUEUED, CancelRequested(), ROUTE).job.status is Status.CANCELLED
-    asked = next_state(RUNNING, CancelRequested(), ROUTE)
-    assert asked.job == replace(RUNNING, cancel_requested=True)
-    assert not asked.terminal
+    transition = next_state(RUNNING, CancelRequested(), ROUTE)
+    assert transition.job == replace(RUNNING, cancel_requested=True)
+    assert not transition.terminal
 
 
 @pytest.mark.parametrize("outcome", [WRONG, DOWN, BUSY, LeaseLost(), Released()])

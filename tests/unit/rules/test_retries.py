@@ -39,7 +39,7 @@ def test_what_was_surely_not_served_is_tried_again_and_what_may_be_billed_once(
 
 
 @pytest.mark.parametrize(
-    ("cause", "told", "retry"),
+    ("cause", "message", "retry"),
     [
         (Cause.SERVER, False, Retry.NEVER),
         (Cause.OVERLOADED, False, Retry.NEVER),
@@ -49,9 +49,9 @@ def test_what_was_surely_not_served_is_tried_again_and_what_may_be_billed_once(
     ],
 )
 def test_the_provider_is_believed_when_it_says_whether_to_retry(
-    cause: Cause, told: bool, retry: Retry
+    cause: Cause, message: bool, retry: Retry
 ) -> None:
-    assert CallFailed(cause, "why", should_retry=told).retry is retry
+    assert CallFailed(cause, "why", should_retry=message).retry is retry
 
 
 def test_a_tier_waits_for_the_model_that_is_only_busy_whatever_is_wrong_with_the_others() -> None:

@@ -61,7 +61,7 @@ def changed(name: str, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "told"),
+    ("name", "given", "message"),
     [
         ("openai", [], "a row must be a JSON object"),
         ("openai", {}, "messages is missing"),
@@ -88,8 +88,8 @@ def changed(name: str, **more: Any) -> Any:
         ("trl", changed("trl", prompt=WRITTEN["trl"]["completion"]), "beginning with user"),
     ],
 )
-def test_what_is_wrong_with_a_row_is_named(name: str, given: Any, told: str) -> None:
-    assert any(told in fault for fault in FORMS[name].faults(given)), FORMS[name].faults(given)
+def test_what_is_wrong_with_a_row_is_named(name: str, given: Any, message: str) -> None:
+    assert any(message in fault for fault in FORMS[name].faults(given)), FORMS[name].faults(given)
 
 
 @pytest.mark.parametrize("name", list(FORMS))

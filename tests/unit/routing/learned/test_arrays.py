@@ -38,10 +38,10 @@ def npy(array: Any) -> bytes:
 @pytest.mark.parametrize("shape", [(0,), (5,), (0, 3), (4, 3)])
 def test_arrays_of_numbers_are_read_as_numpy_reads_them(kind: Any, shape: Any) -> None:
     array = np.arange(np.prod(shape)).reshape(shape).astype(kind)
-    found = read_arrays(packed(a=array, b=np.asfortranarray(array)), ("a", "b"), MOST)
+    arrays = read_arrays(packed(a=array, b=np.asfortranarray(array)), ("a", "b"), MOST)
     for name in ("a", "b"):
-        assert found[name].dtype == array.dtype
-        assert np.array_equal(found[name], array)
+        assert arrays[name].dtype == array.dtype
+        assert np.array_equal(arrays[name], array)
 
 
 def lying(data: bytes, said: int) -> bytes:

@@ -20,11 +20,11 @@ def test_it_finds_the_model_that_scikit_learn_finds(penalty: float) -> None:
     from sklearn.linear_model import LogisticRegression
 
     rows, truth = drawn()
-    found = fit_logistic(rows, truth, penalty)
+    fitted = fit_logistic(rows, truth, penalty)
     theirs = LogisticRegression(C=penalty, tol=1e-8, max_iter=10_000).fit(rows, truth)
-    assert found.weights == pytest.approx(theirs.coef_[0], abs=2e-3)
-    assert found.intercept == pytest.approx(theirs.intercept_[0], abs=2e-3)
-    assert found.log_odds(rows) == pytest.approx(theirs.decision_function(rows), abs=1e-2)
+    assert fitted.weights == pytest.approx(theirs.coef_[0], abs=2e-3)
+    assert fitted.intercept == pytest.approx(theirs.intercept_[0], abs=2e-3)
+    assert fitted.log_odds(rows) == pytest.approx(theirs.decision_function(rows), abs=1e-2)
 
 
 def test_a_similar_fit_makes_it_faster_and_does_not_change_it(
@@ -46,12 +46,12 @@ def test_a_similar_fit_makes_it_faster_and_does_not_change_it(
 def test_rows_that_can_be_told_apart_without_a_mistake_end_as_well() -> None:
     rows = np.linspace(-1.0, 1.0, 60, dtype=np.float32)[:, None]
     truth = rows[:, 0] > 0.0
-    found = fit_logistic(rows, truth, 1e6)
-    assert ((found.log_odds(rows) > 0.0) == truth).all()
-    assert np.isfinite(found.weights).all()
+    fitted = fit_logistic(rows, truth, 1e6)
+    assert ((fitted.log_odds(rows) > 0.0) == truth).all()
+    assert np.isfinite(fitted.weights).all()
 
 
 def test_two_equal_columns_share_the_weight() -> None:
     rows, truth = drawn(columns=1)
-    found = fit_logistic(np.hstack([rows, rows]), truth, 1.0)
-    assert found.weights[0] == pytest.approx(found.weights[1], rel=1e-3)
+    fitted = fit_logistic(np.hstack([rows, rows]), truth, 1.0)
+    assert fitted.weights[0] == pytest.approx(fitted.weights[1], rel=1e-3)

@@ -24,7 +24,7 @@ def test_groups_do_not_depend_on_how_many_rows_are_compared_at_a_time() -> None:
     centres = draw.normal(size=(40, 32))
     rows = centres[draw.integers(0, 40, 2 * AT_ONCE)] + draw.normal(size=(2 * AT_ONCE, 32)) * 0.3
     vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    found = meaning_groups(vectors)
+    groups = meaning_groups(vectors)
     leaders: list[int] = []
     for place, row in enumerate(vectors):
         cosines = vectors[leaders] @ row if leaders else np.zeros(0)
@@ -32,8 +32,8 @@ def test_groups_do_not_depend_on_how_many_rows_are_compared_at_a_time() -> None:
         if best < 0 or cosines[best] < 0.75:
             leaders.append(place)
         else:
-            assert found[place] == leaders[best]
-    assert sorted(set(found)) == leaders
+            assert groups[place] == leaders[best]
+    assert sorted(set(groups)) == leaders
 
 
 def test_nothing_has_no_group() -> None:

@@ -28,15 +28,15 @@ def test_a_promise_survives_kinds_that_were_never_seen() -> None:
         for answer, label in zip(trained.micro.answer(calibrating[0]), calibrating[1], strict=True)
     ]
     plan = mixed(trained.planned, strange, 0.2)
-    found = search_threshold(
+    calibrated = search_threshold(
         mixed(scored, strange, 0.2), grid([one.score for one in plan]), 0.05, 0.95
     )
-    assert found.chosen is not None
+    assert calibrated.chosen is not None
     coming = texts(LABELS, 100, seed=3)
     served = [
         answer.label != label
         for answer, label in zip(trained.micro.answer(coming[0]), coming[1], strict=True)
-        if answer.score >= found.chosen.threshold
+        if answer.score >= calibrated.chosen.threshold
     ]
     assert sum(served) / len(served) <= 0.05
     assert len(served) > 500
@@ -60,9 +60,9 @@ def test_a_label_with_one_text_is_too_little() -> None:
 
 def test_a_mixture_has_the_share_that_was_asked_for() -> None:
     known, strange = [Scored(0.9, wrong=False)] * 900, [Scored(0.2, wrong=True)] * 30
-    found = mixed(known, strange, 0.1)
-    assert len(found) == 1_000
-    assert sum(one.wrong for one in found) == 100
+    mixture = mixed(known, strange, 0.1)
+    assert len(mixture) == 1_000
+    assert sum(one.wrong for one in mixture) == 100
     assert mixed(known, [], 0.0) == known
     with pytest.raises(ValueError, match="strangers"):
         mixed(known, [], 0.1)

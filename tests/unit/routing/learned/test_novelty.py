@@ -16,12 +16,12 @@ from tierline.routing.learned.novelty import (
 
 
 def test_what_is_like_the_known_is_not_novel_and_what_is_of_another_kind_is() -> None:
-    known = known_from(texts(LABELS[:10], 100, seed=1)[0])
-    assert known is not None
-    alike = known.likeness(texts(LABELS[:10], 50, seed=2)[0])
-    strange = known.likeness(texts(LABELS[10:], 50, seed=3)[0])
-    assert np.mean([one < known.least for one in alike]) < 3 * NOVEL_SHARE
-    assert np.mean([one < known.least for one in strange]) > 0.95
+    known_inputs = known_from(texts(LABELS[:10], 100, seed=1)[0])
+    assert known_inputs is not None
+    alike = known_inputs.likeness(texts(LABELS[:10], 50, seed=2)[0])
+    strange = known_inputs.likeness(texts(LABELS[10:], 50, seed=3)[0])
+    assert np.mean([one < known_inputs.least for one in alike]) < 3 * NOVEL_SHARE
+    assert np.mean([one < known_inputs.least for one in strange]) > 0.95
 
 
 def test_of_few_nothing_is_said() -> None:
@@ -31,9 +31,9 @@ def test_of_few_nothing_is_said() -> None:
 
 
 def test_a_bounded_number_is_kept() -> None:
-    known = known_from(texts(LABELS, 300, seed=1)[0])
-    assert known is not None
-    assert len(known.examples) == MOST_EXAMPLES
+    known_inputs = known_from(texts(LABELS, 300, seed=1)[0])
+    assert known_inputs is not None
+    assert len(known_inputs.examples) == MOST_EXAMPLES
 
 
 def test_vectors_survive_being_kept() -> None:

@@ -85,8 +85,8 @@ def test_apgr_is_one_half_for_a_coin_and_the_interval_of_nothing_is_nothing() ->
 
 
 def test_options_and_numbers_of_a_text_are_counted() -> None:
-    found = form("Which is 12?\nA) 12\nB) 13\n(C) 1 4")
-    assert (found["options"], found["numbers"]) == (3.0, 5.0)
+    counts = form("Which is 12?\nA) 12\nB) 13\n(C) 1 4")
+    assert (counts["options"], counts["numbers"]) == (3.0, 5.0)
 
 
 def test_it_ranks_as_the_router_does_that_is_stored_and_served() -> None:

@@ -36,11 +36,11 @@ def policies(found: Replay) -> dict[str, float]:
 
 
 def test_a_signal_that_tells_is_worth_more_than_chance_and_less_than_knowing() -> None:
-    found = replay(recorded(1_500, signal=True), max_error=0.03, confidence=0.95)
-    areas = policies(found)
+    result = replay(recorded(1_500, signal=True), max_error=0.03, confidence=0.95)
+    areas = policies(result)
     assert areas["oracle"] > areas["confidence"] > areas["random"] + 0.02
     assert abs(areas["prompt length"] - areas["random"]) < 0.02
-    promised = next(one.promised for one in found.policies if one.name == "confidence")
+    promised = next(one.promised for one in result.policies if one.name == "confidence")
     assert promised is not None
     assert promised.served > 400
     bounds = promised.error_interval(0.95)
@@ -49,8 +49,8 @@ def test_a_signal_that_tells_is_worth_more_than_chance_and_less_than_knowing() -
 
 
 def test_each_router_stands_beside_length_and_a_coin_at_every_rate() -> None:
-    found = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
-    paired = {policy.name: policy.paired for policy in found.policies}
+    result = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
+    paired = {policy.name: policy.paired for policy in result.policies}
     assert paired["weak only"] is None
     assert {"confidence", "complexity", "gain", "kNN"} <= {n for n, one in paired.items() if one}
     told, length = paired["confidence"], paired["prompt length"]
@@ -63,12 +63,12 @@ def test_each_router_stands_beside_length_and_a_coin_at_every_rate() -> None:
 
 
 def test_a_signal_that_says_nothing_promises_nothing() -> None:
-    found = replay(recorded(1_500, signal=False), max_error=0.03, confidence=0.95)
-    promised = next(one.promised for one in found.policies if one.name == "confidence")
+    result = replay(recorded(1_500, signal=False), max_error=0.03, confidence=0.95)
+    promised = next(one.promised for one in result.policies if one.name == "confidence")
     assert promised is not None
     assert promised.served == 0
-    assert found.main is None
-    assert (found.escalated, found.escalated_by) == (0.5, "default")
+    assert result.main is None
+    assert (result.escalated, result.escalated_by) == (0.5, "default")
 
 
 def test_the_main_policy_keeps_the_promise_at_the_least_cost() -> None:
@@ -79,24 +79,24 @@ def test_the_main_policy_keeps_the_promise_at_the_least_cost() -> None:
 
 
 def test_a_cascade_pays_for_both_where_it_escalates() -> None:
-    found = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
-    promised = next(one.promised for one in found.policies if one.name == "confidence")
+    result = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
+    promised = next(one.promised for one in result.policies if one.name == "confidence")
     assert promised is not None
-    assert found.main == "confidence"
+    assert result.main == "confidence"
     escalated = 1.0 - promised.served / 600
     assert promised.cost == pytest.approx(0.0001 + escalated * 0.002)
 
 
 def test_a_share_of_ones_own_is_compared() -> None:
-    found = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9, share=0.25)
-    assert (found.escalated, found.escalated_by) == (0.25, "caller")
-    assert {one.at.escalated for one in found.policies[2:]} == {0.25}
+    result = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9, share=0.25)
+    assert (result.escalated, result.escalated_by) == (0.25, "caller")
+    assert {one.at.escalated for one in result.policies[2:]} == {0.25}
 
 
 def test_the_cost_of_a_share_of_the_strong_tiers_quality() -> None:
     rows = recorded(600, signal=True)
-    found = replay(rows, max_error=0.05, confidence=0.9, kept=(0.95, 0.99, 1.0))
-    costs = {one.name: one.cost_for for one in found.policies}
+    result = replay(rows, max_error=0.05, confidence=0.9, kept=(0.95, 0.99, 1.0))
+    costs = {one.name: one.cost_for for one in result.policies}
     for some in costs.values():
         assert list(some) == sorted(some)
     assert costs["strong only"] == (pytest.approx(0.002),) * 3
@@ -116,10 +116,10 @@ def test_it_reports_its_progress_to_the_end() -> None:
 
 
 def test_every_policy_is_shown_at_the_same_share() -> None:
-    found = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
-    for policy in found.policies:
+    result = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
+    for policy in result.policies:
         if policy.name not in ("weak only", "strong only"):
-            assert policy.at.escalated == pytest.approx(found.escalated, abs=1e-3)
+            assert policy.at.escalated == pytest.approx(result.escalated, abs=1e-3)
 
 
 def test_the_same_seed_gives_the_same_table() -> None:

@@ -26,17 +26,17 @@ def drawn(count: int, seed: int = 1) -> tuple[list[dict[str, float | None]], lis
 
 
 def test_what_tells_weighs_and_noise_does_not() -> None:
-    found = fit(*drawn(2_000))
-    assert found.terms["tells"].weight > 1.0
-    assert abs(found.terms["noise"].weight) < 0.2
-    assert found.terms["sometimes"].missing < -1.0
+    combination = fit(*drawn(2_000))
+    assert combination.terms["tells"].weight > 1.0
+    assert abs(combination.terms["noise"].weight) < 0.2
+    assert combination.terms["sometimes"].missing < -1.0
 
 
 def test_scores_are_chances() -> None:
     """Among new answers with a score of about s, about s are right."""
-    found = fit(*drawn(4_000, seed=1))
+    combination = fit(*drawn(4_000, seed=1))
     signals, right = drawn(4_000, seed=2)
-    scored = sorted(zip((found.score(one) for one in signals), right, strict=True))
+    scored = sorted(zip((combination.score(one) for one in signals), right, strict=True))
     for start in range(0, 4_000, 800):
         chunk = scored[start : start + 800]
         told = sum(score for score, _ in chunk) / 800
@@ -45,10 +45,10 @@ def test_scores_are_chances() -> None:
 
 
 def test_it_is_kept_as_numbers() -> None:
-    found = fit(*drawn(300))
-    again = Combination.from_dict(found.to_dict())
+    combination = fit(*drawn(300))
+    again = Combination.from_dict(combination.to_dict())
     signals, _ = drawn(50, seed=3)
-    assert [again.score(one) for one in signals] == [found.score(one) for one in signals]
+    assert [again.score(one) for one in signals] == [combination.score(one) for one in signals]
 
 
 def test_signals_that_it_does_not_know_are_ignored_and_far_ones_bounded() -> None:
@@ -70,5 +70,5 @@ def test_no_signal_teaches_nothing() -> None:
 
 
 def test_a_signal_that_never_changes_is_no_error() -> None:
-    found = fit([{"a": 1.0}] * 6, [True, False] * 3)
-    assert found.score({"a": 1.0}) == pytest.approx(0.5, abs=0.01)
+    combination = fit([{"a": 1.0}] * 6, [True, False] * 3)
+    assert combination.score({"a": 1.0}) == pytest.approx(0.5, abs=0.01)

@@ -20,18 +20,18 @@ def test_a_judge_that_misses_too_much_promises_nothing() -> None:
 
 def test_so_many_labels_as_it_asks_for_are_enough() -> None:
     needed = labels_needed(ASKED, SURE)
-    found = terms(Trusted(needed, 0), ASKED, SURE)
-    assert found is not None
-    assert 0.04 < found.max_error < ASKED
-    assert found.confidence > SURE
+    agreed = terms(Trusted(needed, 0), ASKED, SURE)
+    assert agreed is not None
+    assert 0.04 < agreed.max_error < ASKED
+    assert agreed.confidence > SURE
     assert terms(Trusted(needed // 3, 0), ASKED, SURE) is None
 
 
 def test_what_is_shown_and_what_is_missed_make_what_was_asked() -> None:
     judge = Trusted(200, 2)
-    found = terms(judge, ASKED, SURE)
-    assert found is not None
-    assert abs(widened(found.max_error, judge.missed(SURE)) - ASKED) < 1e-12
+    agreed = terms(judge, ASKED, SURE)
+    assert agreed is not None
+    assert abs(widened(agreed.max_error, judge.missed(SURE)) - ASKED) < 1e-12
 
 
 def test_a_promise_by_a_judge_is_broken_no_more_often_than_it_says() -> None:
@@ -47,8 +47,8 @@ def test_a_promise_by_a_judge_is_broken_no_more_often_than_it_says() -> None:
     for _ in range(1_000):
         labels = int(draw.binomial(600, missed))
         errors = int(draw.binomial(2_000, differs))
-        found = terms(Trusted(600, labels), ASKED, SURE)
-        promised += found is not None and holds(errors, 2_000, found.max_error, found.confidence)
+        agreed = terms(Trusted(600, labels), ASKED, SURE)
+        promised += agreed is not None and holds(errors, 2_000, agreed.max_error, agreed.confidence)
         careless += holds(errors, 2_000, ASKED, SURE)
     assert promised / 1_000 <= 1 - SURE
     assert careless / 1_000 > 0.9

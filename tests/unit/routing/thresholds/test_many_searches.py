@@ -18,9 +18,9 @@ def test_it_chooses_as_the_search_of_one_set_does() -> None:
         thresholds = np.linspace(1.0, 0.0, 51).round(2)
         tiled = np.tile(thresholds, (40, 1))
         fits = number // 4  # the fitted outcomes of each set; the others are tested
-        known = counts_at(scores[:, :fits], wrong[:, :fits], tiled)
+        counts = counts_at(scores[:, :fits], wrong[:, :fits], tiled)
         tests = counts_at(scores[:, fits:], wrong[:, fits:], tiled)
-        many = search_each(*tests, max_error, CONFIDENCE, known)
+        many = search_each(*tests, max_error, CONFIDENCE, counts)
         for row in range(40):
             scored = [
                 Scored(float(score), bool(bad))

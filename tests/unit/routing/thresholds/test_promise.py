@@ -18,17 +18,17 @@ def outcomes(count: int, *, seed: int = 7, honest: bool = True) -> list[Outcome]
 
 
 def test_scores_are_fitted_on_other_outcomes_than_those_that_are_tested() -> None:
-    found = promise(outcomes(1000), "agreement", 0.05, 0.95)
-    assert found.fitted + found.calibrated.samples == 1000
-    assert abs(found.fitted / 1000 - FIT_SHARE) < 0.05
-    assert found.learned
+    tested = promise(outcomes(1000), "agreement", 0.05, 0.95)
+    assert tested.fitted + tested.calibrated.samples == 1000
+    assert abs(tested.fitted / 1000 - FIT_SHARE) < 0.05
+    assert tested.learned
 
 
 def test_an_honest_signal_serves_most_and_keeps_the_promise() -> None:
-    found = promise(outcomes(1000), "agreement", 0.05, 0.95).calibrated
-    assert found.chosen is not None
-    assert found.chosen.bound <= 0.05
-    assert found.chosen.served > 0.5 * found.samples
+    tested = promise(outcomes(1000), "agreement", 0.05, 0.95).calibrated
+    assert tested.chosen is not None
+    assert tested.chosen.bound <= 0.05
+    assert tested.chosen.served > 0.5 * tested.samples
 
 
 def test_a_signal_that_says_nothing_serves_nothing() -> None:
@@ -37,22 +37,22 @@ def test_a_signal_that_says_nothing_serves_nothing() -> None:
 
 def test_where_all_are_right_the_one_signal_ranks() -> None:
     right = [Outcome(one.key, one.signals, False) for one in outcomes(300)]
-    found = promise(right, "agreement", 0.05, 0.95)
-    assert not found.learned
-    assert "nothing can be learned" in str(found.why_not)
-    assert found.calibrated.chosen is not None
-    assert found.calibrated.chosen.served == found.calibrated.samples
+    tested = promise(right, "agreement", 0.05, 0.95)
+    assert not tested.learned
+    assert "nothing can be learned" in str(tested.why_not)
+    assert tested.calibrated.chosen is not None
+    assert tested.calibrated.chosen.served == tested.calibrated.samples
     score = single_signal("agreement").score
     assert score({"agreement": 0.2}) < score({"agreement": 0.9}) < 1.0
 
 
 def test_what_was_seen_is_told_by_label() -> None:
-    found = promise(outcomes(1000), "agreement", 0.05, 0.95)
-    assert set(found.by_label) == {"a", "b"}
-    assert sum(one.samples for one in found.by_label.values()) == found.calibrated.samples
-    chosen = found.calibrated.chosen
+    tested = promise(outcomes(1000), "agreement", 0.05, 0.95)
+    assert set(tested.by_label) == {"a", "b"}
+    assert sum(one.samples for one in tested.by_label.values()) == tested.calibrated.samples
+    chosen = tested.calibrated.chosen
     assert chosen is not None
-    assert sum(one.errors for one in found.by_label.values()) == chosen.errors
+    assert sum(one.errors for one in tested.by_label.values()) == chosen.errors
 
 
 def test_a_later_attempt_is_tested_harder() -> None:

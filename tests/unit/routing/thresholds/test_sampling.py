@@ -62,10 +62,10 @@ def test_what_failed_a_check_is_thinned_to_what_was_drawn_of_its_version() -> No
     tenth = [one for one in labelled(2_000, inclusion=0.1) if drawn_at(one.job_id) < 0.1]
     failed = labelled(2_000, inclusion=None, failed=True)
     others = labelled(500, inclusion=None, failed=True, feature_version_id=2)
-    found = representative([*tenth, *failed, *others])
-    assert found >= {one.job_id for one in tenth}
-    assert 0.05 < len(found & {one.job_id for one in failed}) / len(failed) < 0.15
-    assert not found & {one.job_id for one in others}
+    sample = representative([*tenth, *failed, *others])
+    assert sample >= {one.job_id for one in tenth}
+    assert 0.05 < len(sample & {one.job_id for one in failed}) / len(failed) < 0.15
+    assert not sample & {one.job_id for one in others}
 
 
 def test_where_the_last_tier_answers_all_each_stands_for_itself() -> None:

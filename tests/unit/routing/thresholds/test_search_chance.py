@@ -31,28 +31,28 @@ def share_that_finds(count: int, max_error: float, confidence: float) -> float:
 def test_searches_with_the_recommended_number_succeed_as_often_as_wanted() -> None:
     recommended = []
     for seed in range(3, 8):
-        found = chances(fitted(seed, 500), 250, 0.03, 0.955)
-        assert found is not None
-        assert found.tested is not None
-        recommended.append(found.tested)
+        chance = chances(fitted(seed, 500), 250, 0.03, 0.955)
+        assert chance is not None
+        assert chance.tested is not None
+        recommended.append(chance.tested)
     middle = sorted(recommended)[2]
     assert middle < 1_000
     assert share_that_finds(middle, 0.03, 0.955) >= 0.85
 
 
 def test_the_fewest_that_can_pass_are_no_recommendation() -> None:
-    found = chances(fitted(9, 250), 102, 0.03, 0.955)  # 102 without an error are the fewest
-    assert found is not None
-    assert found.now < 0.5
-    assert found.tested is not None
-    assert found.tested > 200
+    chance = chances(fitted(9, 250), 102, 0.03, 0.955)  # 102 without an error are the fewest
+    assert chance is not None
+    assert chance.now < 0.5
+    assert chance.tested is not None
+    assert chance.tested > 200
 
 
 def test_a_promise_below_what_the_tier_reaches_has_no_number() -> None:
     bad = [Scored(place / 300, place % 3 == 0) for place in range(300)]
-    found = chances(bad, 1_000, 0.01, 0.95)
-    assert found is not None
-    assert (found.now, found.tested) == (0.0, None)
+    chance = chances(bad, 1_000, 0.01, 0.95)
+    assert chance is not None
+    assert (chance.now, chance.tested) == (0.0, None)
     assert MOST_TESTED < 100_000
 
 
@@ -62,6 +62,6 @@ def test_too_few_outcomes_say_nothing() -> None:
 
 @pytest.mark.parametrize("wrong", [False, True])
 def test_outcomes_of_one_kind_have_a_chance_too(wrong: bool) -> None:
-    found = chances([Scored(0.9, wrong)] * 200, 400, 0.05, 0.95)
-    assert found is not None
-    assert found.now == pytest.approx(0.0 if wrong else 1.0, abs=0.05)
+    chance = chances([Scored(0.9, wrong)] * 200, 400, 0.05, 0.95)
+    assert chance is not None
+    assert chance.now == pytest.approx(0.0 if wrong else 1.0, abs=0.05)

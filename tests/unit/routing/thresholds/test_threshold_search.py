@@ -23,24 +23,28 @@ def all_right(count: int, score: float = 0.9) -> list[Scored]:
 
 
 def test_enough_right_answers_are_served() -> None:
-    found = search_threshold(all_right(99), [0.9], MAX_ERROR, CONFIDENCE)
-    assert found.chosen is not None
-    assert (found.chosen.threshold, found.chosen.served, found.chosen.errors) == (0.9, 99, 0)
-    assert found.samples == 99
+    calibrated = search_threshold(all_right(99), [0.9], MAX_ERROR, CONFIDENCE)
+    assert calibrated.chosen is not None
+    assert (calibrated.chosen.threshold, calibrated.chosen.served, calibrated.chosen.errors) == (
+        0.9,
+        99,
+        0,
+    )
+    assert calibrated.samples == 99
 
 
 def test_too_few_say_how_many_are_missing() -> None:
-    found = search_threshold(all_right(60), [0.9], MAX_ERROR, CONFIDENCE)
-    assert found.chosen is None
-    assert found.missing == 39
-    assert found.tested == ()
+    calibrated = search_threshold(all_right(60), [0.9], MAX_ERROR, CONFIDENCE)
+    assert calibrated.chosen is None
+    assert calibrated.missing == 39
+    assert calibrated.tested == ()
 
 
 def test_ties_are_served_together() -> None:
     scored = [*all_right(150, 0.8), Scored(0.8, wrong=True), *all_right(10, 0.7)]
-    found = search_threshold(scored, [0.8], MAX_ERROR, CONFIDENCE)
-    assert found.tested[0].served == 151
-    assert found.tested[0].errors == 1
+    calibrated = search_threshold(scored, [0.8], MAX_ERROR, CONFIDENCE)
+    assert calibrated.tested[0].served == 151
+    assert calibrated.tested[0].errors == 1
 
 
 def test_the_search_ends_at_the_first_failure_whatever_comes_after() -> None:
@@ -49,24 +53,24 @@ def test_the_search_ends_at_the_first_failure_whatever_comes_after() -> None:
         *[Scored(0.8, wrong=True)] * 20,
         *all_right(700, 0.7),  # would hold, taken alone
     ]
-    found = search_threshold(scored, [0.9, 0.8, 0.7], MAX_ERROR, CONFIDENCE)
-    assert [one.threshold for one in found.tested] == [0.9, 0.8]
-    assert found.chosen is not None
-    assert found.chosen.threshold == 0.9
+    calibrated = search_threshold(scored, [0.9, 0.8, 0.7], MAX_ERROR, CONFIDENCE)
+    assert [one.threshold for one in calibrated.tested] == [0.9, 0.8]
+    assert calibrated.chosen is not None
+    assert calibrated.chosen.threshold == 0.9
     assert holds(20, 1_120, MAX_ERROR, CONFIDENCE)
 
 
 def test_with_few_outcomes_it_begins_at_the_strictest_threshold_that_can_pass() -> None:
     scored = [*all_right(120, 0.9), *all_right(100, 0.8)]
-    found = search_threshold(scored, [0.95, 0.9, 0.8], MAX_ERROR, CONFIDENCE)
-    assert [one.threshold for one in found.tested] == [0.9, 0.8]
+    calibrated = search_threshold(scored, [0.95, 0.9, 0.8], MAX_ERROR, CONFIDENCE)
+    assert [one.threshold for one in calibrated.tested] == [0.9, 0.8]
 
 
 def test_with_many_outcomes_it_begins_where_a_few_errors_do_not_end_it() -> None:
     scored = [*all_right(150, 0.9), Scored(0.9, wrong=True), *all_right(700, 0.8)]
-    found = search_threshold(scored, [0.9, 0.8], MAX_ERROR, CONFIDENCE)
+    calibrated = search_threshold(scored, [0.9, 0.8], MAX_ERROR, CONFIDENCE)
     assert tolerated_errors(851, MAX_ERROR, CONFIDENCE) == 3
-    assert [one.threshold for one in found.tested] == [0.8]
+    assert [one.threshold for one in calibrated.tested] == [0.8]
 
 
 def test_the_start_does_not_depend_on_which_answers_are_wrong() -> None:
@@ -92,9 +96,9 @@ def test_of_two_scores_the_surer_one_is_served_if_the_fitted_outcomes_rule_the_o
 ) -> None:
     """Few sure answers cannot stand a chance error, and the next looser threshold serves all."""
     outcomes = [*[Scored(0.9, False)] * sure, *[Scored(0.1, True)] * 80]
-    found = search_threshold(outcomes, [0.9, 0.0], 0.2, CONFIDENCE, outcomes)
-    assert found.chosen is not None
-    assert (found.chosen.threshold, found.chosen.served) == (0.9, sure)
+    calibrated = search_threshold(outcomes, [0.9, 0.0], 0.2, CONFIDENCE, outcomes)
+    assert calibrated.chosen is not None
+    assert (calibrated.chosen.threshold, calibrated.chosen.served) == (0.9, sure)
 
 
 def test_a_grid_goes_from_strict_to_loose_and_ends_with_all() -> None:
@@ -137,14 +141,16 @@ def test_promises_hold_with_an_honest_signal_and_with_re_checks(sets: int) -> No
         in_force = None
         for attempt in (1, 2):
             planned, scored = _outcomes(draw, 300), _outcomes(draw, 1_200)
-            found = search_threshold(
+            calibrated = search_threshold(
                 scored,
                 grid([one.score for one in planned], 30),
                 MAX_ERROR,
                 confidence_of_attempt(attempt, CONFIDENCE),
             )
-            if found.chosen is not None and (in_force is None or found.chosen.threshold < in_force):
-                in_force = found.chosen.threshold
+            if calibrated.chosen is not None and (
+                in_force is None or calibrated.chosen.threshold < in_force
+            ):
+                in_force = calibrated.chosen.threshold
             if in_force is None:
                 continue
             if 0.06 * (1 - in_force) > MAX_ERROR:

@@ -113,12 +113,12 @@ def test_a_new_job_needs_its_feature_and_its_input(missing: str) -> None:
     ],
 )
 def test_a_queued_job_says_what_it_waits_for(facts: dict[str, Any], kind: str, words: str) -> None:
-    found = waiting_for({**NOTHING, **facts})
-    assert found is not None
-    assert found["kind"] == kind
-    assert words in found["message"]
-    assert "quote" not in found["message"]
-    assert found["until"] == facts.get("not_before")
+    waits = waiting_for({**NOTHING, **facts})
+    assert waits is not None
+    assert waits["kind"] == kind
+    assert words in waits["message"]
+    assert "quote" not in waits["message"]
+    assert waits["until"] == facts.get("not_before")
 
 
 def test_a_job_that_runs_or_has_ended_waits_for_nothing() -> None:
