@@ -140,9 +140,9 @@ def test_a_schema_that_refers_to_itself_twice_is_bounded_in_every_draft(referenc
     deep: Any = 5
     for _ in range(60):
         deep = {"c": deep}
-    said = [str(fault) for fault in SchemaCheck(schema).faults(deep)]
-    assert said
-    assert said[0].startswith("too much to check")
+    faults = [str(fault) for fault in SchemaCheck(schema).faults(deep)]
+    assert faults
+    assert faults[0].startswith("too much to check")
 
 
 def test_an_anchor_is_followed_when_costs_are_reckoned() -> None:

@@ -12,8 +12,8 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 def found(text: str, *values: str | int | float) -> list[str]:
-    asked = [GroundedValue("f", value, None) for value in values]
-    return [text[one.start : one.end] for one in places(text, asked, NOW)]
+    grounded = [GroundedValue("f", value, None) for value in values]
+    return [text[one.start : one.end] for one in places(text, grounded, NOW)]
 
 
 @pytest.mark.parametrize(

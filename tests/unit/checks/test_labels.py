@@ -28,9 +28,9 @@ def enum(*labels: str) -> dict[str, object]:
 
 
 def labels_of(*labels: str) -> LabelSet:
-    found = closed_set(enum(*labels))
-    assert found is not None
-    return found
+    label_set = closed_set(enum(*labels))
+    assert label_set is not None
+    return label_set
 
 
 def test_a_string_enum_is_a_closed_set() -> None:

@@ -104,5 +104,5 @@ def test_each_is_told_on_its_line_of_the_feature_file(value: str, message: str) 
     line = 1 + INVOICE[: INVOICE.index("total: {type: number}")].count("\n")
     with pytest.raises(FeatureError) as caught:
         parse_feature(text, "f.yaml")
-    told = [problem for problem in caught.value.problems if message in problem.message]
-    assert [problem.line for problem in told] == [line]
+    problems = [problem for problem in caught.value.problems if message in problem.message]
+    assert [problem.line for problem in problems] == [line]

@@ -39,11 +39,11 @@ def test_swapped_labels_are_found_and_right_ones_mostly_left_alone() -> None:
     vectors, labels = texts(LABELS, 60, seed=1)
     draw = np.random.default_rng(3)
     swapped = set(draw.choice(len(labels), 36, replace=False).tolist())
-    said = [
+    given = [
         LABELS[(LABELS.index(label) + 1) % len(LABELS)] if place in swapped else label
         for place, label in enumerate(labels)
     ]
-    doubts = label_errors(vectors, said, range(len(said)))
+    doubts = label_errors(vectors, given, range(len(given)))
     places = [one.rows[0] for one in doubts]
     assert len(swapped & set(places)) >= 0.8 * len(swapped)
     assert len(set(places) - swapped) <= 0.02 * len(labels)
@@ -56,18 +56,18 @@ def test_a_row_is_not_judged_by_a_classifier_that_saw_its_like() -> None:
     vectors, labels = texts(LABELS, 30, seed=1)
     wrong = LABELS[(LABELS.index(labels[0]) + 1) % len(LABELS)]
     copies = np.vstack([vectors, *([vectors[:1]] * 12)])
-    said = [wrong, *labels[1:], *([wrong] * 12)]
+    given = [wrong, *labels[1:], *([wrong] * 12)]
     alone = [*range(len(labels)), *([0] * 12)]
-    found = {one.rows[0] for one in label_errors(copies, said, alone)}
-    assert {0, *range(len(labels), len(said))} <= found
+    rows = {one.rows[0] for one in label_errors(copies, given, alone)}
+    assert {0, *range(len(labels), len(given))} <= rows
 
 
 def test_a_label_of_one_row_is_left_out_and_the_others_are_looked_at() -> None:
     vectors, labels = texts(LABELS, 30, seed=1)
-    said = ["alone", *labels[1:]]
-    said[5] = LABELS[(LABELS.index(labels[5]) + 1) % len(LABELS)]
-    assert too_rare(said, range(len(said))) == ["alone"]
-    assert next(one.rows for one in label_errors(vectors, said, range(len(said)))) == (5,)
+    given = ["alone", *labels[1:]]
+    given[5] = LABELS[(LABELS.index(labels[5]) + 1) % len(LABELS)]
+    assert too_rare(given, range(len(given))) == ["alone"]
+    assert next(one.rows for one in label_errors(vectors, given, range(len(given)))) == (5,)
 
 
 def test_nothing_is_said_of_one_label_or_of_none() -> None:

@@ -21,9 +21,9 @@ def test_case_width_and_blanks_make_no_other_text() -> None:
 
 
 def test_a_word_more_is_a_near_duplicate_and_another_text_is_none() -> None:
-    known = texts(300)
-    changed = [f"{text} please" for text in known]
-    group_of = groups([*known, *changed])
+    originals = texts(300)
+    changed = [f"{text} please" for text in originals]
+    group_of = groups([*originals, *changed])
     assert group_of[:300] == list(range(300))
     assert sum(group_of[300 + place] == place for place in range(300)) >= 295
 
@@ -40,8 +40,8 @@ def test_short_and_empty_texts_are_compared_too() -> None:
 
 
 def test_no_group_stands_on_two_sides_and_the_sides_have_their_shares() -> None:
-    known = texts(2_000)
-    rows = [*known, *(f"{text} please" for text in known)]
+    originals = texts(2_000)
+    rows = [*originals, *(f"{text} please" for text in originals)]
     group_of = groups(rows)
     side = sides([f"{place:08d}" for place in range(len(rows))], group_of)
     for place, group in enumerate(group_of):

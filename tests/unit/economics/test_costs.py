@@ -77,8 +77,8 @@ def test_measured_jobs_are_a_way_of_their_own_and_what_compares_answers_is_told(
 
 
 def test_a_machine_of_ones_own_breaks_even_with_each_other_way(feature: Feature) -> None:
-    asked = replace(QUESTION, machine=Machine(Decimal(1), Decimal(5)))
-    costs = costs_of(feature, NOTHING_MEASURED, asked)
+    question = replace(QUESTION, machine=Machine(Decimal(1), Decimal(5)))
+    costs = costs_of(feature, NOTHING_MEASURED, question)
     assert costs.scenarios[-1].replicas == 1
     assert {one.paid for one in costs.break_evens} == {"frontier only", "slm only"}
 

@@ -18,8 +18,8 @@ def of(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Estimate:
     )
 
 
-def covers(found: Estimate, true: float) -> bool:
-    return float(found.low) <= true <= float(found.high)
+def covers(estimate: Estimate, true: float) -> bool:
+    return float(estimate.low) <= true <= float(estimate.high)
 
 
 def test_means_sums_and_products_cover_their_true_values() -> None:

@@ -85,15 +85,15 @@ def use(**more: object) -> TierUse:
 
 
 def test_the_three_that_save_most_are_named_with_their_worth() -> None:
-    lever = levers([use()], Volume(Decimal(1_000), Decimal(1)))
-    told = {one.name: one.saves_per_month.value for one in lever}
+    highest = levers([use()], Volume(Decimal(1_000), Decimal(1)))
+    savings = {one.name: one.saves_per_month.value for one in highest}
     a_month = 1_000 * Decimal("30.4375")
-    assert told == {
+    assert savings == {
         "frontier: the slower service tier flex": Decimal("0.0009") * a_month,
         "frontier: instructions read from a cache": Decimal("0.00072") * a_month,
         "frontier: a quarter less output": Decimal("0.0002") * a_month,
     }
-    assert list(told.values()) == sorted(told.values(), reverse=True)
+    assert list(savings.values()) == sorted(savings.values(), reverse=True)
 
 
 def test_escalations_are_a_lever_where_there_are_any_and_what_is_free_is_none() -> None:

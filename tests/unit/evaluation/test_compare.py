@@ -78,21 +78,21 @@ def test_one_that_keeps_97_percent_is_found_with_the_examples_that_are_asked_for
     runs: int,
 ) -> None:
     draw = np.random.default_rng(5)
-    found, asked = 0, []
+    successes, requested = 0, []
     for _ in range(runs):
         small, large = pairs(draw, 200, 0.97)
         first = recommendation(compare(small, large))
         if first.rung in ("ship", "default"):
-            found += 1
+            successes += 1
             continue
         if first.more is None:
             continue
-        asked.append(first.more)
+        requested.append(first.more)
         more = pairs(draw, first.more, 0.97)
         second = recommendation(compare(small + more[0], large + more[1]))
-        found += second.rung in ("ship", "default")
-    assert found / runs >= 0.9
-    assert min(asked) >= 20  # never "1 more example"
+        successes += second.rung in ("ship", "default")
+    assert successes / runs >= 0.9
+    assert min(requested) >= 20  # never "1 more example"
 
 
 def test_what_is_at_the_floor_is_too_close_to_call() -> None:

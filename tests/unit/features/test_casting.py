@@ -39,8 +39,8 @@ def kinds(*names: str) -> Kinds:
     ],
 )
 def test_a_cell_becomes_what_the_schema_allows(cell: str, allowed: Kinds, value: object) -> None:
-    found = cast(cell, allowed)
-    assert (found, type(found)) == (value, type(value))
+    result = cast(cell, allowed)
+    assert (result, type(result)) == (value, type(value))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ HERE = INVOICE.count("\n") + 1  # the line of a key that is written at the end
 def problem(text: str) -> tuple[int | None, str]:
     with pytest.raises(FeatureError) as caught:
         parse_feature(INVOICE + text, "f.yaml")
-    (found,) = caught.value.problems
-    return found.line, found.message
+    (only,) = caught.value.problems
+    return only.line, only.message
 
 
 def test_what_is_said_is_kept_and_survives_its_json() -> None:

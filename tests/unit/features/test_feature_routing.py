@@ -68,17 +68,17 @@ def test_a_tier_alone_is_pinned_to_nothing() -> None:
 def test_a_mistake_is_told_on_its_line(written: str, message: str) -> None:
     with pytest.raises(FeatureError) as caught:
         parse_feature(f"{BARE}{written}\n", "f.yaml")
-    found = caught.value.problems
-    assert [one.line for one in found] == [HERE] * len(found)
-    assert any(message in one.message for one in found)
+    errors = caught.value.problems
+    assert [one.line for one in errors] == [HERE] * len(errors)
+    assert any(message in one.message for one in errors)
 
 
 def test_jobs_begin_on_no_tier_that_the_policy_never_uses() -> None:
     with pytest.raises(FeatureError) as caught:
         parse_feature(f"{BARE}routing: slm_only\npinned: {{acme: frontier}}\n", "f.yaml")
-    (found,) = caught.value.problems
-    assert found.message == 'routing slm_only never uses the tier "frontier"'
-    assert found.line == HERE + 1
+    (error,) = caught.value.problems
+    assert error.message == 'routing slm_only never uses the tier "frontier"'
+    assert error.line == HERE + 1
 
 
 @pytest.mark.parametrize("key", ["shadow: {share: 0.1}", "complexity: {max_risk: 0.5}"])

@@ -57,10 +57,10 @@ def test_a_step_is_asked_in_its_own_words_form_and_examples() -> None:
 
 
 def test_what_a_step_found_is_named_in_the_next_and_in_the_tiers_own_question() -> None:
-    found = {"number": {"number": "A-77"}}
+    outputs = {"number": {"number": "A-77"}}
     for turns in (
-        step_messages(TOTAL, INPUT, found),
-        answer_messages(FEATURE, SLM, INPUT, None, found),
+        step_messages(TOTAL, INPUT, outputs),
+        answer_messages(FEATURE, SLM, INPUT, None, outputs),
     ):
         assert "The step number found:" in turns[-1].content
         assert '{"number": "A-77"}' in turns[-1].content
@@ -115,9 +115,9 @@ def test_a_mistake_in_a_step_is_told_on_its_own_line(old: str, new: str, said: s
 
 def test_joined_steps_must_give_every_field_once() -> None:
     twice = JOINED.replace("properties: {total: {type: number}}}", "properties: {number: {}}}")
-    said = " ".join(message for _, message in problems(twice))
-    assert 'the field "number" is in the steps "number" and "total"' in said
-    assert 'no step gives the field "total"' in said
+    messages = " ".join(message for _, message in problems(twice))
+    assert 'the field "number" is in the steps "number" and "total"' in messages
+    assert 'no step gives the field "total"' in messages
 
 
 def test_joined_steps_must_be_objects() -> None:

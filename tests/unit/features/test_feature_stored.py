@@ -67,6 +67,6 @@ def test_a_message_about_many_long_keys_is_short(document: dict[str, Any]) -> No
 
 def test_a_retention_that_is_not_understood_removes_nothing() -> None:
     assert read_retention(Retention(inputs_days=3.0).to_dict()) == Retention(inputs_days=3.0)
-    for said in ({"inputs_hours": 3}, {"inputs_days": "x"}, {"outputs_days": -1}):
-        assert read_retention({"keep_labelled": False} | said) is None
+    for unreadable in ({"inputs_hours": 3}, {"inputs_days": "x"}, {"outputs_days": -1}):
+        assert read_retention({"keep_labelled": False} | unreadable) is None
     assert read_retention({}) is None

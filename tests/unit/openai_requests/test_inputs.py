@@ -181,8 +181,8 @@ def test_an_earlier_output_of_a_response_is_read_as_it_was_given() -> None:
 @pytest.mark.parametrize("treatment", ["refuse", "ignore"])
 def test_the_features_own_instructions_change_nothing(sent: str, treatment: Treatment) -> None:
     messages = read_messages("hi", "input", sent)
-    found = job_input(messages, feature(ONE_FIELD, instructions=treatment), "input", 9)
-    assert (found.input, found.notes) == ({"text": "hi"}, {"tierline.instructions": "same"})
+    result = job_input(messages, feature(ONE_FIELD, instructions=treatment), "input", 9)
+    assert (result.input, result.notes) == ({"text": "hi"}, {"tierline.instructions": "same"})
 
 
 def test_other_instructions_and_a_conversation_are_refused_by_default() -> None:
@@ -198,9 +198,9 @@ def test_other_instructions_and_a_conversation_are_refused_by_default() -> None:
 
 
 def test_what_is_left_out_is_said() -> None:
-    found = job_input(read_messages(TALK, "messages"), feature(TEXT, "ignore", "ignore"), "m", 9)
-    assert found.input == "two\n\nthree"
-    assert found.notes == {
+    result = job_input(read_messages(TALK, "messages"), feature(TEXT, "ignore", "ignore"), "m", 9)
+    assert result.input == "two\n\nthree"
+    assert result.notes == {
         "tierline.instructions": "ignored",
         "tierline.conversation": "ignored",
     }
@@ -208,14 +208,14 @@ def test_what_is_left_out_is_said() -> None:
 
 def test_what_becomes_input_goes_into_the_fields_for_it_and_comes_back() -> None:
     takes = feature(WITH_MORE, "input", "input")
-    found = job_input(read_messages(TALK, "messages"), takes, "messages", 9)
-    assert found.input == {
+    result = job_input(read_messages(TALK, "messages"), takes, "messages", 9)
+    assert result.input == {
         "text": "two\n\nthree",
         "instructions": "Be brief.\n\nIn English.",
         "messages": [{"role": "user", "content": "one"}, {"role": "assistant", "content": "1"}],
     }
-    assert found.notes == {"tierline.instructions": "input", "tierline.conversation": "input"}
-    assert [(one.role, one.content) for one in sent_messages(found.input, takes)] == [
+    assert result.notes == {"tierline.instructions": "input", "tierline.conversation": "input"}
+    assert [(one.role, one.content) for one in sent_messages(result.input, takes)] == [
         ("developer", "Be brief.\n\nIn English."),
         ("user", "one"),
         ("assistant", "1"),
@@ -236,5 +236,5 @@ def test_an_input_of_several_fields_gets_them_beside_its_json() -> None:
 def test_without_instructions_nothing_is_added() -> None:
     takes = feature(WITH_MORE, "input", "input")
     for none in (None, ""):
-        found = job_input(read_messages("x", "input", none), takes, "input", 9)
-        assert (found.input, found.notes) == ({"text": "x"}, {})
+        result = job_input(read_messages("x", "input", none), takes, "input", 9)
+        assert (result.input, result.notes) == ({"text": "x"}, {})

@@ -70,8 +70,8 @@ def test_a_canary_takes_its_share_and_the_same_callers_each_time() -> None:
 
 def test_a_canary_of_the_small_tier_grows_out_of_a_feature_that_begins_on_the_last() -> None:
     some = feature("routing: frontier_first\ncanary: {tier: slm, share: 0.2}\n")
-    found = [first_tier(some, JobOrigin("a", f"user-{number}")) for number in range(500)]
-    assert {(one.policy, one.choice) for one in found} == {
+    decisions = [first_tier(some, JobOrigin("a", f"user-{number}")) for number in range(500)]
+    assert {(one.policy, one.choice) for one in decisions} == {
         ("frontier_first", "frontier"),
         ("canary", "slm"),
     }

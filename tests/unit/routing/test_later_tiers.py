@@ -5,8 +5,8 @@ from tierline.routing.later_tiers import FEWEST, LaterTier, TierStats, worth_cal
 FRONTIER = TierStats("frontier", 100, 0.95, 0.01, 3.0)
 
 
-def skipped(found: list[LaterTier]) -> list[str]:
-    return [step.stats.name for step in found if step.skipped is not None]
+def skipped(tiers: list[LaterTier]) -> list[str]:
+    return [step.stats.name for step in tiers if step.skipped is not None]
 
 
 def test_a_tier_that_spares_more_than_it_costs_is_asked() -> None:

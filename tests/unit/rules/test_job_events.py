@@ -26,9 +26,9 @@ def job(status: str, tier: str, *attempts: AttemptFacts, micro: str | None = Non
     return JobFacts(status, tier, T0, ended, attempts, micro)
 
 
-def told(found: JobFacts, after: int = -1) -> list[tuple[int, str, str]]:
+def told(facts: JobFacts, after: int = -1) -> list[tuple[int, str, str]]:
     return [
-        (one.number, one.type.removeprefix("job."), one.tier) for one in events_of(found, after)
+        (one.number, one.type.removeprefix("job."), one.tier) for one in events_of(facts, after)
     ]
 
 

@@ -71,11 +71,11 @@ def test_the_turn_goes_on_where_the_last_choice_stopped() -> None:
 def test_a_turn_is_worth_the_accounts_weight_also_when_room_cuts_it_short() -> None:
     waiting = [backlog(1, 99, weight=3), backlog(2, 99)]
     turns = Turns()
-    found: list[int] = []
+    order: list[int] = []
     for _ in range(8):
         chosen, turns = choose(waiting, 1, turns, {})
-        found += owners(chosen)
-    assert found == [1, 1, 1, 2, 1, 1, 1, 2]
+        order += owners(chosen)
+    assert order == [1, 1, 1, 2, 1, 1, 1, 2]
 
 
 def test_no_account_is_taken_past_what_is_free_to_it() -> None:
@@ -129,11 +129,11 @@ def test_no_model_is_taken_past_what_is_free_and_none_is_kept_waiting_by_another
     jobs: list[list[str]], free: dict[str, int], room: int
 ) -> None:
     waiting = [
-        Waiting(n, 1, [Candidate(job(n, at), model) for at, model in enumerate(asked)], 99)
-        for n, asked in enumerate(jobs, 1)
+        Waiting(n, 1, [Candidate(job(n, at), model) for at, model in enumerate(names)], 99)
+        for n, names in enumerate(jobs, 1)
     ]
     chosen, _ = choose(waiting, room, Turns(), free)
-    waits = Counter(model for asked in jobs for model in asked)
+    waits = Counter(model for names in jobs for model in names)
     could = sum(min(count, max(0, free.get(model, count))) for model, count in waits.items())
     assert len(chosen) == min(room, could)
     assert all(count <= free.get(model, count) for model, count in models(chosen).items())
@@ -160,8 +160,8 @@ def test_the_last_eighth_of_the_threads_is_kept_from_any_one_of_several_models()
 
 
 def test_models_share_the_threads_and_what_one_does_not_want_is_the_others() -> None:
-    def shares(**wanted: int) -> dict[str, int]:
-        return model_limits(wanted, [], threads=16, spare=4)
+    def shares(**demand: int) -> dict[str, int]:
+        return model_limits(demand, [], threads=16, spare=4)
 
     assert shares(a=50, b=50) == {"a": 10, "b": 10}
     assert shares(a=50, b=3) == {"b": 3, "a": 14}
@@ -169,15 +169,15 @@ def test_models_share_the_threads_and_what_one_does_not_want_is_the_others() -> 
 
 
 @given(
-    wanted=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 60), min_size=2),
+    demand=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 60), min_size=2),
     threads=st.integers(0, 64),
 )
 def test_a_model_never_gets_more_than_it_wants_nor_less_than_an_equal_share(
-    wanted: dict[str, int], threads: int
+    demand: dict[str, int], threads: int
 ) -> None:
-    limits = model_limits(wanted, [], threads, spare=4)
-    equal = min((threads + 4) // len(wanted), account_limit(threads))
-    for model, want in wanted.items():
+    limits = model_limits(demand, [], threads, spare=4)
+    equal = min((threads + 4) // len(demand), account_limit(threads))
+    for model, want in demand.items():
         assert min(want, equal) <= limits[model] <= want
 
 
@@ -225,8 +225,8 @@ def test_hints_of_backfills_go_ahead_only_if_the_workers_keep_the_threads_free()
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=40))
 def test_processes_keep_no_more_threads_free_than_the_pool_wants(processes: list[int]) -> None:
-    wanted = sum(processes) - free_to_backfills(sum(processes), 0)
-    assert sum(kept_free(("slm", "slm-backfill"), threads) for threads in processes) <= wanted
+    limit = sum(processes) - free_to_backfills(sum(processes), 0)
+    assert sum(kept_free(("slm", "slm-backfill"), threads) for threads in processes) <= limit
 
 
 def test_a_process_of_one_lane_keeps_no_thread_free() -> None:
@@ -275,7 +275,7 @@ def test_a_choice_of_what_is_worth_reading_is_the_choice_of_all(
     owners: list[Owner], room: int, turns: Turns, free_of_model: dict[str, int]
 ) -> None:
     def waiting(read: Mapping[tuple[int, str], int]) -> list[Waiting]:
-        found = []
+        accounts = []
         for account, owner in enumerate(owners):
             left = {model: read.get((account, model), 0) for model in "abc"}
             jobs = []
@@ -283,8 +283,8 @@ def test_a_choice_of_what_is_worth_reading_is_the_choice_of_all(
                 if left[model] > 0:
                     left[model] -= 1
                     jobs.append(Candidate(job(account, number), model))
-            found.append(Waiting(account, owner.weight, jobs, owner.free, owner.free_of_model))
-        return found
+            accounts.append(Waiting(account, owner.weight, jobs, owner.free, owner.free_of_model))
+        return accounts
 
     groups = [
         Group(account, owner.weight, 1, model, model, owner.free, idle=not owner.free_of_model)

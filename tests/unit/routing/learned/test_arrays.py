@@ -44,12 +44,12 @@ def test_arrays_of_numbers_are_read_as_numpy_reads_them(kind: Any, shape: Any) -
         assert np.array_equal(arrays[name], array)
 
 
-def lying(data: bytes, said: int) -> bytes:
+def lying(data: bytes, size: int) -> bytes:
     """The archive of one array whose list, and whose member, say another size than it has."""
     whole = bytearray(archive({"a.npy": data}))
     real = len(data).to_bytes(4, "little")
     assert whole.count(real) >= 2
-    return bytes(whole.replace(real, said.to_bytes(4, "little")))
+    return bytes(whole.replace(real, size.to_bytes(4, "little")))
 
 
 BOMB = npy(np.zeros(40 * MOST, dtype=np.int8).view(np.float32))

@@ -93,8 +93,8 @@ def test_a_row_that_was_drawn_rarely_stands_for_many() -> None:
     weighed = GainRows(some.requests, some.gains, some.prices, stands_for)
     unweighed = np.array(train_gain(some).risks(given.requests)).mean()
     assert unweighed > given.gains.mean() + 0.2
-    found = np.array(train_gain(weighed).risks(given.requests)).mean()
-    assert found == pytest.approx(given.gains.mean(), abs=0.12)
+    mean_risk = np.array(train_gain(weighed).risks(given.requests)).mean()
+    assert mean_risk == pytest.approx(given.gains.mean(), abs=0.12)
 
 
 def test_prices_that_nobody_knows_are_not_looked_at() -> None:

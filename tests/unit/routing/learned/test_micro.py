@@ -19,8 +19,12 @@ def test_it_names_the_label() -> None:
 
 def test_a_promise_survives_kinds_that_were_never_seen() -> None:
     """Ten labels are known; a sixth of what comes is of the two others."""
-    known = LABELS[:10]
-    fitted, calibrating, coming = (texts(known, 60, seed=1), texts(known, 120, seed=2), None)
+    labels_seen = LABELS[:10]
+    fitted, calibrating, coming = (
+        texts(labels_seen, 60, seed=1),
+        texts(labels_seen, 120, seed=2),
+        None,
+    )
     trained = train(*fitted)
     strange = strangers(trained.micro, *fitted, *calibrating)
     scored = [
@@ -59,12 +63,12 @@ def test_a_label_with_one_text_is_too_little() -> None:
 
 
 def test_a_mixture_has_the_share_that_was_asked_for() -> None:
-    known, strange = [Scored(0.9, wrong=False)] * 900, [Scored(0.2, wrong=True)] * 30
-    mixture = mixed(known, strange, 0.1)
+    familiar, strange = [Scored(0.9, wrong=False)] * 900, [Scored(0.2, wrong=True)] * 30
+    mixture = mixed(familiar, strange, 0.1)
     assert len(mixture) == 1_000
     assert sum(one.wrong for one in mixture) == 100
-    assert mixed(known, [], 0.0) == known
+    assert mixed(familiar, [], 0.0) == familiar
     with pytest.raises(ValueError, match="strangers"):
-        mixed(known, [], 0.1)
+        mixed(familiar, [], 0.1)
     with pytest.raises(ValueError, match="share"):
-        mixed(known, strange, 1.0)
+        mixed(familiar, strange, 1.0)

@@ -19,9 +19,9 @@ from tierline.routing.thresholds.threshold_search import Calibrated
 
 def wide(vectors: Vectors) -> Vectors:
     """The same directions in as many dimensions as a real embedding has."""
-    found: Vectors = np.zeros((len(vectors), DIMENSIONS), dtype=np.float32)
-    found[:, : vectors.shape[1]] = vectors
-    return found
+    padded: Vectors = np.zeros((len(vectors), DIMENSIONS), dtype=np.float32)
+    padded[:, : vectors.shape[1]] = vectors
+    return padded
 
 
 def trained() -> Micro:
@@ -118,10 +118,10 @@ def test_a_promise_is_no_looser_than_the_split_by_meaning_allows() -> None:
     lesson = learn(vectors, labels, [place % 2 == 0 for place in range(len(labels))], 0.0)
     assert lesson.by_meaning
     steps = [threshold_search.Tested(threshold, 100, 0, 0.02) for threshold in (0.9, 0.8, 0.7)]
-    found = Calibrated(steps[2], tuple(steps), 200)
+    calibrated = Calibrated(steps[2], tuple(steps), 200)
 
     def allowed(meaning: Calibrated) -> float | None:
-        chosen = no_looser_than_meaning(lesson, found, meaning).chosen
+        chosen = no_looser_than_meaning(lesson, calibrated, meaning).chosen
         return None if chosen is None else chosen.threshold
 
     assert allowed(Calibrated(steps[0], (), 200)) == 0.9

@@ -14,25 +14,25 @@ from tierline.routing.thresholds.combination import CannotLearn
 def recorded(count: int, *, signal: bool, seed: int = 1) -> list[Recorded]:
     """Weak answers, 85% right; with a signal that tells, or with one that says nothing."""
     draw = random.Random(seed)
-    found = []
+    rows = []
     for number in range(count):
         right = draw.random() < 0.85
-        told = draw.gauss(1.5 if right and signal else 0.0, 0.6)
+        margin = draw.gauss(1.5 if right and signal else 0.0, 0.6)
         strong = 1.0 if draw.random() < 0.98 else 0.0
-        found.append(
+        rows.append(
             Recorded(
                 str(number),
                 f"question {draw.randint(0, 30)} of kind {draw.randint(0, 9)}",
                 Outcome(float(right), strong, 0.0001, 0.002),
                 not right,
-                {"margin": told},
+                {"margin": margin},
             )
         )
-    return found
+    return rows
 
 
-def policies(found: Replay) -> dict[str, float]:
-    return {policy.name: policy.area for policy in found.policies}
+def policies(result: Replay) -> dict[str, float]:
+    return {policy.name: policy.area for policy in result.policies}
 
 
 def test_a_signal_that_tells_is_worth_more_than_chance_and_less_than_knowing() -> None:
@@ -53,12 +53,12 @@ def test_each_router_stands_beside_length_and_a_coin_at_every_rate() -> None:
     paired = {policy.name: policy.paired for policy in result.policies}
     assert paired["weak only"] is None
     assert {"confidence", "complexity", "gain", "kNN"} <= {n for n, one in paired.items() if one}
-    told, length = paired["confidence"], paired["prompt length"]
-    assert told is not None
+    confidence, length = paired["confidence"], paired["prompt length"]
+    assert confidence is not None
     assert length is not None
-    assert [one.rate for one in told.rates] == pytest.approx([n / 10 for n in range(1, 10)])
-    assert told.over_length.low > 0.1
-    assert all(one.random.low > 0 for one in told.rates[:5])
+    assert [one.rate for one in confidence.rates] == pytest.approx([n / 10 for n in range(1, 10)])
+    assert confidence.over_length.low > 0.1
+    assert all(one.random.low > 0 for one in confidence.rates[:5])
     assert all(one.length.mean == 0.0 for one in length.rates)
 
 
@@ -105,14 +105,14 @@ def test_the_cost_of_a_share_of_the_strong_tiers_quality() -> None:
 
 
 def test_it_reports_its_progress_to_the_end() -> None:
-    told: list[tuple[int, int]] = []
+    steps: list[tuple[int, int]] = []
     replay(
         recorded(300, signal=True),
         max_error=0.05,
         confidence=0.9,
-        progress=lambda done, of: told.append((done, of)),
+        progress=lambda done, of: steps.append((done, of)),
     )
-    assert told == [(done, 35) for done in range(36)]
+    assert steps == [(done, 35) for done in range(36)]
 
 
 def test_every_policy_is_shown_at_the_same_share() -> None:

@@ -39,9 +39,9 @@ def test_scores_are_chances() -> None:
     scored = sorted(zip((combination.score(one) for one in signals), right, strict=True))
     for start in range(0, 4_000, 800):
         chunk = scored[start : start + 800]
-        told = sum(score for score, _ in chunk) / 800
+        predicted = sum(score for score, _ in chunk) / 800
         seen = sum(good for _, good in chunk) / 800
-        assert told == pytest.approx(seen, abs=0.06)
+        assert predicted == pytest.approx(seen, abs=0.06)
 
 
 def test_it_is_kept_as_numbers() -> None:
@@ -52,10 +52,10 @@ def test_it_is_kept_as_numbers() -> None:
 
 
 def test_signals_that_it_does_not_know_are_ignored_and_far_ones_bounded() -> None:
-    found = Combination(0.0, {"a": Term(mean=0.0, scale=1.0, weight=1.0)})
-    assert found.score({"other": 5.0}) == 0.5
-    assert found.score({"a": 1e300}) == found.score({"a": 8.0})
-    assert 0.0 < found.score({"a": -1e300}) < 0.001
+    combination = Combination(0.0, {"a": Term(mean=0.0, scale=1.0, weight=1.0)})
+    assert combination.score({"other": 5.0}) == 0.5
+    assert combination.score({"a": 1e300}) == combination.score({"a": 8.0})
+    assert 0.0 < combination.score({"a": -1e300}) < 0.001
 
 
 @pytest.mark.parametrize("right", [[True] * 5, [False] * 5])

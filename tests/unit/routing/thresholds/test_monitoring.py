@@ -38,15 +38,15 @@ def test_a_kept_promise_is_seldom_called_broken_however_often_one_looks(runs: in
 
 def test_a_promise_broken_twofold_is_found_out() -> None:
     draw = random.Random(9)
-    found = 0
+    detected = 0
     for _ in range(200):
         errors = 0
         for samples in range(1, 1_501):
             errors += draw.random() < 2 * MAX_ERROR
             if broken(errors, samples, MAX_ERROR, CONFIDENCE):
-                found += 1
+                detected += 1
                 break
-    assert found >= 190
+    assert detected >= 190
 
 
 @pytest.mark.parametrize(("errors", "samples"), [(-1, 3), (4, 3)])

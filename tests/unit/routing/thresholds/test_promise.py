@@ -8,13 +8,13 @@ from tierline.routing.thresholds.promise import FIT_SHARE, Outcome, promise, sin
 def outcomes(count: int, *, seed: int = 7, honest: bool = True) -> list[Outcome]:
     """One in five is wrong; an honest signal is low where it is."""
     draw = random.Random(seed)
-    found = []
+    drawn = []
     for number in range(count):
         wrong = draw.random() < 0.2
         signal = draw.uniform(0.0, 0.6) if wrong and honest else draw.uniform(0.4, 1.0)
         signals = {"agreement": signal, "input_length": draw.uniform(1, 6)}
-        found.append(Outcome(f"job-{number}", signals, wrong, "a" if number % 2 else "b"))
-    return found
+        drawn.append(Outcome(f"job-{number}", signals, wrong, "a" if number % 2 else "b"))
+    return drawn
 
 
 def test_scores_are_fitted_on_other_outcomes_than_those_that_are_tested() -> None:

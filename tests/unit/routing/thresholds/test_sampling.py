@@ -20,12 +20,12 @@ class Labelled(NamedTuple):
 
 
 def drawn(share: float, count: int) -> list[Row]:
-    found = []
-    while len(found) < count:
+    rows = []
+    while len(rows) < count:
         job_id = new_id()
         if drawn_at(job_id) < share:
-            found.append(Row(job_id, share))
-    return found
+            rows.append(Row(job_id, share))
+    return rows
 
 
 def test_one_share_is_used_whole() -> None:
