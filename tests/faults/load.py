@@ -22,9 +22,7 @@ AWAY = frozenset({429, 503})  # what may be answered while something is broken
 LEAST_JOBS = 8  # single ones of a round
 FIRST_JOBS = 4  # accepted before anything breaks
 BATCH_ROWS = 6
-BATCH_EVERY_S = 4.0
 FILE_ROWS = 12
-FILE_EVERY_S = 20.0
 
 
 @dataclass
@@ -100,7 +98,7 @@ class Load:
 
     def _send_batches(self) -> None:
         for number, orders in enumerate(batches(self._scene.seed, self._round, BATCH_ROWS)):
-            if number and self._stop.wait(BATCH_EVERY_S):
+            if number and self._stop.wait(self._scene.times.batch_every_s):
                 break
             self._send_batch(orders)
 
@@ -128,7 +126,7 @@ class Load:
 
     def _send_files(self) -> None:
         for number, orders in enumerate(files(self._scene.seed, self._round, FILE_ROWS)):
-            if number and self._stop.wait(FILE_EVERY_S):
+            if number and self._stop.wait(self._scene.times.file_every_s):
                 break
             self._send_file(orders)
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from tests.support.waiting import wait_until
 
 Result = TypeVar("Result")
 
+ASKING = 8  # threads that ask the API for the jobs of a round
 QUIET_S = 180.0  # for the last job of a round to end; the books say what did not
 
 JOBS = """
@@ -101,11 +103,15 @@ def read_snapshot(
         calls.setdefault((job_id, attempt), []).append(tuple(row))
     clients = {account: scene.client(key) for account, key in scene.keys.items()}
     account_of = {mark: order.account for mark, order in accepted.orders.items()}
-    jobs = []
-    for job_id, input, *rest in scene.rows(JOBS, like):
+
+    def read(row: tuple[Any, ...]) -> JobRow:
+        job_id, input, *rest = row
         mark = mark_of(input) or ""
         client = clients[account_of.get(mark, ACCOUNTS[0])]
-        jobs.append(_job(client, job_id, mark, calls, *rest))
+        return _job(client, job_id, mark, calls, *rest)
+
+    with ThreadPoolExecutor(ASKING) as threads:
+        jobs = list(threads.map(read, scene.rows(JOBS, like)))
     ledger = read_ledger(scene.ledger)
     snapshot = Snapshot(
         orders=accepted.orders,

@@ -11,6 +11,7 @@ import pytest
 from tests.faults.breaking import all_faults, possible
 from tests.faults.rounds import run_round
 from tests.faults.scene import SHORT, Scene
+from tests.support.processes.prepared_home import MakeHome
 
 SEED = 20_261_124
 LIKE = {  # left to the nightly form, and what stands for each in the suite
@@ -24,6 +25,7 @@ LIKE = {  # left to the nightly form, and what stands for each in the suite
     "kill -9 of the quarantine worker": "kill -9 of the first tier's worker",
     "texts of a million combining marks": "1 MB of unknown keys",
     "a snapshot held open": "a pg_dump with a slow reader",
+    "a stranger's lock on one overdue job": "kill -9 of a worker beside a stranger's lock",
     "the same hint ten times": "hints in any order, of jobs that have ended and of none",
 }
 
@@ -36,7 +38,10 @@ def test_what_is_left_to_the_night_has_its_like_in_the_suite() -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.nightly)])
-def test_nothing_is_lost_or_repeated_whatever_breaks(tmp_path: Path, every: bool) -> None:
+def test_nothing_is_lost_or_repeated_whatever_breaks(
+    tmp_path: Path, make_home: MakeHome, every: bool
+) -> None:
+    make_home(tmp_path / "home")
     chosen = [fault for fault in all_faults() if fault.short and (every or fault.name not in LIKE)]
     with Scene(tmp_path, SHORT, SEED) as scene:
         faults = list(possible(scene, chosen))

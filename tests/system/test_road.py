@@ -1,5 +1,8 @@
-"""The road of a job through the whole product, and through what breaks on the way."""
+"""The road of a job through the whole product and through what breaks on the way, and its webhooks
+at a real receiver.
+"""
 
+import json
 import os
 import signal
 import threading
@@ -12,10 +15,13 @@ import httpx
 import psutil
 import pytest
 import redis
+from standardwebhooks.webhooks import Webhook
 
 from tests.support.database.rows import TWO_TIERS
 from tests.support.fake_servers.model_server import ModelServer, Reply
-from tests.support.processes.up import RunningUp, run_up
+from tests.support.fake_servers.webhook_receiver import Receiver, hang, receiving, status
+from tests.support.processes.prepared_home import MakeHome
+from tests.support.processes.up import RunningUp, only, run_up
 from tests.support.waiting import DEADLINE_S, wait_until
 
 ENDED = {"completed", "failed", "cancelled", "expired"}
@@ -29,8 +35,10 @@ def models() -> Iterator[ModelServer]:
 
 
 @pytest.fixture(scope="module")
-def up(models: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
-    home: Path = tmp_path_factory.mktemp("road") / "home"
+def up(
+    models: ModelServer, tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome
+) -> Iterator[RunningUp]:
+    folder: Path = tmp_path_factory.mktemp("road")
     env = {
         "OPENAI_BASE_URL": models.url,
         "OPENAI_API_KEY": "not-a-real-one",
@@ -38,8 +46,10 @@ def up(models: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "TIERLINE_LEASE_S": str(LEASE_S),
         "TIERLINE_BEAT_S": "1",
         "TIERLINE_HINT_LOST_S": "2",
+        "TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8",
     }
-    with run_up(home, "--no-flower", env=env) as running:
+    roles = only(folder, "api", "dispatcher", "slm", "deeper", "webhooks")
+    with run_up(make_home(folder / "home"), *roles, env=env) as running:
         yield running
 
 
@@ -53,6 +63,18 @@ def api(up: RunningUp) -> Iterator[httpx.Client]:
         )
         assert applied.status_code < 300, applied.text
         yield client
+
+
+@pytest.fixture
+def receiver(models: ModelServer) -> Iterator[Receiver]:
+    """A receiver of webhooks; every job escalates meanwhile."""
+    models.answer = small_is_wrong
+    with receiving() as one:
+        yield one
+
+
+def small_is_wrong(request: dict[str, Any]) -> str:
+    return "{}" if request["model"] == "small" else '{"text": "hello"}'
 
 
 def submit(api: httpx.Client, text: str = "hello", **headers: str) -> dict[str, Any]:
@@ -245,3 +267,104 @@ def test_the_same_idempotency_key_is_the_same_job(api: httpx.Client, models: Mod
     assert len(ids) == 1
     other = api.post("/v1/jobs", json={"feature": "echo", "input": {"text": "other"}}, headers=key)
     assert other.status_code == 422
+
+
+def submit_to(api: httpx.Client, url: str | None = None) -> str:
+    """A job whose webhooks go to that URL; its id."""
+    body = {"feature": "echo", "input": {"text": "hello"}, "webhook_url": url}
+    answer = api.post("/v1/jobs", json=body)
+    assert answer.status_code in {200, 202}, answer.text
+    return str(answer.json()["id"])
+
+
+def heard(receiver: Receiver, secret: str) -> set[tuple[str, str]]:
+    """(event, job) of everything that came, each with a signature that holds."""
+    found = set()
+    for request in list(receiver.requests):
+        body = Webhook(secret).verify(request.body, request.headers)
+        found.add((body["type"], body["data"]["id"]))
+    return found
+
+
+def test_a_jobs_receiver_hears_of_the_escalation_and_of_the_end(
+    api: httpx.Client, receiver: Receiver
+) -> None:
+    secret = api.get("/v1/webhook-secret").json()["secret"]
+
+    job_id = submit_to(api, receiver.url)
+
+    both = {("job.escalated", job_id), ("job.completed", job_id)}
+    wait_until(lambda: heard(receiver, secret) == both, DEADLINE_S, "both events")
+    escalated, completed = sorted(
+        (json.loads(request.body) for request in receiver.requests),
+        key=lambda body: body["timestamp"],
+    )
+    assert escalated["data"]["status_label"] == "running deeper analysis…"
+    assert completed["data"]["status"] == "completed"
+    assert completed["data"]["tier"] == "frontier"
+
+
+def test_an_endpoint_that_asks_for_outputs_gets_them(api: httpx.Client, receiver: Receiver) -> None:
+    body = {"url": receiver.url, "events": ["job.completed"], "include": ["output"]}
+    made = api.post("/v1/webhook-endpoints", json=body).json()
+
+    job_id = submit_to(api)
+
+    expected = {("job.completed", job_id)}
+    wait_until(lambda: heard(receiver, made["secret"]) == expected, DEADLINE_S, "the end")
+    assert json.loads(receiver.requests[0].body)["data"]["output"] == {"text": "hello"}
+    api.delete(f"/v1/webhook-endpoints/{made['id']}").raise_for_status()
+
+
+def test_a_receiver_that_hangs_holds_up_no_other(api: httpx.Client, receiver: Receiver) -> None:
+    receiver.manner = hang
+    secret = api.get("/v1/webhook-secret").json()["secret"]
+    with receiving() as healthy:
+        stuck = [submit_to(api, receiver.url) for _ in range(5)]
+        wait_until(lambda: receiver.held == 2, DEADLINE_S, "two calls to hang")
+        jobs = [submit_to(api, healthy.url) for _ in range(5)]
+
+        expected = {(event, job) for job in jobs for event in ("job.escalated", "job.completed")}
+        wait_until(
+            lambda: heard(healthy, secret) == expected, DEADLINE_S, "the healthy one's events"
+        )
+        assert receiver.most_held == 2
+    receiver.manner = status(410)
+    receiver.released.set()
+    for job_id in stuck:
+        api.post(f"/v1/jobs/{job_id}/cancel")
+
+
+def test_a_webhook_whose_worker_was_killed_in_the_call_is_delivered(
+    up: RunningUp, api: httpx.Client, receiver: Receiver
+) -> None:
+    receiver.manner = hang
+    job_id = submit_to(api, receiver.url)
+    wait_until(lambda: receiver.held == 2, DEADLINE_S, "both of its events to hang")
+    killed = up.pid_of("webhooks")
+    assert killed is not None
+
+    receiver.manner = status(204)
+    os.kill(killed, signal.SIGKILL)
+
+    def delivered() -> bool:
+        listed = api.get("/v1/webhook-deliveries", params={"job_id": job_id}).json()["data"]
+        return [(row["status"], row["tries"]) for row in listed] == [("delivered", 2)] * 2
+
+    wait_until(delivered, DEADLINE_S, "both to be delivered by the second try")
+    receiver.released.set()
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 2
+
+
+def test_a_failed_try_comes_again_after_five_seconds(api: httpx.Client, receiver: Receiver) -> None:
+    receiver.manner = status(500)
+    job_id = submit_to(api, receiver.url)
+    wait_until(lambda: len(receiver.requests) >= 2, DEADLINE_S, "the first tries")
+    receiver.manner = status(204)
+
+    def delivered() -> bool:
+        listed = api.get("/v1/webhook-deliveries", params={"job_id": job_id}).json()["data"]
+        return [row["status"] for row in listed] == ["delivered", "delivered"]
+
+    wait_until(delivered, DEADLINE_S, "both to be delivered")
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 2

@@ -2,12 +2,13 @@
 
 The whole product runs on inputs, outputs, keys, secrets and URLs that can be recognised; things go
 wrong on the way, since errors are what quotes them. Then everything that others read is walked: the
-logs, the metrics, Flower, the broker's keys, messages and file, problem bodies, command lines. A
-problem names the fields of what was sent, never their values.
+logs, the metrics, Flower, the broker's keys, messages and file, problem bodies, command lines, the
+environments of processes. A problem names the fields of what was sent, never their values.
 """
 
 import json
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,8 +23,10 @@ import redis
 from tests.support.fake_servers.model_server import ModelServer, Reply
 from tests.support.fake_servers.webhook_receiver import Receiver, receiving, status
 from tests.support.processes import flower
+from tests.support.processes.prepared_home import MakeHome
 from tests.support.processes.up import RunningUp, run_up
 from tests.support.waiting import DEADLINE_S, wait_until
+from tierline.stack.processes import environment
 
 INPUT = "sentinel-of-an-input"
 OUTPUT = "sentinel-of-an-output"
@@ -34,6 +37,9 @@ URL_TOKEN = "sentinel-of-a-url-token"  # of a receiver: its owner sees it at the
 URL_USER = "sentinel-of-a-url-password"  # refused where it comes
 WRONG_KEY = "tl_" + "sentinel-of-a-wrong-key".ljust(43, "x")
 CUSTOM_ID = "sentinel-of-a-custom-id"
+OTHER = "sentinel-of-somebody-elses-secret"
+OWN = {"TIERLINE_OPENAI_COMPATIBLE": "our-llm=http://127.0.0.1:9/v1"}
+CALL_MODELS = {"slm", "deeper", "quarantine"}
 ENDED = {"completed", "failed", "cancelled", "expired"}
 
 FEATURE = """
@@ -136,13 +142,17 @@ class Monitor:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    home: Path = tmp_path_factory.mktemp("sentinels") / "home"
+def scene(tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome) -> Iterator[Scene]:
+    home = make_home(tmp_path_factory.mktemp("sentinels") / "home")
+    # Without the local model's, which `up` makes itself.
+    keys = environment.secret_variables(OWN) - {"TIERLINE_LOCAL_API_KEY"}
     with ModelServer(answer) as models, receiving() as receiver:
         env = {
+            **OWN,
+            **dict.fromkeys(keys, MODEL_KEY),
+            **dict.fromkeys(("GITHUB_TOKEN", "TIERLINE_WEBHOOK_SECRET"), OTHER),
+            "AWS_SECRET_ACCESS_KEY": OTHER,
             "OPENAI_BASE_URL": models.url,
-            "OPENAI_API_KEY": MODEL_KEY,
-            "TIERLINE_LOCAL_URL": "http://127.0.0.1:9/v1",
             "TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8",
             "TIERLINE_LEASE_S": "7",
             "TIERLINE_RETRIES": "1",
@@ -318,6 +328,7 @@ SENTINELS = {
     "URL password": URL_USER,
     "wrong key": WRONG_KEY,
     "custom id": CUSTOM_ID,
+    "somebody else's secret": OTHER,
 }
 
 
@@ -353,3 +364,30 @@ def test_nobody_sees_a_key_a_secret_or_a_password(scene: Scene, walked: dict[str
     assert len(scene.secrets) >= 8
     for what, word in scene.secrets.items():
         assert [place for place, text in walked.items() if word.encode() in text] == [], what
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="read from /proc")
+def test_only_processes_that_call_models_hold_providers_keys(scene: Scene) -> None:
+    up = scene.up
+    holding, others = set(), set()
+    named = {
+        up.pid_of(file.name.removesuffix(".pid.json")): file.name.removesuffix(".pid.json")
+        for file in (up.home / "run").glob("*.pid.json")
+    }
+    others_too = {"postgres", "valkey", "flower", "api", "dispatcher", "webhooks"}
+    assert others_too | CALL_MODELS <= set(named.values())
+    assert any(name.startswith("model-") for name in named.values())
+    for process in up.descendants():
+        name = named.get(process.pid) or _of_which(process, named)
+        held = Path(f"/proc/{process.pid}/environ").read_bytes().decode(errors="replace")
+        if MODEL_KEY in held:
+            holding.add(name)
+        if OTHER in held.replace(f"AWS_SECRET_ACCESS_KEY={OTHER}", ""):
+            others.add(name)
+    assert holding == CALL_MODELS
+    assert others == set()
+
+
+def _of_which(process: psutil.Process, named: dict[int | None, str]) -> str:
+    """The child of `up` that started this one."""
+    return next((named[one.pid] for one in process.parents() if one.pid in named), "nobody's")

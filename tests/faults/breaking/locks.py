@@ -1,6 +1,7 @@
 """Strangers in the database that hold locks for too long, or in another order than the product."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 from tests.faults.breaking import fault
@@ -43,8 +44,10 @@ def lock_overdue(scene: Scene) -> None:
 
 @fault("kill -9 of a worker beside a stranger's lock", loses_workers=True)
 def kill_beside_lock(scene: Scene) -> None:
-    """One overdue job is locked; the worker's jobs are taken up as soon as without the lock."""
+    """One overdue job is locked, for longer than any statement of the product waits; the worker's
+    jobs are taken up as soon as without the lock."""
     with _overdue_locked(scene):
+        until_s = time.monotonic() + LONGER_THAN_LOCK_TIMEOUT_S
         scene.busy("slm")
         held = [token for (token,) in scene.rows(HELD)]
         scene.kill("slm")
@@ -54,6 +57,7 @@ def kill_beside_lock(scene: Scene) -> None:
             "the killed worker's jobs to be taken up",
             ROWS_EVERY_S,
         )
+        scene.last(max(0.0, until_s - time.monotonic()))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 
 AT_ONCE = 4  # as many as an API process has connections for lists
 WAITED_S = 2.0  # then their caller hangs up, and asks again
-ROUNDS = 3
+ROUNDS = 2
 LIST_S = 2.0  # the longest that a list of another account may take meanwhile
 RUNNING = """
 SELECT 1 FROM pg_stat_activity

@@ -18,6 +18,7 @@ import psutil
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.embedded import postgres
 from tierline.stack.home import open_home
+from tierline.stack.processes import procfile
 
 # Never in a test, whatever the environment holds: keys of real providers, and the servers and homes
 # of whoever runs the tests.
@@ -74,6 +75,17 @@ def command(home: Path, options: Sequence[str] = (), program: Path | None = None
     tierline = program or Path(sys.executable).with_name("tierline")
     ports = ["--port", "0", "--flower-port", "0"]
     return [str(tierline), "up", "--home", str(home), "--json", *ports, *options]
+
+
+def only(folder: Path, *names: str) -> tuple[str, str]:
+    """The options with which `tierline up` starts these of its processes and no others.
+
+    A worker takes 1 s of processor time to start.
+    """
+    path = folder / "Procfile"
+    entries = {entry.name: entry for entry in procfile.parse(procfile.default_path().read_text())}
+    path.write_text("".join(f"{name}: {entries[name].command}\n" for name in names))
+    return "--procfile", str(path)
 
 
 @contextlib.contextmanager
