@@ -101,17 +101,17 @@ def test_the_completion_script_of_a_shell_is_printed(shell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "completions"),
     [
         ("tierline ba", ["backfill", "batches"]),
         ("tierline batches re", ["resume"]),
         ("tierline jobs list --dr", ["--drafts"]),
     ],
 )
-def test_commands_and_options_are_completed(words: str, found: list[str]) -> None:
+def test_commands_and_options_are_completed(words: str, completions: list[str]) -> None:
     count = str(len(words.split()) - 1)
     ran = run(**{VARIABLE: "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count})
-    assert ran.stdout.split() == found
+    assert ran.stdout.split() == completions
 
 
 def test_completing_a_command_imports_none() -> None:

@@ -91,7 +91,7 @@ def made(name: str, server: ModelServer) -> Provider:
 
 def ask(name: str, server: ModelServer, model: str = "small") -> Completion:
     provider = made(name, server)
-    asked = CompletionRequest(
+    completion_request = CompletionRequest(
         model=ModelRef(name, model),
         messages=[Message("user", "What is it?")],
         max_tokens=50,
@@ -100,7 +100,7 @@ def ask(name: str, server: ModelServer, model: str = "small") -> Completion:
         json_schema={"type": "object"},
     )
     try:
-        return provider.complete(asked)
+        return provider.complete(completion_request)
     finally:
         provider.close()
 
@@ -109,8 +109,8 @@ def failure(name: str, server: ModelServer, reply: Reply) -> CallFailed:
     server.answer = lambda _: reply
     with pytest.raises(CallFailed) as raised:
         ask(name, server)
-    told = "".join(traceback.format_exception(raised.value)) + repr(vars(raised.value))
-    assert KEY not in told
+    failure_text = "".join(traceback.format_exception(raised.value)) + repr(vars(raised.value))
+    assert KEY not in failure_text
     return raised.value
 
 
@@ -137,17 +137,17 @@ each = pytest.mark.parametrize("name", sorted(FORMATS))
     ids=lambda raw: str(raw[:14]),
 )
 def test_a_body_that_is_no_answer_is_unreadable(name: str, server: ModelServer, raw: bytes) -> None:
-    found = failure(name, server, Reply(raw=raw))
-    assert (found.cause, found.served) == (Cause.UNREADABLE, None)
+    error = failure(name, server, Reply(raw=raw))
+    assert (error.cause, error.served) == (Cause.UNREADABLE, None)
 
 
 @each
 def test_a_web_page_in_place_of_an_answer_names_the_setting_with_the_address(
     name: str, server: ModelServer
 ) -> None:
-    found = failure(name, server, Reply(raw=b"\n<html><body>Sign in</body></html>"))
+    error = failure(name, server, Reply(raw=b"\n<html><body>Sign in</body></html>"))
     setting = next(one for one, value in FORMATS[name][1].items() if "{root}" in value)
-    assert found.reason == (
+    assert error.reason == (
         "the server's answer (HTTP 200) is not JSON but a web page: check that "
         f"{setting} names a model server's API"
     )
@@ -162,9 +162,9 @@ def test_a_body_that_was_cut_may_have_been_billed(name: str, server: ModelServer
 
 @each
 def test_an_answer_of_ten_megabytes_is_not_read_to_its_end(name: str, server: ModelServer) -> None:
-    found = failure(name, server, Reply(raw=b" " * 10_000_000))
-    assert found.cause is Cause.UNREADABLE
-    assert "longer than 4194304 bytes" in found.reason
+    error = failure(name, server, Reply(raw=b" " * 10_000_000))
+    assert error.cause is Cause.UNREADABLE
+    assert "longer than 4194304 bytes" in error.reason
 
 
 PACKED = {"Content-Encoding": "gzip"}
@@ -198,9 +198,9 @@ def test_a_packed_answer_is_read_and_a_cut_or_false_one_is_not(
 def test_a_redirect_is_never_followed(name: str, server: ModelServer) -> None:
     with ModelServer() as elsewhere:
         reply = Reply(status=307, headers={"Location": elsewhere.url}, raw=b"")
-        found = failure(name, server, reply)
+        error = failure(name, server, reply)
         assert not elsewhere.calls
-    assert (found.cause, found.served) == (Cause.NOT_CONFIGURED, False)
+    assert (error.cause, error.served) == (Cause.NOT_CONFIGURED, False)
     assert len(server.calls) == 1
 
 
@@ -282,8 +282,8 @@ def test_the_key_of_a_server_of_ones_own_is_checked_too(monkeypatch: pytest.Monk
 
 
 def test_a_logprob_beyond_every_float_is_an_answer_that_cannot_be_read() -> None:
-    told = [{"top_logprobs": [{"token": "a", "logprob": 10**400}]}]
-    chat = {"message": {"content": "a"}, "done": True, "done_reason": "stop", "logprobs": told}
+    logprobs = [{"top_logprobs": [{"token": "a", "logprob": 10**400}]}]
+    chat = {"message": {"content": "a"}, "done": True, "done_reason": "stop", "logprobs": logprobs}
     candidates = [{"candidates": [{"token": "a", "logProbability": 10**400}]}]
     candidate = {"finishReason": "STOP", "logprobsResult": {"topCandidates": candidates}}
     for read, body in (

@@ -94,8 +94,8 @@ def test_a_prompt_that_azures_filter_blocked_is_refused_at_unknown_cost(
 ) -> None:
     error = {"error": {"code": "content_filter", "message": "…", "innererror": {}}}
     server.answer = lambda _: Reply(status=400, raw=json.dumps(error).encode())
-    found = ask(azure(server))
-    assert (found.finish, found.usage) == (Verdict.REFUSED, None)
+    completion = ask(azure(server))
+    assert (completion.finish, completion.usage) == (Verdict.REFUSED, None)
 
 
 def test_azure_says_which_setting_is_missing() -> None:
@@ -152,8 +152,8 @@ def test_a_server_of_the_users_is_known_by_the_name_that_they_chose(
     server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_BOX_API_KEY", KEY)
-    found = Settings(openai_compatible=f"my-box={server.url}")
-    ask(named(found)["my-box"](found), "qwen3:8b")
+    settings = Settings(openai_compatible=f"my-box={server.url}")
+    ask(named(settings)["my-box"](settings), "qwen3:8b")
     assert (last(server).key, last(server).body["model"]) == (f"Bearer {KEY}", "qwen3:8b")
 
 
@@ -185,12 +185,12 @@ def ollama_answer(**changes: Any) -> Reply:
 
 def test_ollama_is_asked_by_its_own_api(server: ModelServer) -> None:
     server.answer = lambda _: ollama_answer()
-    found = ask(ollama(server), "qwen3:8b", json_schema=LABEL, seed=3)
+    completion = ask(ollama(server), "qwen3:8b", json_schema=LABEL, seed=3)
     body = last(server).body
     assert last(server).path == "/api/chat"
     assert (body["stream"], body["format"]) == (False, LABEL)
     assert body["options"] == {"temperature": 0.0, "num_predict": 50, "seed": 3}
-    assert (found.text, found.usage, found.finish) == ("yes", Usage(12, 3), None)
+    assert (completion.text, completion.usage, completion.finish) == ("yes", Usage(12, 3), None)
 
 
 def test_ollamas_logprobs_are_read_by_token(server: ModelServer) -> None:

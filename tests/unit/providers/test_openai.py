@@ -86,10 +86,14 @@ def test_an_answer_comes_with_its_exact_model_and_its_tokens_in_disjoint_buckets
         "completion_tokens_details": {"reasoning_tokens": 15},
     }
     server.answer = lambda _: Reply(text="it is so", usage=usage)
-    found = openai.complete(request())
-    assert (found.text, found.model, found.finish) == ("it is so", "small-2026", None)
-    assert found.usage == Usage(40, 5, 60, reasoning_tokens=15)
-    assert found.provider_request_id == "req-1"
+    completion = openai.complete(request())
+    assert (completion.text, completion.model, completion.finish) == (
+        "it is so",
+        "small-2026",
+        None,
+    )
+    assert completion.usage == Usage(40, 5, 60, reasoning_tokens=15)
+    assert completion.provider_request_id == "req-1"
 
 
 def test_what_was_written_to_a_cache_is_no_common_input(
@@ -132,12 +136,14 @@ def test_a_usage_that_cannot_be_is_unknown_and_never_a_negative_cost(
     assert openai.complete(request()).usage == read
 
 
-@pytest.mark.parametrize("said", ["", "a\x00b", "two words", "x" * 201, 7, None, ["small"]])
+@pytest.mark.parametrize("model_name", ["", "a\x00b", "two words", "x" * 201, 7, None, ["small"]])
 def test_a_model_name_that_is_none_is_not_kept(
-    server: ModelServer, openai: OpenAI, said: object
+    server: ModelServer, openai: OpenAI, model_name: object
 ) -> None:
     choice = {"message": {"content": "{}"}, "finish_reason": "stop"}
-    server.answer = lambda _: Reply(raw=json.dumps({"model": said, "choices": [choice]}).encode())
+    server.answer = lambda _: Reply(
+        raw=json.dumps({"model": model_name, "choices": [choice]}).encode()
+    )
     assert openai.complete(request()).model == "small"
 
 
@@ -164,8 +170,8 @@ def test_a_finish_that_is_no_answer_is_a_failure(server: ModelServer, openai: Op
 def test_logprobs_are_read_by_token(server: ModelServer, openai: OpenAI) -> None:
     token = {"token": "a", "logprob": -0.1, "top_logprobs": [{"token": "a", "logprob": -0.1}]}
     server.answer = lambda _: Reply(text="a", logprobs=[token])
-    found = openai.complete(request(top_logprobs=500))
-    assert found.top_logprobs == [[TokenLogprob("a", -0.1)]]
+    completion = openai.complete(request(top_logprobs=500))
+    assert completion.top_logprobs == [[TokenLogprob("a", -0.1)]]
     assert server.calls[0].body["top_logprobs"] == 20
 
 
@@ -225,38 +231,38 @@ def test_a_body_that_is_no_completion_is_a_failure_that_may_pass(
     server: ModelServer, openai: OpenAI, raw: bytes
 ) -> None:
     server.answer = lambda _: Reply(raw=raw)
-    found = failure(openai)
-    assert (found.verdict, found.retryable, found.served) == (Verdict.PROVIDER_ERROR, True, None)
+    error = failure(openai)
+    assert (error.verdict, error.retryable, error.served) == (Verdict.PROVIDER_ERROR, True, None)
 
 
 def test_a_server_that_is_slow_times_out(server: ModelServer, openai: OpenAI) -> None:
     server.answer = lambda _: Reply(delay_s=10)
-    found = failure(openai, timeout_s=1.0)
-    assert (found.verdict, found.served) == (Verdict.TIMEOUT, None)
-    assert found.latency_s < 5
+    error = failure(openai, timeout_s=1.0)
+    assert (error.verdict, error.served) == (Verdict.TIMEOUT, None)
+    assert error.latency_s < 5
 
 
 def test_a_server_that_drips_is_cut_at_the_total_deadline(
     server: ModelServer, openai: OpenAI
 ) -> None:
     server.answer = lambda _: Reply(text="x" * 500, drip_s=0.05)
-    found = failure(openai, timeout_s=0.4)
-    assert found.verdict is Verdict.TIMEOUT
-    assert found.latency_s < 5
+    error = failure(openai, timeout_s=0.4)
+    assert error.verdict is Verdict.TIMEOUT
+    assert error.latency_s < 5
 
 
 def test_a_connection_cut_in_the_answer_may_have_been_billed(
     server: ModelServer, openai: OpenAI
 ) -> None:
     server.answer = lambda _: Reply(cut=True)
-    found = failure(openai)
-    assert (found.verdict, found.served) == (Verdict.PROVIDER_ERROR, None)
+    error = failure(openai)
+    assert (error.verdict, error.served) == (Verdict.PROVIDER_ERROR, None)
 
 
 def test_a_server_that_is_not_there_has_billed_nothing() -> None:
     openai = OpenAI(settings("http://127.0.0.1:1/v1"))
-    found = failure(openai)
-    assert (found.verdict, found.served, found.retryable) == (Verdict.PROVIDER_ERROR, False, True)
+    error = failure(openai)
+    assert (error.verdict, error.served, error.retryable) == (Verdict.PROVIDER_ERROR, False, True)
 
 
 def test_an_answer_over_the_size_limit_is_an_error(server: ModelServer) -> None:
@@ -283,5 +289,5 @@ def test_a_model_that_reasons_gets_room_for_it_and_no_temperature(
 def test_openai_itself_cannot_be_asked_without_a_key() -> None:
     bare = OpenAI(Settings(OPENAI_API_KEY=None))
     assert bare.missing() == "OPENAI_API_KEY is not set"
-    found = failure(bare)
-    assert (found.retryable, found.served) == (False, False)
+    error = failure(bare)
+    assert (error.retryable, error.served) == (False, False)

@@ -36,10 +36,10 @@ def test_a_name_that_may_be_left_out_is_not_forced_on_openais_models() -> None:
 
 
 def test_anthropic_and_gemini_may_leave_a_name_out() -> None:
-    for said in (for_anthropic(OPTIONAL), for_gemini(OPTIONAL)):
-        assert said is not None
-        assert "required" not in said
-        assert said["properties"] == {"a": {"type": "number"}}
+    for converted in (for_anthropic(OPTIONAL), for_gemini(OPTIONAL)):
+        assert converted is not None
+        assert "required" not in converted
+        assert converted["properties"] == {"a": {"type": "number"}}
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_openai_answers_with_objects_only(schema: Schema) -> None:
     ],
 )
 def test_a_bound_that_openai_has_no_word_for_is_left_to_the_check(inner: Schema) -> None:
-    said = for_openai(holding(inner))
-    assert said is not None
-    spoken, strict = said
+    converted = for_openai(holding(inner))
+    assert converted is not None
+    spoken, strict = converted
     assert strict
     kept = {name: inner[name] for name in ("type", "items") if name in inner}
     assert spoken["properties"]["a"] == kept
@@ -76,12 +76,14 @@ def test_a_bound_that_anthropic_has_no_word_for_is_left_to_the_check() -> None:
     assert for_anthropic(holding(inner)) == holding({"type": "integer"})
 
 
-@pytest.mark.parametrize(("least", "said"), [(0, 0), (1, 1), (2, None)])
-def test_anthropic_knows_an_array_with_none_or_one_at_least(least: int, said: int | None) -> None:
+@pytest.mark.parametrize(("least", "sent_least"), [(0, 0), (1, 1), (2, None)])
+def test_anthropic_knows_an_array_with_none_or_one_at_least(
+    least: int, sent_least: int | None
+) -> None:
     inner = {"type": "array", "items": {"type": "string"}, "minItems": least}
     spoken = for_anthropic(holding(inner))
     assert spoken is not None
-    assert spoken["properties"]["a"].get("minItems") == said
+    assert spoken["properties"]["a"].get("minItems") == sent_least
 
 
 def test_gemini_says_a_constant_as_an_enum_of_one() -> None:
@@ -92,9 +94,9 @@ def test_gemini_says_a_constant_as_an_enum_of_one() -> None:
 
 def test_one_of_becomes_any_of() -> None:
     choice = {"oneOf": [{"type": "string"}, {"type": "null"}]}
-    for said in (for_anthropic(holding(choice)), for_gemini(holding(choice))):
-        assert said is not None
-        assert said["properties"]["a"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    for converted in (for_anthropic(holding(choice)), for_gemini(holding(choice))):
+        assert converted is not None
+        assert converted["properties"]["a"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
 @pytest.mark.parametrize(
@@ -118,10 +120,10 @@ def test_what_cannot_be_said_is_not_said_half(inner: Any) -> None:
 
 def test_definitions_go_along() -> None:
     schema = {**holding({"$ref": "#/$defs/n"}), "$defs": {"n": {"type": "number", "minimum": 0}}}
-    said = for_anthropic(schema)
-    assert said is not None
-    assert said["$defs"] == {"n": {"type": "number"}}
-    assert said["properties"]["a"] == {"$ref": "#/$defs/n"}
+    converted = for_anthropic(schema)
+    assert converted is not None
+    assert converted["$defs"] == {"n": {"type": "number"}}
+    assert converted["properties"]["a"] == {"$ref": "#/$defs/n"}
 
 
 def test_a_schema_that_leads_to_itself_is_said_to_openai_alone() -> None:
@@ -140,5 +142,5 @@ def test_a_schema_that_leads_to_itself_is_said_to_openai_alone() -> None:
     "bound", [{"pattern": "^A"}, {"format": "date"}, {"minLength": 2}, {"maxLength": 5}]
 )
 def test_azure_refuses_bounds_so_that_none_is_said_to_it(bound: dict[str, Any]) -> None:
-    said = for_azure(holding({"type": "string", **bound}))
-    assert said == (holding({"type": "string"}), True)
+    converted = for_azure(holding({"type": "string", **bound}))
+    assert converted == (holding({"type": "string"}), True)

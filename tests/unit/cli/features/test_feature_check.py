@@ -51,10 +51,10 @@ def test_what_fails_is_told_and_the_exit_code_is_1(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert checked(file, '{"total": 13.5, "lines": [10]}', "--json") == 1
-    found = json.loads(capsys.readouterr().out)
-    assert [one["passed"] for one in found["checks"]] == [True, True, False, False]
-    assert found["checks"][3]["reason"] == "the lines do not add up to the total"
-    assert not found["passed"]
+    answer = json.loads(capsys.readouterr().out)
+    assert [one["passed"] for one in answer["checks"]] == [True, True, False, False]
+    assert answer["checks"][3]["reason"] == "the lines do not add up to the total"
+    assert not answer["passed"]
 
 
 def test_an_answer_that_is_no_json_is_told(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,7 +77,7 @@ def _cell(value: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "needs a header"),
         ("a\nb\n", "at least two columns"),
@@ -87,12 +87,12 @@ def _cell(value: str) -> str:
     ],
 )
 def test_a_file_that_cannot_be_read_so_says_why(
-    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "x.csv"
     path.write_text(text)
     assert main.run(["features", "init", "mine", "--from", str(path), "--out", "-"]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_the_commands_write_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,7 +91,7 @@ def test_an_attempt_without_a_trace_still_shows_its_calls(
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("no idea", ["is JSON"]),
         ('{"number": 1}', ["is JSON", "fits the schema"]),
@@ -102,9 +102,9 @@ def test_an_attempt_without_a_trace_still_shows_its_calls(
     ],
 )
 def test_every_check_of_a_task_is_told_as_far_as_it_was_looked_at(
-    text: str, found: list[str]
+    text: str, expected: list[str]
 ) -> None:
     number = parse_feature(STEPS).tiers[0].steps[0]
-    told = marks(number, {"text": "A"}, text)
-    assert [what for what, _ in told] == found
-    assert told[-1][1] is not None
+    results = marks(number, {"text": "A"}, text)
+    assert [what for what, _ in results] == expected
+    assert results[-1][1] is not None

@@ -25,17 +25,17 @@ from tierline.cli.shared.client import product_error
 def test_each_error_of_the_client_is_one_of_the_product(
     theirs: client.TierlineError, ours: type[errors.TierlineError]
 ) -> None:
-    found = product_error(theirs)
-    assert type(found) is ours
-    assert found.message == theirs.message
-    assert getattr(found, "retry_after_s", None) == getattr(theirs, "retry_after_s", None)
+    error = product_error(theirs)
+    assert type(error) is ours
+    assert error.message == theirs.message
+    assert getattr(error, "retry_after_s", None) == getattr(theirs, "retry_after_s", None)
 
 
 def test_the_problems_of_fields_come_over_with_their_places() -> None:
-    found = product_error(client.InvalidInput([client.FieldProblem("is wrong", "/a", 3)], 4))
-    assert isinstance(found, errors.InvalidInput)
-    assert found.problems == (errors.Problem("is wrong", "/a", 3),)
-    assert found.left_out == 4
+    error = product_error(client.InvalidInput([client.FieldProblem("is wrong", "/a", 3)], 4))
+    assert isinstance(error, errors.InvalidInput)
+    assert error.problems == (errors.Problem("is wrong", "/a", 3),)
+    assert error.left_out == 4
 
 
 @pytest.mark.parametrize("body", [{"object": "list", "data": [{"id": "gpt-5"}]}, b"<html></html>"])
@@ -48,9 +48,9 @@ def test_a_command_says_when_another_web_server_answers(
         monkeypatch.setenv("TIERLINE_URL", server.place.url)
         monkeypatch.setenv("TIERLINE_API_KEY", server.key)
         assert main.run(["models", "list"]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == (
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
         f"tierline: {server.place.url} answers, but it is not tierline: set TIERLINE_URL to its "
         "address\n"
     )

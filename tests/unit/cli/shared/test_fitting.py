@@ -45,9 +45,9 @@ def test_a_table_is_no_wider_than_asked_unless_nothing_more_can_go(
     shown = [one for one in widths if one is not None]
     total = sum(shown) + GAP * (len(shown) - 1)
     pairs = list(zip(given_columns, widths, strict=True))
-    for column, found in pairs:
-        if found is not None:
-            assert found <= column.longest
-            assert column.least is not None or found == column.longest
+    for column, width_shown in pairs:
+        if width_shown is not None:
+            assert width_shown <= column.longest
+            assert column.least is not None or width_shown == column.longest
     if total > width:
-        assert all(column.rank == 0 for column, found in pairs if found is not None)
+        assert all(column.rank == 0 for column, width_shown in pairs if width_shown is not None)

@@ -39,18 +39,18 @@ HARMFUL = set(HOSTILE) - set("\n\t é漢\u05d0")
 
 def test_json_drives_no_terminal_and_is_the_same_value(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({HOSTILE: [HOSTILE]})
-    said = capsys.readouterr().out
-    assert not set(said) & HARMFUL
-    assert json.loads(said) == {HOSTILE: [HOSTILE]}
-    assert "é 漢 \u05d0" in said
+    output_text = capsys.readouterr().out
+    assert not set(output_text) & HARMFUL
+    assert json.loads(output_text) == {HOSTILE: [HOSTILE]}
+    assert "é 漢 \u05d0" in output_text
 
 
 def test_a_table_and_pairs_drive_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([Col("NAME")], [(f"{HOSTILE}[red]x[/red]",)], "none")
     print_pairs([("name", HOSTILE)])
-    said = capsys.readouterr().out
-    assert not set(said) & HARMFUL
-    assert "[red]x[/red]" in said
+    output_text = capsys.readouterr().out
+    assert not set(output_text) & HARMFUL
+    assert "[red]x[/red]" in output_text
 
 
 def test_newlines_and_tabs_stay() -> None:

@@ -162,17 +162,17 @@ def test_a_token_that_holds_is_kept_when_it_cannot_be_renewed() -> None:
 
 
 def test_who_is_refused_is_not_asked_again_by_each_call() -> None:
-    asked: list[float] = []
+    fetch_times: list[float] = []
 
     def fetch(timeout_s: float) -> Token:
-        asked.append(timeout_s)
+        fetch_times.append(timeout_s)
         raise CallFailed(Cause.KEY, "refused")
 
     tokens = Tokens(fetch)
     for _ in range(5):
         with pytest.raises(CallFailed, match="refused"):
             tokens.get(1.0)
-    assert len(asked) == 1
+    assert len(fetch_times) == 1
 
 
 def test_an_application_of_azure_gets_its_tokens_from_entra(
@@ -231,14 +231,14 @@ def service_account(path: Path, token_uri: str) -> Any:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    found = {
+    document = {
         "type": "service_account",
         "client_email": "worker@my-project.iam.gserviceaccount.com",
         "private_key_id": "1",
         "private_key": private.decode(),
         "token_uri": token_uri,
     }
-    path.write_text(json.dumps(found))
+    path.write_text(json.dumps(document))
     return key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -255,9 +255,9 @@ def test_a_service_account_of_google_gets_its_tokens_by_a_signed_assertion(
     assert [call.key for call in server.calls] == ["Bearer token-1"] * 2
     [(path, form)] = token_server.asked
     assert path == "/token"
-    said = jwt.decode(form["assertion"], certs=public, verify=False)
-    assert said["iss"] == "worker@my-project.iam.gserviceaccount.com"
-    assert said["scope"] == "https://www.googleapis.com/auth/cloud-platform"
+    claims = jwt.decode(form["assertion"], certs=public, verify=False)
+    assert claims["iss"] == "worker@my-project.iam.gserviceaccount.com"
+    assert claims["scope"] == "https://www.googleapis.com/auth/cloud-platform"
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"type": "service_account"}', "no json"])

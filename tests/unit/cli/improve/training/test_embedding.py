@@ -65,13 +65,16 @@ def test_a_damaged_cache_and_none_at_all_cost_time_alone(
 
 def test_several_at_once_share_it(asked: list[str]) -> None:
     texts = [f"text {number}" for number in range(40)]
-    found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(embedded(texts))) for _ in range(4)]
+    embeddings_of_threads: list[object] = []
+    threads = [
+        threading.Thread(target=lambda: embeddings_of_threads.append(embedded(texts)))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(DEADLINE_S)
-    assert len(found) == 4
+    assert len(embeddings_of_threads) == 4
     before = len(asked)
     embedded(texts)
     assert len(asked) == before

@@ -17,10 +17,10 @@ def rows(number: int, text: str = "x") -> Iterator[Row]:
 
 
 def all_rows(cutter: Cutter, most: int = parts.MAX_PART_ROWS) -> list[int]:
-    found = []
+    rows_of_parts = []
     while cutter.more:
-        found.append(cutter.next(most).rows)
-    return found
+        rows_of_parts.append(cutter.next(most).rows)
+    return rows_of_parts
 
 
 def test_a_part_has_as_many_rows_as_are_allowed() -> None:

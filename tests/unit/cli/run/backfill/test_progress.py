@@ -29,10 +29,10 @@ def test_the_pieces_say_how_far_how_fast_which_tier_and_what_it_cost() -> None:
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
-    said = progress_parts(SNAPSHOT, 38.2) + answer_parts(SNAPSHOT)
-    lines = wrapped(said, 49)
+    parts = progress_parts(SNAPSHOT, 38.2) + answer_parts(SNAPSHOT)
+    lines = wrapped(parts, 49)
     assert all(len(line) <= 49 for line in lines)
-    assert " · ".join(lines) == " · ".join(said)
+    assert " · ".join(lines) == " · ".join(parts)
 
 
 def test_the_rate_is_that_of_the_last_half_minute() -> None:

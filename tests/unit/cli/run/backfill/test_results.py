@@ -52,14 +52,14 @@ RECORDS: list[Record] = [
 
 def test_every_record_has_its_result_in_its_place() -> None:
     sent = iter([job("completed", output=1), job("failed"), job("completed", output=3)])
-    found = list(results(RECORDS, sent))
-    assert [(one["id"], one["line"], one["status"], one["output"]) for one in found] == [
+    written = list(results(RECORDS, sent))
+    assert [(one["id"], one["line"], one["status"], one["output"]) for one in written] == [
         ("a", 1, "completed", 1),
         ("2", 2, "invalid", None),
         ("3", 3, "failed", None),
         ("d", 4, "completed", 3),
     ]
-    assert found[1]["error"]["message"] == "not JSON"
+    assert written[1]["error"]["message"] == "not JSON"
 
 
 def test_results_end_where_sending_ended() -> None:
@@ -72,8 +72,8 @@ def test_a_retried_row_has_its_later_result_and_the_cost_of_both() -> None:
         two=[job("failed", "0.3"), job("completed", "0.4")],
         three=[job("completed", "0.5")],
     )
-    found = merged(api, Batch("one"), Batch("two", 3), Batch("three", 3))
-    assert [(row["status"], row["cost_usd"]) for row in found] == [
+    rows = merged(api, Batch("one"), Batch("two", 3), Batch("three", 3))
+    assert [(row["status"], row["cost_usd"]) for row in rows] == [
         ("completed", "0.1"),
         ("completed", "0.9"),
         ("completed", "0.6"),
@@ -82,14 +82,14 @@ def test_a_retried_row_has_its_later_result_and_the_cost_of_both() -> None:
 
 def test_rows_sent_after_a_retry_was_made_are_not_taken_for_its_own() -> None:
     api = Answers(one=[job("failed"), job("failed")], two=[job("completed")])
-    found = merged(api, Batch("one"), Batch("two", 1))
-    assert [row["status"] for row in found] == ["completed", "failed"]
+    rows = merged(api, Batch("one"), Batch("two", 1))
+    assert [row["status"] for row in rows] == ["completed", "failed"]
 
 
 def test_a_retry_that_is_not_all_sent_leaves_the_earlier_results() -> None:
     api = Answers(one=[job("failed"), job("cancelled")], two=[job("completed")])
-    found = merged(api, Batch("one"), Batch("two", 2))
-    assert [row["status"] for row in found] == ["completed", "cancelled"]
+    rows = merged(api, Batch("one"), Batch("two", 2))
+    assert [row["status"] for row in rows] == ["completed", "cancelled"]
 
 
 def test_only_rows_that_ended_without_an_answer_are_retried() -> None:
@@ -125,10 +125,10 @@ def test_out_stays_as_it_was_when_the_results_break_off(tmp_path: Path) -> None:
 
 def test_a_row_whose_output_was_removed_says_so() -> None:
     removed = job("completed", output_removed_at="2026-03-01T00:00:00Z")
-    (found,) = results(RECORDS[:1], iter([removed]))
-    assert (found["status"], found["output"]) == ("completed", None)
-    assert found["error"]["code"] == "output_removed"
-    assert "2026-03-01" in found["error"]["message"]
+    (result,) = results(RECORDS[:1], iter([removed]))
+    assert (result["status"], result["output"]) == ("completed", None)
+    assert result["error"]["code"] == "output_removed"
+    assert "2026-03-01" in result["error"]["message"]
 
 
 def mode_of(path: Path) -> int:

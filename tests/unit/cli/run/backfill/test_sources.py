@@ -58,8 +58,8 @@ def test_the_header_tells_the_separator(tmp_path: Path, separator: bytes) -> Non
 
 def test_a_csv_row_that_is_not_right_costs_itself_only(tmp_path: Path) -> None:
     content = b"text,n\nok,1\nb\xe4d,2\nok,x\nok\nok,1,2\nnul\x00,1\nok,7\n"
-    found = read(tmp_path / "x.csv", content)
-    assert shown(found) == [
+    records = read(tmp_path / "x.csv", content)
+    assert shown(records) == [
         (2, "ok"),
         (3, "not UTF-8"),
         (4, "n: is not a whole number"),
@@ -72,16 +72,16 @@ def test_a_csv_row_that_is_not_right_costs_itself_only(tmp_path: Path) -> None:
 
 def test_a_quote_that_is_never_closed_does_not_swallow_the_rows_after_it(tmp_path: Path) -> None:
     content = b'text,n\n"open,1\nok,2\nok,3\n'
-    found = read(tmp_path / "x.csv", content)
-    assert [type(one) for one in found] == [BadLine, Row, Row]
-    assert [one.line for one in found] == [2, 3, 4]
+    records = read(tmp_path / "x.csv", content)
+    assert [type(one) for one in records] == [BadLine, Row, Row]
+    assert [one.line for one in records] == [2, 3, 4]
 
 
 def test_a_record_that_is_too_long_is_passed_over(tmp_path: Path) -> None:
     content = b"text,n\n" + b"x" * (MAX_ROW_BYTES + 10) + b",1\nok,2\n"
-    found = read(tmp_path / "x.csv", content)
-    assert [type(one) for one in found] == [BadLine, Row]
-    assert found[1].line == 3
+    records = read(tmp_path / "x.csv", content)
+    assert [type(one) for one in records] == [BadLine, Row]
+    assert records[1].line == 3
 
 
 def test_a_jsonl_row_is_the_input_or_holds_it(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_a_jsonl_line_that_is_not_right_costs_itself_only(tmp_path: Path) -> Non
             b'{"text": "ok"}',
         ]
     )
-    found = read(tmp_path / "x.jsonl", content)
-    assert [one.line for one in found] == list(range(1, 10))
-    assert [type(one) for one in found] == [Row, *[BadLine] * 7, Row]
+    records = read(tmp_path / "x.jsonl", content)
+    assert [one.line for one in records] == list(range(1, 10))
+    assert [type(one) for one in records] == [Row, *[BadLine] * 7, Row]
 
 
 def test_a_folder_gives_a_row_a_file_in_the_order_of_their_paths(tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_a_link_out_of_the_folder_is_told_and_not_read(tmp_path: Path) -> None:
         Row(None, "below/own.txt", {"text": "own"}),
         BadLine(None, "c", out),
     ]
-    stamp, found = stamp_of(folder), fingerprint_of(folder)
+    stamp, fingerprint = stamp_of(folder), fingerprint_of(folder)
     (outside / "secret.txt").write_text("another secret, of another length")
-    assert (stamp_of(folder), fingerprint_of(folder)) == (stamp, found)
+    assert (stamp_of(folder), fingerprint_of(folder)) == (stamp, fingerprint)
 
 
 def test_a_folder_that_is_named_by_a_link_is_read(tmp_path: Path) -> None:
@@ -231,10 +231,10 @@ def test_a_row_with_an_id_that_is_already_used_is_invalid_and_the_first_is_sent(
     path = tmp_path / "x.jsonl"
     row = json.dumps({"custom_id": "a", "input": {"text": "x"}}) + "\n"
     path.write_text(row + row)
-    told: list[Any] = []
+    reported: list[Any] = []
     reading = Reading(open_source(path, TEXT, {}, None), None)
-    assert [one.line for one in reading.rows(lambda *bad: told.append(bad))] == [1]
-    assert told == [(2, "a", "its id is already used in line 1: not sent")]
+    assert [one.line for one in reading.rows(lambda *bad: reported.append(bad))] == [1]
+    assert reported == [(2, "a", "its id is already used in line 1: not sent")]
 
 
 def test_a_run_that_began_with_release_0_2_goes_on_as_it_began(tmp_path: Path) -> None:
@@ -305,8 +305,8 @@ def test_a_file_is_read_in_the_encoding_that_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(LATIN_1.encode("latin-1"))
     codec = encoding_named("Latin-1")
-    found = open_source(path, TEXT, {}, None, codec).records()
-    assert [one.input["text"] for one in found if isinstance(one, Row)] == [
+    records = open_source(path, TEXT, {}, None, codec).records()
+    assert [one.input["text"] for one in records if isinstance(one, Row)] == [
         *("ok", "na\xefve", "caf\xe9", "\xe4rger"),
     ]
     rows = tmp_path / "x.jsonl"
@@ -328,6 +328,6 @@ def test_a_line_is_never_held_longer_than_a_row_may_be(
     monkeypatch.setattr(lines, "MAX_ROW_BYTES", 4)
     path = tmp_path / "x"
     path.write_bytes(b"ab\n123456789\ncd\n")
-    with lines.Lines(path) as found:
-        assert [found.read() for _ in range(4)] == [b"ab\n", b"12345", b"cd\n", None]
-        assert found.number == 3
+    with lines.Lines(path) as open_lines:
+        assert [open_lines.read() for _ in range(4)] == [b"ab\n", b"12345", b"cd\n", None]
+        assert open_lines.number == 3
