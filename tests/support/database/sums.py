@@ -56,8 +56,8 @@ def of_reports(connection: Connection[Any], feature: str) -> dict[str, Any]:
         "cost_usd": sum((row.cost_usd for row in tiers), Decimal(0)),
         "by_purpose_usd": sum((row.cost_usd for row in purposes), Decimal(0)),
         "calls": sum(row.calls for row in purposes),
-        "ended_attempts": sum(row.known + row.unknown for row in means),
-        "known_attempts": sum(row.known for row in means),
+        "ended_attempts": sum(row.known_attempts + row.unknown_attempts for row in means),
+        "known_attempts": sum(row.known_attempts for row in means),
     }
 
 
