@@ -31,7 +31,8 @@ from tierline.features import Feature
 from tierline.services.accounts import audit
 from tierline.services.batches import batch as services
 from tierline.services.batches import uploads
-from tierline.services.batches.batch import MAX_ROWS, Opening
+from tierline.services.batches.batch import Opening
+from tierline.services.batches.read_rows import MAX_ROWS, read_rows
 from tierline.services.features.find_feature import (
     StoredVersion,
     current_versions,
@@ -140,7 +141,7 @@ def _mapped(
     mapping = mapping_of(chosen, rows, fields)
     good, bad = 0, []
     for part in _parts(batch_rows(rows, mapping, feature.input_schema)):
-        right, wrong = services.read_rows(feature, part)
+        right, wrong = read_rows(feature, part)
         good += len(right)
         bad += wrong
     return {

@@ -41,7 +41,7 @@ from tierline.features.prompts import as_data
 from tierline.features.task import Check
 from tierline.providers.types import TokenLogprob
 from tierline.routing.learned.complexity import text_signals
-from tierline.services.batches.batch import read_rows
+from tierline.services.batches.read_rows import read_rows
 from tierline.services.jobs.submitting.submission import read_submission
 from tierline.webhooks.addresses import check_url
 

@@ -7,29 +7,26 @@ run like any other jobs, on the backfill lanes.
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
 
-from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem, some_of
+from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.base.ids import new_id
-from tierline.base.json_pointer import pointer
-from tierline.base.json_text import JSON, NotJson, parse_json, short
-from tierline.base.settings import settings
-from tierline.checks.schema import schema_check
+from tierline.base.json_text import JSON, short
 from tierline.features import Feature
 from tierline.routing.first_tier import JobOrigin, default_tier, first_tier, varies
-from tierline.rules.batches import MAX_CUSTOM_ID, StoredPart
+from tierline.rules.batches import StoredPart
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
+from tierline.services.batches.read_rows import read_rows
 from tierline.services.jobs.submitting.backlog import full
 from tierline.services.jobs.submitting.current_versions import UnknownFeature
 from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.services.jobs.submitting.submission import (
-    input_problems,
     metadata_problems,
     webhook_url_problems,
 )
@@ -42,12 +39,10 @@ from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.features import features
 from tierline.storage.jobs.backlogs import count_queued_alone
 from tierline.storage.money.budgets import Holder, hard_ones
-from tierline.views.batches.batches import ROW_FIELDS, StoredBatch
+from tierline.views.batches.batches import StoredBatch
 
-MAX_ROWS = 50_000  # per part
 MAX_PARTS = 1_000_000
 PART_S = 60.0  # of one statement: to write so many rows takes seconds, on a busy machine tens
-MAX_LINE = 2**53
 CANCEL_S = 2.0  # of one request
 MISSING_NAMED = 10
 FULL_S = 5.0  # Retry-After for a part that exceeds the limit: queued rows must run first
@@ -193,49 +188,6 @@ def _placed(
     return placed
 
 
-def read_rows(feature: Feature, body: bytes) -> tuple[list[GoodRow], list[BadRow]]:
-    """The rows of an NDJSON body; empty lines are skipped. Raises InvalidInput for too many."""
-    check = schema_check(feature.input_schema)
-    depth = settings().max_json_depth
-    good: list[GoodRow] = []
-    bad: list[BadRow] = []
-    place = 0
-    for raw in body.split(b"\n"):
-        if not raw or raw.isspace():
-            continue
-        place += 1
-        if place > MAX_ROWS:
-            raise InvalidInput([Problem(f"a part has at most {MAX_ROWS:,} rows")])
-        try:
-            row = parse_json(raw.decode("utf-8"), depth)
-        except UnicodeDecodeError as error:
-            bad.append(_bad(place, {}, Problem(f"not UTF-8 at byte {error.start + 1} of the row")))
-            continue
-        except NotJson as error:
-            bad.append(_bad(place, {}, Problem(error.message)))
-            continue
-        if not isinstance(row, dict):
-            bad.append(_bad(place, {}, Problem("a row is a JSON object")))
-            continue
-        problems = list(_row_problems(row))
-        if not problems:
-            problems = input_problems(check, row["input"])
-        if problems:
-            bad.append(_bad(place, row, *problems))
-            continue
-        metadata = row.get("metadata")
-        good.append(
-            GoodRow(
-                new_id(),
-                place,
-                row.get("custom_id"),
-                json.dumps(row["input"], ensure_ascii=False),
-                None if metadata is None else json.dumps(metadata, ensure_ascii=False),
-            )
-        )
-    return good, bad
-
-
 def seal(connection: Connection[Any], account_id: int, batch_id: UUID, parts: int) -> StoredBatch:
     """Close the batch: its parts are those numbered 1 to `parts`. A repeat changes nothing.
 
@@ -277,41 +229,6 @@ def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> Stor
             if not again_if_moved(some):
                 break
     return read(connection, account_id, batch_id)
-
-
-def _row_problems(row: Mapping[str, JSON]) -> Iterator[Problem]:
-    for name in sorted(row.keys() - ROW_FIELDS):
-        yield Problem("is not a field of a row", pointer((name,)))
-    if "input" not in row:
-        yield Problem("is required and missing", "/input")
-    custom_id = row.get("custom_id")
-    if custom_id is not None and not _is_custom_id(custom_id):
-        yield Problem(f"must be a text of 1 to {MAX_CUSTOM_ID} characters", "/custom_id")
-    line = row.get("line")
-    if line is not None and not _is_line(line):
-        yield Problem("must be a whole number", "/line")
-    metadata = row.get("metadata")
-    if metadata is not None:
-        yield from metadata_problems(metadata)
-
-
-def _is_custom_id(value: JSON) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_CUSTOM_ID
-
-
-def _is_line(value: JSON) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_LINE
-
-
-def _bad(place: int, row: Mapping[str, JSON], *problems: Problem) -> BadRow:
-    line, custom_id = row.get("line"), row.get("custom_id")
-    kept, left_out = some_of(problems)
-    return BadRow(
-        place,
-        line if _is_line(line) else None,
-        custom_id if _is_custom_id(custom_id) else None,
-        (*kept, Problem(f"and {left_out:,} more")) if left_out else kept,
-    )
 
 
 def _refuse_opening(opening: Opening) -> None:

@@ -5,7 +5,7 @@ import json
 from tests.support.samples.features import INVOICE
 from tierline.base.errors import MOST_PROBLEMS
 from tierline.features.parse import parse_feature
-from tierline.services.batches.batch import read_rows
+from tierline.services.batches.read_rows import read_rows
 
 
 def test_a_row_of_thousands_of_unknown_fields_keeps_twenty_problems_and_how_many_more() -> None:
