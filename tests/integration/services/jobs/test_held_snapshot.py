@@ -48,9 +48,9 @@ PASS = (  # as submissions, choices, claims and finishes do, many at once
 
 def pass_jobs(connection: Connection[Any], account: int, version: int, jobs: int) -> None:
     """So many jobs of the account are submitted, chosen, claimed and finished."""
-    asked = {"account": account, "version": version, "ids": [new_id() for _ in range(jobs)]}
+    parameters = {"account": account, "version": version, "ids": [new_id() for _ in range(jobs)]}
     for statement in PASS:
-        connection.execute(statement, asked)
+        connection.execute(statement, parameters)
 
 
 @pytest.fixture
@@ -94,13 +94,13 @@ class Road:
         with self._worker.connection() as connection:
             for _ in range(jobs):
                 add_job(connection, self.account, self.version)
-        found = dict.fromkeys(("choice", "claim", "finish"), 0)
+        counts = dict.fromkeys(("choice", "claim", "finish"), 0)
         left = jobs
         while left:
             before = self._blocks(self._choosing)
             self._dispatch.look(self._choosing)
             chosen = self._dispatch.choose_on(self._choosing, "slm", 8).queue_of
-            found["choice"] += self._blocks(self._choosing) - before
+            counts["choice"] += self._blocks(self._choosing) - before
             assert chosen
             left -= len(chosen)
             with self._worker.connection() as connection:
@@ -124,9 +124,9 @@ class Road:
                         settled=Settlement(1, "answer", "openai:small", 0.4),
                         announced=False,
                     )
-                    found["claim"] += claimed - before
-                    found["finish"] += self._blocks(connection) - claimed
-        return {step: blocks / jobs for step, blocks in found.items()}
+                    counts["claim"] += claimed - before
+                    counts["finish"] += self._blocks(connection) - claimed
+        return {step: blocks / jobs for step, blocks in counts.items()}
 
     @staticmethod
     def _blocks(connection: Connection[Any]) -> int:

@@ -65,8 +65,8 @@ def test_a_claim_and_a_finish_lock_no_week_but_that_of_their_job(url: str) -> No
             with here.transaction():
                 claim = claims.claim(here, job, new_id(), ["slm"], "w")
                 assert claim is not None
-                wanted = [(other, new_id()) for other in others]
-                together = claim_together.claim_together(here, wanted, ["slm"], "w")
+                requests = [(other, new_id()) for other in others]
+                together = claim_together.claim_together(here, requests, ["slm"], "w")
                 assert len(together) == 2
                 assert weeks_locked(here) <= every_week
             with here.transaction():
@@ -78,8 +78,8 @@ def test_a_claim_and_a_finish_lock_no_week_but_that_of_their_job(url: str) -> No
 
 def test_the_input_of_a_shadow_is_read_in_the_week_of_its_job(url: str) -> None:
     with past_weeks(url) as past, create_pool(url, "homes", 1) as pool, pool.connection() as here:
-        asked = past.job(3)
-        shadow = add_job(past.connection, past.account, past.version, shadow_of=asked, input=[])
+        job = past.job(3)
+        shadow = add_job(past.connection, past.account, past.version, shadow_of=job, input=[])
         claim = claims.claim(here, shadow, uuid4(), ["slm"], "w")
         assert claim is not None
         assert claim.shadow
@@ -128,9 +128,9 @@ def test_a_role_that_may_read_the_parents_alone_names_them(url: str) -> None:
         read_homes(here)
         assert at_home(here, "@calls @jobs @attempts", job) == f"calls jobs attempts{week}"
         assert at_homes(here, "@calls", Span(id_at(past.at(2)), job)) == "calls"
-        found = job_reads.job_row(here, job)
-        assert found is not None
-        assert found["id"] == job
+        row = job_reads.job_row(here, job)
+        assert row is not None
+        assert row["id"] == job
 
 
 def test_a_week_removed_since_the_connection_was_made_is_read_as_gone(url: str) -> None:

@@ -107,19 +107,19 @@ def test_what_is_there_is_copied_once_with_its_time_and_cost(
     judge_call(rows, job, asked_at=days_ago[2], cost_usd=0, error="rate_limited: come back later")
     judge_call(rows, job, asked_at=days_ago[3])  # its process was killed in the call
     migrate.upgrade(empty_database_url)
-    found = judges_of(rows)
-    assert [row[2] for row in found] == days_ago
-    assert [(row[1], row[6], row[7]) for row in found] == [
+    calls = judges_of(rows)
+    assert [row[2] for row in calls] == days_ago
+    assert [(row[1], row[6], row[7]) for row in calls] == [
         (COST, "passed", "completed"),
         (COST, "malformed", "completed"),
         (Decimal(0), "rate_limited", "failed"),
         (None, None, "completed"),
     ]
-    assert found[0][3:6] == (days_ago[0], 100, 10)
-    assert found[3][3] is None
-    assert {row[8:] for row in found} == {(job, 1)}
+    assert calls[0][3:6] == (days_ago[0], 100, 10)
+    assert calls[3][3] is None
+    assert {row[8:] for row in calls} == {(job, 1)}
     rows.execute("UPDATE judge_calls SET model = model")  # as a settlement that is repeated
-    assert judges_of(rows) == found
+    assert judges_of(rows) == calls
 
 
 def test_many_are_copied_some_at_a_time(
@@ -132,10 +132,10 @@ def test_many_are_copied_some_at_a_time(
         (job,),
     )
     migrate.upgrade(empty_database_url)
-    found = rows.execute(
+    calls = rows.execute(
         "SELECT count(*), count(DISTINCT job_id), sum(cost_usd) FROM calls WHERE purpose = 'judge'"
     ).fetchone()
-    assert found == (4500, 4500, Decimal("4.5"))
+    assert calls == (4500, 4500, Decimal("4.5"))
 
 
 def test_what_is_settled_while_it_is_copied_keeps_its_cost(
@@ -213,8 +213,8 @@ def test_calls_of_shadows_and_of_evaluations_judges_get_their_purpose(
         "INSERT INTO evaluation_judgements VALUES (1, 'slm', 1, false, %s)", (made["judge"],)
     )
     migrate.upgrade(empty_database_url)
-    found = rows.execute("SELECT purpose, job_id FROM calls").fetchall()
-    assert dict(found) == made
+    calls = rows.execute("SELECT purpose, job_id FROM calls").fetchall()
+    assert dict(calls) == made
 
 
 @pytest.mark.skipif(previous_release.missing() is not None, reason=str(previous_release.missing()))

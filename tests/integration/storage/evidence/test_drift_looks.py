@@ -17,7 +17,7 @@ def test_of_each_reference_the_newest_checks_are_kept(fresh_database_url: str) -
                 values = {"reference_id": reference, "number": number, "inputs": 1, "money": 1.0}
                 rest = {"alarm": False, "document": {}, "up_to": NOW}
                 assert add_look(connection, values | rest, b"")
-        found = connection.execute(
+        checks = connection.execute(
             "SELECT reference_id, count(*), max(number) FROM drift_looks GROUP BY 1 ORDER BY 1"
         ).fetchall()
-        assert found == [(1, LOOKS_KEPT, LOOKS_KEPT + 3), (2, 2, 2)]
+        assert checks == [(1, LOOKS_KEPT, LOOKS_KEPT + 3), (2, 2, 2)]

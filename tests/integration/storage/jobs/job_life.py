@@ -64,11 +64,11 @@ class Life:
         """After an outcome that `next_state` allows; `attempt` is the one that may be served."""
         transition = next_state(self.state, outcome, ROUTE)
         after = transition.job
-        told = [*self.events]
+        events = [*self.events]
         if self.hooked and transition.terminal:
-            told.append(f"job.{after.status}")
+            events.append(f"job.{after.status}")
         elif self.hooked and transition.escalation_reason is not None:
-            told.append("job.escalated")
+            events.append("job.escalated")
         return replace(
             self,
             state=after,
@@ -76,7 +76,7 @@ class Life:
             token=self.token if after.status is Status.IN_PROGRESS else None,
             served=attempt if transition.serve_answer else None,
             error=transition.error.code if transition.error else None,
-            events=tuple(sorted(told)),
+            events=tuple(sorted(events)),
             endings=self.endings + transition.terminal,
         )
 

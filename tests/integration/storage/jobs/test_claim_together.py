@@ -46,12 +46,12 @@ def take(pool: ConnectionPool[Any], jobs: list[UUID]) -> dict[UUID, Claim]:
 def test_each_job_is_claimed_under_its_own_token_with_what_its_attempt_needs(
     pool: ConnectionPool[Any], jobs: list[UUID]
 ) -> None:
-    wanted = {uuid4(): job for job in jobs[18:24]}
+    job_of_token = {uuid4(): job for job in jobs[18:24]}
     with pool.connection() as connection:
         taken = claim_together(
-            connection, [(job, token) for token, job in wanted.items()], QUEUES, "test"
+            connection, [(job, token) for token, job in job_of_token.items()], QUEUES, "test"
         )
-        assert {token: claim.job_id for token, claim in taken.items()} == wanted
+        assert {token: claim.job_id for token, claim in taken.items()} == job_of_token
         for token, claim in taken.items():
             number = jobs.index(claim.job_id)
             assert claim.token == token
@@ -62,7 +62,7 @@ def test_each_job_is_claimed_under_its_own_token_with_what_its_attempt_needs(
             "SELECT a.claim_token, c.number FROM attempts a JOIN calls c"
             " ON (c.job_id, c.attempt) = (a.job_id, a.number)"
         ).fetchall()
-    assert sorted(rows) == sorted((token, 1) for token in wanted)
+    assert sorted(rows) == sorted((token, 1) for token in job_of_token)
 
 
 def test_of_many_claims_of_the_same_jobs_at_once_each_job_is_claimed_once(
@@ -73,22 +73,22 @@ def test_of_many_claims_of_the_same_jobs_at_once_each_job_is_claimed_once(
     def race(number: int) -> list[Claim]:
         order = list(jobs)
         random.Random(number).shuffle(order)
-        found: list[Claim] = []
+        own: list[Claim] = []
         start.wait()
         for place in range(0, len(order), 5):
-            found += take(pool, order[place : place + 5]).values()
+            own += take(pool, order[place : place + 5]).values()
             if number % 2:  # beside claims of one job
                 with pool.connection() as connection:
                     one = claims.claim(connection, order[place], uuid4(), QUEUES, "test")
-                found += [] if one is None else [one]
-        return found
+                own += [] if one is None else [one]
+        return own
 
     with ThreadPoolExecutor(10) as threads:
-        found = [claim for part in threads.map(race, range(10)) for claim in part]
-    assert Counter(claim.job_id for claim in found) == Counter(jobs)
+        all_claims = [claim for part in threads.map(race, range(10)) for claim in part]
+    assert Counter(claim.job_id for claim in all_claims) == Counter(jobs)
     with pool.connection() as connection:
         rows = dict(connection.execute("SELECT id, claim_token FROM jobs").fetchall())
-        assert rows == {claim.job_id: claim.token for claim in found}
+        assert rows == {claim.job_id: claim.token for claim in all_claims}
         for table in ("attempts", "calls"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (len(jobs),)
 

@@ -70,8 +70,8 @@ def taken(pool: ConnectionPool[Any]) -> list[Claim]:
     with pool.connection() as connection:
         account, version = add_account(connection, "acme"), add_feature(connection, two_tiers())
         jobs = [add_job(connection, account, version) for _ in range(40)]
-        found = [claims.claim(connection, job, uuid4(), QUEUES, "test") for job in jobs]
-    return [claim for claim in found if claim is not None]
+        rows = [claims.claim(connection, job, uuid4(), QUEUES, "test") for job in jobs]
+    return [claim for claim in rows if claim is not None]
 
 
 def finish_of(taken: Claim, ended: Ended = RIGHT, settled: Settlement = PAID) -> Finish:
@@ -211,15 +211,15 @@ def test_finishes_beside_each_other_beside_cancels_and_twice_end_each_job_once(
                 for claim in reversed(taken):
                     again_if_moved(partial(connection.execute, ask_to_cancel, (claim.job_id,)))
             return []
-        found: list[UUID] = []
+        tokens: list[UUID] = []
         order = taken[5 * number :] + taken[: 5 * number]  # each job by several of them
         for place in range(0, len(order), 5):
-            found += together_or_alone(pool, [finish_of(one) for one in order[place : place + 5]])
-        return found
+            tokens += together_or_alone(pool, [finish_of(one) for one in order[place : place + 5]])
+        return tokens
 
     with ThreadPoolExecutor(9) as threads:
-        found = [token for part in threads.map(race, range(9)) for token in part]
-    assert sorted(found) == sorted(claim.token for claim in taken)
+        all_tokens = [token for part in threads.map(race, range(9)) for token in part]
+    assert sorted(all_tokens) == sorted(claim.token for claim in taken)
     with pool.connection() as connection:
         for table in ("attempts WHERE verdict = 'passed'", "answers", "jobs WHERE part = 2"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (len(taken),)

@@ -280,10 +280,10 @@ class Lives(RuleBasedStateMachine):
 
     def _learn(self, job_id: UUID, acts: list[Act]) -> None:
         """What was done must have come out as in some order; that is what the job is now."""
-        found = self._read(job_id)
+        life = self._read(job_id)
         possible = job_life.in_any_order(self.lives[job_id], acts)
-        assert found in possible, f"{acts}\nmade of {self.lives[job_id]}\n{found}"
-        self.lives[job_id] = found
+        assert life in possible, f"{acts}\nmade of {self.lives[job_id]}\n{life}"
+        self.lives[job_id] = life
         for act in acts:
             match act:
                 case job_life.Expire():  # of every job
@@ -387,7 +387,7 @@ class Lives(RuleBasedStateMachine):
         status, tier, failures, losses, billed, cancelled, late, hooked, delayed, token = row[:10]
         served, error, events, endings, queue = row[10:]
         assert [number for number, _, _ in attempts] == list(range(1, len(attempts) + 1))
-        found = Life(
+        life = Life(
             state=JobState(
                 Status(status),
                 tier,
@@ -410,15 +410,15 @@ class Lives(RuleBasedStateMachine):
             events=tuple(events),
             endings=endings,
         )
-        assert status in TERMINAL or queue == found.queue
-        return found
+        assert status in TERMINAL or queue == life.queue
+        return life
 
     @invariant()
     def every_row_is_as_it_must_be(self) -> None:
         for job_id, life in self.lives.items():
-            found = self._read(job_id)
-            assert found == life
-            assert found.endings == (found.state.status in TERMINAL)
+            stored = self._read(job_id)
+            assert stored == life
+            assert stored.endings == (stored.state.status in TERMINAL)
         with self.pool.connection() as connection:
             assert connection.execute(FOREIGN_ANSWERS).fetchone() == (0,)
             assert connection.execute(SERVED_WITHOUT_ANSWER).fetchone() == (0,)
@@ -461,16 +461,19 @@ class Lives(RuleBasedStateMachine):
         with self.pool.connection() as connection:
             for job_id, life in self.lives.items():
                 costs = [call.cost_usd for _, call in life.calls]
-                known = sum((cost for cost in costs if cost is not None), Decimal(0))
+                open_cost = sum((cost for cost in costs if cost is not None), Decimal(0))
                 row = job_reads.job_row(connection, job_id)
                 assert row is not None
-                assert (row["cost_usd"], row["unknown_cost_calls"]) == (known, costs.count(None))
+                assert (row["cost_usd"], row["unknown_cost_calls"]) == (
+                    open_cost,
+                    costs.count(None),
+                )
                 of_calls = job_reads.call_rows(connection, job_id)
                 for one in job_reads.attempt_rows(connection, job_id):
                     mine = [call_view(c) for c in of_calls if c["attempt"] == one["number"]]
-                    said = attempt_view(one, mine)
-                    known -= said.cost_usd
-                assert known == 0
+                    view = attempt_view(one, mine)
+                    open_cost -= view.cost_usd
+                assert open_cost == 0
                 shown += row["cost_usd"]
                 unknown += costs.count(None)
             all_of_it = usage(

@@ -62,13 +62,13 @@ class Weeks:
 
     def walked(self, filters: Filters, limit: int, *, with_ids: bool) -> list[UUID]:
         """What a caller gets who reads page after page."""
-        found: list[UUID] = []
+        ids: list[UUID] = []
         before = None
         while page := list_jobs(self.here, self.past.account, filters, before, limit):
-            found += [row["id"] for row in page]
+            ids += [row["id"] for row in page]
             last = page[-1]
             before = Before(last["seq"], last["id"] if with_ids else None)
-        return found
+        return ids
 
 
 @pytest.fixture

@@ -185,8 +185,8 @@ def test_recovery_and_expiry_leave_a_job_that_ends_meanwhile(
                 ]
                 for end in ends:
                     end.result(DEADLINE_S)
-            found = connection.execute("SELECT status, part FROM jobs WHERE id = %s", (one,))
-            assert found.fetchall() in (
+            row = connection.execute("SELECT status, part FROM jobs WHERE id = %s", (one,))
+            assert row.fetchall() in (
                 [("completed", 2)],
                 [("cancelled", 2)],
                 [("queued", 1)],  # its lease was lost first
@@ -319,7 +319,7 @@ def test_hints_and_claims_write_to_no_index_of_live_jobs(
         for job in jobs:
             take(connection, job)
         connection.execute("SELECT pg_stat_force_next_flush()")
-        found = connection.execute(
+        counts = connection.execute(
             "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'jobs_live'"
         )
-        assert found.fetchone() == (400, 400)
+        assert counts.fetchone() == (400, 400)

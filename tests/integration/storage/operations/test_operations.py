@@ -83,9 +83,9 @@ def test_a_cancel_that_came_first_leaves_nothing_to_complete(rows: Connection) -
     assert made is not None
     token = uuid4()
     operations.claim(rows, token, ["router"])
-    asked = operations.ask_to_cancel(rows, "kinds", made["id"], ["router"])
-    assert asked is not None
-    assert asked["status"] == "in_progress"
+    cancelling = operations.ask_to_cancel(rows, "kinds", made["id"], ["router"])
+    assert cancelling is not None
+    assert cancelling["status"] == "in_progress"
     assert operations.raise_beat(rows, token) is True
     assert not operations.note_progress(rows, token, {})
     assert not operations.complete(rows, token, {})

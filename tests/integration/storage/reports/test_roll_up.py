@@ -70,10 +70,10 @@ class Scene:
         """Usage, report and economics are what the rows are, in one snapshot."""
         with self.pool.connection() as connection, snapshot(connection):
             expected = from_calls(connection, self.account)
-            found = as_used(connection, self.account)
+            used = as_used(connection, self.account)
             assert of_reports(connection, "echo") == of_rows(connection)
-        assert found == expected
-        assert cost is None or total(found) == Decimal(cost)
+        assert used == expected
+        assert cost is None or total(used) == Decimal(cost)
 
     def one(self, statement: str, *arguments: object) -> Any:
         with self.pool.connection() as connection:

@@ -31,8 +31,8 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def past(empty_database_url: str) -> Iterator[Past]:
     migrate.upgrade(empty_database_url)
-    with past_weeks(empty_database_url) as found:
-        yield found
+    with past_weeks(empty_database_url) as weeks:
+        yield weeks
 
 
 def weeks_locked(connection: Connection[Any]) -> set[str]:
@@ -56,8 +56,8 @@ def check(past: Past, connection: Connection[Any]) -> None:
     with snapshot(connection):
         expected = from_calls(connection, past.account)
         assert of_reports(connection, "echo") == of_rows(connection)
-        found = as_used(connection, past.account)
-    assert found == expected
+        used = as_used(connection, past.account)
+    assert used == expected
 
 
 def test_a_job_that_waited_for_weeks_is_in_usage_and_reports_at_once(past: Past) -> None:

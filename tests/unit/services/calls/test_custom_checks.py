@@ -54,8 +54,8 @@ def operators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def set_checks(**more: Any) -> None:
-        found = {name: {"python": name, "timeout_s": 10} for name in (*NAMES, "gone", "missing")}
-        monkeypatch.setenv("TIERLINE_CHECKS", json.dumps(found | more))
+        checks = {name: {"python": name, "timeout_s": 10} for name in (*NAMES, "gone", "missing")}
+        monkeypatch.setenv("TIERLINE_CHECKS", json.dumps(checks | more))
         settings.cache_clear()
 
     idle = IdleProcesses()
@@ -68,8 +68,8 @@ def operators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 def test_a_function_passes_an_answer_or_says_what_is_wrong() -> None:
     assert custom_check("vat", {"country": "SE"}, {"vat": "SE123"}) is None
-    said = custom_check("vat", {"country": "SE"}, {"vat": "DE123"})
-    assert said == "the VAT number is another country's"
+    reason = custom_check("vat", {"country": "SE"}, {"vat": "DE123"})
+    assert reason == "the VAT number is another country's"
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_a_large_input_reaches_the_function() -> None:
 def test_a_function_sees_no_setting_of_tierline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     monkeypatch.setenv("DATABASE_URL", "x")
-    asked = dict.fromkeys(["PYTHONPATH", "OPENAI_API_KEY", "DATABASE_URL", "TIERLINE_CHECKS"])
-    assert custom_check("environment", asked, {}) == "PYTHONPATH"
+    names = dict.fromkeys(["PYTHONPATH", "OPENAI_API_KEY", "DATABASE_URL", "TIERLINE_CHECKS"])
+    assert custom_check("environment", names, {}) == "PYTHONPATH"
 
 
 def test_a_function_that_hangs_is_killed_at_its_limit_while_others_go_on(
@@ -192,8 +192,8 @@ def server(operators: Callable[..., None]) -> Iterator[type[Server]]:
 def test_a_server_is_asked_with_a_signature_that_it_can_verify(server: type[Server]) -> None:
     assert custom_check("stock", {"text": "é"}, {"sku": "A"}) is None
     ((headers, body),) = server.asked
-    found = Webhook(SECRET).verify(body, {name.lower(): value for name, value in headers.items()})
-    assert found == {"check": "stock", "input": {"text": "é"}, "output": {"sku": "A"}}
+    payload = Webhook(SECRET).verify(body, {name.lower(): value for name, value in headers.items()})
+    assert payload == {"check": "stock", "input": {"text": "é"}, "output": {"sku": "A"}}
     at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
     assert abs((datetime.now(UTC) - at).total_seconds()) < 60
 

@@ -34,11 +34,13 @@ def feature(**changes: object) -> Feature:
     return replace(parse_feature(TRIAGE), **{"confidence": None} | changes)  # type: ignore[arg-type]
 
 
-def against(model: str, found: Feature | None = None, **tier: object) -> list[tuple[bool, str]]:
-    found = found or feature()
-    one = replace(found.tiers[0], **tier)  # type: ignore[arg-type]
-    said = objections(found, one, ModelRef.parse(model), NOW.date())
-    return [(objection.refused, objection.message) for objection in said]
+def against(
+    model: str, given_feature: Feature | None = None, **tier: object
+) -> list[tuple[bool, str]]:
+    given_feature = given_feature or feature()
+    one = replace(given_feature.tiers[0], **tier)  # type: ignore[arg-type]
+    problems = objections(given_feature, one, ModelRef.parse(model), NOW.date())
+    return [(objection.refused, objection.message) for objection in problems]
 
 
 def test_a_model_that_can_do_it_has_nothing_against_it() -> None:
@@ -108,10 +110,10 @@ def test_a_server_of_ones_own_runs_where_its_owner_put_it() -> None:
     assert against("local:smollm2-135m", feature(residency=("eu",))) == []
 
 
-def chosen(text: str, found: Feature | None = None) -> tuple[str | None, tuple[str, ...]]:
-    found = found or feature()
-    tier = replace(found.tiers[0], models=(ModelRef.parse(text),), confidence=None)
-    _, (one,) = resolve_classes(replace(found, tiers=(tier,), confidence=None), {}, NOW)
+def chosen(text: str, given_feature: Feature | None = None) -> tuple[str | None, tuple[str, ...]]:
+    given_feature = given_feature or feature()
+    tier = replace(given_feature.tiers[0], models=(ModelRef.parse(text),), confidence=None)
+    _, (one,) = resolve_classes(replace(given_feature, tiers=(tier,), confidence=None), {}, NOW)
     return (None if one.model is None else str(one.model)), one.why_not
 
 
@@ -122,10 +124,10 @@ def test_a_class_is_the_cheapest_model_of_it_that_can_do_it() -> None:
 
 
 def test_a_class_is_pinned_to_an_exact_id_in_its_place() -> None:
-    found = feature()
+    one = feature()
     models = (ModelRef.parse("class:small"), ModelRef.parse("local:smollm2-135m"))
-    tier = replace(found.tiers[0], models=models)
-    pinned, _ = resolve_classes(replace(found, tiers=(tier,), confidence=None), {}, NOW)
+    tier = replace(one.tiers[0], models=models)
+    pinned, _ = resolve_classes(replace(one, tiers=(tier,), confidence=None), {}, NOW)
     assert [str(model) for model in pinned.tiers[0].models] == [
         "openai:gpt-6-luna",
         "local:smollm2-135m",
@@ -133,10 +135,10 @@ def test_a_class_is_pinned_to_an_exact_id_in_its_place() -> None:
 
 
 def test_a_class_twice_is_two_models() -> None:
-    found = feature()
+    one = feature()
     models = (ModelRef.parse("class:small"), ModelRef.parse("class:small"))
-    tier = replace(found.tiers[0], models=models)
-    pinned, _ = resolve_classes(replace(found, tiers=(tier,), confidence=None), {}, NOW)
+    tier = replace(one.tiers[0], models=models)
+    pinned, _ = resolve_classes(replace(one, tiers=(tier,), confidence=None), {}, NOW)
     first, second = pinned.tiers[0].models
     assert first != second
 
@@ -174,12 +176,12 @@ def confident(signal: str, **more: object) -> Feature:
 
 @pytest.mark.parametrize("model", ["openai:gpt-6-luna", "anthropic:claude-haiku-4-5"])
 def test_probabilities_that_a_model_does_not_tell_are_refused(model: str) -> None:
-    found = confident("label_logprob")
+    one = confident("label_logprob")
     assert any(
         refused and "gives no token probabilities" in message
-        for refused, message in against(model, found)
+        for refused, message in against(model, one)
     )
-    assert against("local:smollm2-135m", found) == []
+    assert against("local:smollm2-135m", one) == []
 
 
 def test_a_temperature_that_a_model_does_not_take_is_refused() -> None:
@@ -205,10 +207,10 @@ def test_a_temperature_that_a_model_does_not_take_is_refused() -> None:
 def test_an_effort_or_a_service_tier_that_a_model_does_not_take_is_refused(
     model: str, asked: dict[str, str], only: str
 ) -> None:
-    ((key, wanted),) = asked.items()
+    ((key, requested),) = asked.items()
     refused = [message for refused, message in against(model, **asked) if refused]
     assert any(
-        message.startswith(f"{model} does not take the {key} {wanted}, {only}")
+        message.startswith(f"{model} does not take the {key} {requested}, {only}")
         for message in refused
     ), refused
 
@@ -247,9 +249,9 @@ def test_a_class_that_is_to_tell_probabilities_is_a_model_that_does(
     at_openai.setenv("MISTRAL_API_KEY", "k")
     settings.cache_clear()
     providers.close()
-    found = confident("label_logprob")
-    tiers = (replace(found.tiers[0], models=(ModelRef.parse("class:small"),)), *found.tiers[1:])
-    _, chosen = resolve_classes(replace(found, tiers=tiers), {}, NOW)
+    one = confident("label_logprob")
+    tiers = (replace(one.tiers[0], models=(ModelRef.parse("class:small"),)), *one.tiers[1:])
+    _, chosen = resolve_classes(replace(one, tiers=tiers), {}, NOW)
     assert str(chosen[0].model) == "mistral:ministral-8b-2512"
     assert any("gpt-6-luna gives no token probabilities" in reason for reason in chosen[0].why_not)
 

@@ -46,8 +46,8 @@ def test_a_new_version_says_what_it_keeps_shorter(
     before: Retention | None, after: Retention | None, removed: list[str]
 ) -> None:
     echo = two_tiers()
-    said = kept_shorter(replace(echo, retention=before), replace(echo, retention=after))
-    assert [text.split()[1] for text in said] == removed
+    lines = kept_shorter(replace(echo, retention=before), replace(echo, retention=after))
+    assert [text.split()[1] for text in lines] == removed
 
 
 def test_a_new_feature_has_nothing_to_remove() -> None:

@@ -91,10 +91,10 @@ def test_what_is_found_holds_and_a_cancelled_one_uses_nothing_up(
             DEADLINE_S,
             "the search to end",
         )
-    found = search_of(db, "kept", second)
-    assert (found.status, found.error) == (Status.COMPLETED, None)
+    search = search_of(db, "kept", second)
+    assert (search.status, search.error) == (Status.COMPLETED, None)
     (held,) = calibrations_of(db, "kept")
-    assert (held.id, held.state) == (found.calibration["id"], "in_force")
+    assert (held.id, held.state) == (search.calibration["id"], "in_force")
     assert held.samples + held.fitted == 1_000
     assert 0.8 < held.coverage < 1.0
     with pytest.raises(NotEnoughData, match="not enough data: 0 new outcomes"):

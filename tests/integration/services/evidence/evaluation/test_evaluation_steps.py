@@ -75,9 +75,9 @@ def run_to_its_end(db: Connection[Any], pool: ConnectionPool[Any]) -> None:
 def test_hints_alone_lead_it_to_its_end(db: Connection[Any], pool: ConnectionPool[Any]) -> None:
     id = begun_id(db)
     run_to_its_end(db, pool)
-    found = evaluation_of(db, "tickets", id)
-    assert found.status == "completed"
-    assert jobs(db) == 2 * found.planned
+    evaluation = evaluation_of(db, "tickets", id)
+    assert evaluation.status == "completed"
+    assert jobs(db) == 2 * evaluation.planned
     assert due_evaluations(pool) == []
 
 
@@ -172,9 +172,9 @@ def test_a_process_that_is_killed_within_a_step_loses_nothing(
     )
     assert jobs(db) == AT_ONCE
     run_to_its_end(db, pool)
-    found = evaluation_of(db, "tickets", id)
-    assert found.status == "completed"
-    assert jobs(db) == 2 * found.planned
+    evaluation = evaluation_of(db, "tickets", id)
+    assert evaluation.status == "completed"
+    assert jobs(db) == 2 * evaluation.planned
 
 
 def test_a_step_that_fails_is_tried_again_after_a_minute(
@@ -218,8 +218,8 @@ def test_a_spent_budget_is_said_until_more_is_allowed(
             f"models: [{model}]", f"models: [{model}], {PRICE.format(model=model)}"
         )
     apply_feature(db, priced)
-    wanted = EvaluationRequest(tiers=("slm", "frontier"), max_usd=Decimal("0.000000001"))
-    made, _ = start(db, "tickets", wanted, account(db), None)
+    request = EvaluationRequest(tiers=("slm", "frontier"), max_usd=Decimal("0.000000001"))
+    made, _ = start(db, "tickets", request, account(db), None)
     id = int(str(made.id))
     assert step_due(db, id) == 0
     assert evaluation_of(db, "tickets", id).progress.waits_for == "budget"

@@ -54,10 +54,10 @@ def test_however_many_drive_it_no_example_is_asked_twice_and_few_are_out(
         thread.join(DEADLINE_S)
     assert not failed
     assert db.execute("SELECT count(*) FROM jobs").fetchone() == (AT_ONCE,)
-    found = to_its_end(db, made)
-    assert found.result["examples"] == made.planned
+    evaluation = to_its_end(db, made)
+    assert evaluation.result["examples"] == made.planned
     assert db.execute("SELECT count(*) FROM jobs").fetchone() == (2 * made.planned,)
-    labels = {one["value"]: one for one in found.result["slices"] if one["by"] == "label"}
+    labels = {one["value"]: one for one in evaluation.result["slices"] if one["by"] == "label"}
     assert labels["billing"]["quality"] == {"slm": 1.0, "frontier": 1.0}
     assert labels["login"]["quality"] == {"slm": 0.0, "frontier": 0.0}
 
@@ -89,7 +89,7 @@ def test_what_was_removed_is_not_asked_and_what_was_asked_of_it_is_removed(
     build(db, "tickets", [])
     made = begun(db)
     step(db, "tickets", int(made.id))
-    asked = db.execute(
+    jobs = db.execute(
         "SELECT DISTINCT d.job_id FROM evaluation_answers a"
         " JOIN dataset_rows d ON d.number = a.number LIMIT 3"
     ).fetchall()
@@ -98,13 +98,13 @@ def test_what_was_removed_is_not_asked_and_what_was_asked_of_it_is_removed(
         " (SELECT FROM evaluation_answers a WHERE a.number = d.number) LIMIT 3"
     ).fetchall()
     remove_content(db, account(db), waiting[0][0])  # before it is asked
-    remove_content(db, account(db), asked[0][0])  # while its jobs wait
+    remove_content(db, account(db), jobs[0][0])  # while its jobs wait
     end_all(db)
-    remove_content(db, account(db), asked[1][0])  # once they have ended
-    found = to_its_end(db, made)
-    assert found.result["examples"] == made.planned - 3
-    assert found.result["labelled_by_model"] == made.planned - 3
-    for source in (asked[0][0], asked[1][0]):
+    remove_content(db, account(db), jobs[1][0])  # once they have ended
+    evaluation = to_its_end(db, made)
+    assert evaluation.result["examples"] == made.planned - 3
+    assert evaluation.result["labelled_by_model"] == made.planned - 3
+    for source in (jobs[0][0], jobs[1][0]):
         left = db.execute(
             "SELECT r.input, (SELECT count(*) FROM answers w WHERE w.job_id = j.id)"
             " FROM dataset_rows d JOIN evaluation_answers a ON a.number = d.number"
@@ -128,9 +128,9 @@ def test_one_that_is_ended_leaves_no_job_waiting(db: Connection[Any]) -> None:
 def test_a_micro_model_is_not_asked_what_it_has_seen(db: Connection[Any]) -> None:
     rows = given(100)
     build(db, "tickets", rows, jobs=False)
-    wanted = EvaluationRequest(tiers=("micro", "frontier"))
+    request = EvaluationRequest(tiers=("micro", "frontier"))
     with pytest.raises(Conflict, match="is not known what the micro model"):
-        start(db, "tickets", wanted, account(db), None)
+        start(db, "tickets", request, account(db), None)
     digests = [
         hashlib.sha256(canonical_json(one.input).encode()).digest()[:8] for one in rows[:200]
     ]
@@ -141,9 +141,9 @@ def test_a_micro_model_is_not_asked_what_it_has_seen(db: Connection[Any]) -> Non
         (b"".join(digests),),
     )
     with pytest.raises(Conflict, match="is not known what the micro model"):
-        start(db, "tickets", wanted, account(db), None)  # a client trained it, and says so itself
+        start(db, "tickets", request, account(db), None)  # a client trained it, and says so itself
     db.execute("UPDATE micro_models SET trained_by = 'server'")
-    made, _ = start(db, "tickets", wanted, account(db), None)
+    made, _ = start(db, "tickets", request, account(db), None)
     tests = db.execute(
         "SELECT count(*), count(*) FILTER (WHERE decode(left(digest, 16), 'hex') = ANY(%s))"
         " FROM dataset_rows WHERE side = 'test'",

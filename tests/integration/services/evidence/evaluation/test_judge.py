@@ -101,8 +101,8 @@ def judge(bench: Bench) -> None:
 
 
 def judged_by(bench: Bench, job: UUID) -> UUID:
-    found: UUID = bench.one("SELECT judge_job_id FROM outcomes WHERE job_id = %s", job)
-    return found
+    judge_job: UUID = bench.one("SELECT judge_job_id FROM outcomes WHERE job_id = %s", job)
+    return judge_job
 
 
 def compared(bench: Bench, job: UUID) -> Any:
@@ -118,15 +118,17 @@ def test_it_says_what_differs_and_is_asked_in_both_orders(
     assert bench.all("SELECT noted_at FROM outcomes WHERE job_id = %s", easy) == [(None,)]
     judge(bench)
     assert (compared(bench, easy), compared(bench, hard)) == (False, True)
-    asked = bench.all(
+    calls = bench.all(
         "SELECT purpose, model, answered_model FROM calls WHERE job_id = %s ORDER BY number",
         judged_by(bench, easy),
     )
-    assert asked == [("judge", "openai:judge", "judge-2026")] * 2
+    assert calls == [("judge", "openai:judge", "judge-2026")] * 2
     assert len(bench.calls(judged_by(bench, hard))) == 1  # once is enough to differ
-    told = [call.last_message for call in bench.server.calls if call.model == "judge"]
-    assert not any(name in text for text in told for name in ("small", "large", "slm", "frontier"))
-    first, second = (text for text in told if "an easy one: 1 euros" in text)
+    messages = [call.last_message for call in bench.server.calls if call.model == "judge"]
+    assert not any(
+        name in text for text in messages for name in ("small", "large", "slm", "frontier")
+    )
+    first, second = (text for text in messages if "an easy one: 1 euros" in text)
     assert first.index("About") < first.index("It is")
     assert second.index("It is") < second.index("About")
     assert feature.compared_by.model == "openai:judge"
@@ -141,8 +143,8 @@ def test_one_that_goes_by_the_order_holds_nothing_to_be_the_same(
     def partial(body: dict[str, Any]) -> str | Reply:
         if body["model"] != "judge":
             return model(body)
-        asked = body["messages"][-1]["content"]
-        return json.dumps({"same": asked.index("About") < asked.index("It is")})
+        message = body["messages"][-1]["content"]
+        return json.dumps({"same": message.index("About") < message.index("It is")})
 
     bench.server.answer = partial
     judge(bench)
@@ -170,16 +172,16 @@ def test_of_many_sweeps_and_workers_at_once_each_outcome_is_judged_once(
         # Two workers get the same hint: one takes the job, and the other finds nothing.
         list(threads.map(bench.run, [job for job in judging(bench) for _ in range(2)]))
         list(threads.map(lambda _: keep(bench), range(6)))
-    found = bench.all(
+    outcomes = bench.all(
         "SELECT count(*), g.attempts, g.status, count(c.*) FROM outcomes o"
         " JOIN jobs g ON g.shadow_of = o.job_id AND g.judged_attempt = o.attempt"
         " JOIN calls c ON c.job_id = g.id WHERE o.job_id = ANY(%s) AND o.judged_at IS NOT NULL"
         " GROUP BY o.job_id, g.id, g.attempts, g.status",
         made,
     )
-    assert len(found) == 24
-    assert {row[1:3] for row in found} == {(1, "completed")}
-    assert {row[3] for row in found} <= {1, 2}
+    assert len(outcomes) == 24
+    assert {row[1:3] for row in outcomes} == {(1, "completed")}
+    assert {row[3] for row in outcomes} <= {1, 2}
 
 
 def test_a_judge_that_fails_is_asked_again_later_and_given_up_in_the_end(
@@ -243,14 +245,14 @@ def test_a_judges_job_is_in_no_list_waits_behind_callers_and_is_told_to_nobody(
         bench.account,
     )
     (job,) = jobs(bench, version, numbers, 1)
-    told = bench.all("SELECT id FROM deliveries")
+    deliveries = bench.all("SELECT id FROM deliveries")
     judge(bench)
     row = bench.job(judged_by(bench, job))
     assert (row["status"], row["queue"]) == ("completed", "deeper-analysis-backfill")
     with bench.pool.connection() as connection:
         listed = list_jobs(connection, bench.account, Filters(), None, 1000)
     assert judged_by(bench, job) not in {one["id"] for one in listed}
-    assert bench.all("SELECT id FROM deliveries") == told
+    assert bench.all("SELECT id FROM deliveries") == deliveries
 
 
 def test_a_judge_whose_model_answers_first_waits_where_that_tier_does(bench: Bench) -> None:
@@ -424,10 +426,10 @@ def labelled(bench: Bench, feature: Feature, lies: int = 0) -> None:
     with bench.pool.connection() as connection:
         drawn = draw_for_labels(connection, feature.name, 5_000)
         for place, one in enumerate(drawn):
-            said = "something else" if place < lies else one.answer
+            expected = "something else" if place < lies else one.answer
             connection.execute(
                 "INSERT INTO feedback (job_id, account_id, expected) VALUES (%s, %s, %s)",
-                (one.job_id, bench.account, json.dumps(said)),
+                (one.job_id, bench.account, json.dumps(expected)),
             )
 
 

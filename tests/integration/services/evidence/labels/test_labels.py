@@ -36,9 +36,9 @@ def drawn(bench: Bench) -> tuple[Feature, list[UUID]]:
     return feature, [row.job_id for row in rows]
 
 
-def give(bench: Bench, jobs: list[UUID], said: AnswerFeedback, **options: bool) -> int:
+def give(bench: Bench, jobs: list[UUID], feedback: AnswerFeedback, **options: bool) -> int:
     with bench.pool.connection() as connection:
-        return give_many(connection, bench.account, [(job, said) for job in jobs], **options)
+        return give_many(connection, bench.account, [(job, feedback) for job in jobs], **options)
 
 
 def test_what_is_drawn_is_drawn_once_and_shows_inputs_alone(

@@ -53,12 +53,12 @@ class Room:
 
     def take(self, who: Reviewer) -> UUID | None:
         with self.bench.pool.connection() as connection:
-            found = reviews.take_next(connection, who, self.name)
-        return None if found is None else found.job_id
+            review = reviews.take_next(connection, who, self.name)
+        return None if review is None else review.job_id
 
-    def label(self, who: Reviewer, job: UUID, said: AnswerFeedback = EXPECTED) -> bool:
+    def label(self, who: Reviewer, job: UUID, feedback: AnswerFeedback = EXPECTED) -> bool:
         with self.bench.pool.connection() as connection:
-            return reviews.label(connection, who, job, said)
+            return reviews.label(connection, who, job, feedback)
 
     def queue(self) -> list[UUID]:
         with self.bench.pool.connection() as connection:
@@ -85,15 +85,15 @@ def test_what_was_drawn_is_in_the_queue_until_it_has_a_label(bench: Bench) -> No
 
 def test_the_queue_is_paged_by_its_rows(bench: Bench) -> None:
     room = Room(bench, 5)
-    found: list[UUID] = []
+    jobs: list[UUID] = []
     after: int | None = None
     with bench.pool.connection() as connection:
         while page := reviews.requested_labels(connection, bench.account, room.name, after, 2):
-            found += [row.job_id for row in page]
+            jobs += [row.job_id for row in page]
             after = page[-1].id
         others = reviews.requested_labels(connection, bench.account + 1, room.name, None, 10)
-    assert found == room.queue()
-    assert len(found) == 5
+    assert jobs == room.queue()
+    assert len(jobs) == 5
     assert others == []
 
 
@@ -130,8 +130,8 @@ def test_two_people_with_the_same_answer_at_once_do_not_both_count(bench: Bench)
             return "another"
 
     with ThreadPoolExecutor(len(people)) as crowd:
-        said = sorted(crowd.map(label, people))
-    assert said == ["another", "another", "another", "stored"]
+        results = sorted(crowd.map(label, people))
+    assert results == ["another", "another", "another", "stored"]
     assert room.labels(job) == 1
 
 
@@ -190,17 +190,17 @@ def test_a_share_is_labelled_by_two_people_and_their_agreement_is_shown(bench: B
         room.label(room.bob, job, AnswerFeedback(correct=number < 3))
     assert room.queue() == []
     with bench.pool.connection() as connection:
-        found = reviews.progress(connection, bench.account, room.name).agreement
+        agreed = reviews.progress(connection, bench.account, room.name).agreement
     # Cohen's kappa: observed 3/4; expected 1/2 * 3/4 + 1/2 * 1/4 = 1/2
-    assert (found.answers, found.same, found.kappa) == (4, 3, 0.5)
+    assert (agreed.answers, agreed.same, agreed.kappa) == (4, 3, 0.5)
 
 
 def test_a_corrected_answer_counts_as_right_if_it_says_the_same(bench: Bench) -> None:
     room = Room(bench, 2)
     room.label(room.ann, room.jobs[0], AnswerFeedback(expected={"amount": 12.5}))
     room.label(room.ann, room.jobs[1], AnswerFeedback(expected={"amount": 13}))
-    said = dict(bench.all("SELECT job_id, is_right FROM reviews WHERE feature = %s", room.name))
-    assert said == {room.jobs[0]: True, room.jobs[1]: False}
+    labels = dict(bench.all("SELECT job_id, is_right FROM reviews WHERE feature = %s", room.name))
+    assert labels == {room.jobs[0]: True, room.jobs[1]: False}
 
 
 def test_removing_content_takes_the_answer_out_of_the_queue(bench: Bench) -> None:
@@ -241,14 +241,14 @@ def test_progress_says_what_a_promise_and_an_evaluation_need(bench: Bench) -> No
     with bench.pool.connection() as connection:
         drawn = draw_for_labels(connection, feature.name, 2)
         give_feedback(connection, bench.account, drawn[0].job_id, EXPECTED, 1)
-        found = reviews.progress(connection, bench.account, feature.name)
+        progress = reviews.progress(connection, bench.account, feature.name)
         plain = reviews.progress(connection, bench.account, Room(bench, 0).name)
-    assert found.needed_for_evaluation == 500
-    assert found.labels == 1
-    assert found.promise is not None
-    assert (found.promise.asked, found.promise.labelled) == (2, 1)
-    assert found.promise.needed is not None
-    assert found.promise.needed > 50
+    assert progress.needed_for_evaluation == 500
+    assert progress.labels == 1
+    assert progress.promise is not None
+    assert (progress.promise.asked, progress.promise.labelled) == (2, 1)
+    assert progress.promise.needed is not None
+    assert progress.promise.needed > 50
     assert plain.promise is None
     assert plain.agreement.kappa is None
 

@@ -56,10 +56,10 @@ def jobs(bench: Bench, version: int, draw: random.Random, count: int, new: float
     rows = []
     for _ in range(count):
         text = NEW if draw.random() < new else draw.choice(USUAL)
-        asked = text.format(n=draw.randrange(10_000), m=draw.randrange(5_000))
+        input = text.format(n=draw.randrange(10_000), m=draw.randrange(5_000))
         rows.append(
             bench.submit(
-                version, asked, status="completed", completed_at=now(bench), answer_attempt=1
+                version, input, status="completed", completed_at=now(bench), answer_attempt=1
             )
         )
 
@@ -119,17 +119,17 @@ def a_day_later(bench: Bench, feature: Feature) -> None:
 
 def shown(bench: Bench, feature: Feature, account: int | None = None) -> dict[str, Any]:
     with bench.pool.connection() as connection:
-        found: dict[str, Any] = json.loads(drift_of(connection, feature.name, account).to_json())
-    return found
+        drift: dict[str, Any] = json.loads(drift_of(connection, feature.name, account).to_json())
+    return drift
 
 
 def test_without_evidence_nothing_is_looked_at(bench: Bench, draw: random.Random) -> None:
     version, feature = applied(bench)
     jobs(bench, version, draw, 150)
     assert look(bench) == 0
-    found = shown(bench, feature)
-    assert (found["evidence"], found["reference"], found["looks"]) == (None, None, [])
-    assert found["waits_for"].startswith("a calibration or a router in force")
+    drift = shown(bench, feature)
+    assert (drift["evidence"], drift["reference"], drift["looks"]) == (None, None, [])
+    assert drift["waits_for"].startswith("a calibration or a router in force")
 
 
 def test_traffic_that_stays_the_same_is_seen_to_and_looked_at_once_a_day(
@@ -146,11 +146,11 @@ def test_traffic_that_stays_the_same_is_seen_to_and_looked_at_once_a_day(
         jobs(bench, version, draw, 60)
         assert look(bench) == 1
         assert look(bench) == 0
-        found = shown(bench, feature)
-        assert [one["number"] for one in found["looks"]] == list(range(day, 0, -1))
-    assert not found["drifted"]
-    assert found["waits_for"] is None
-    assert found["evidence"] == f"calibration {id}"
+        drift = shown(bench, feature)
+        assert [one["number"] for one in drift["looks"]] == list(range(day, 0, -1))
+    assert not drift["drifted"]
+    assert drift["waits_for"] is None
+    assert drift["evidence"] == f"calibration {id}"
     assert told(bench, endpoint) == []
 
 
@@ -165,10 +165,10 @@ def test_a_new_kind_of_input_ends_the_promise_and_is_told_once_with_examples(
         a_day_later(bench, feature)
         jobs(bench, version, draw, 100, new=0.2)
         look(bench)
-    found = shown(bench, feature)
-    assert found["drifted"]
-    assert found["moved"][0] in ("novelty", "crowding")
-    assert all("weather" in one["input"]["text"] for one in found["examples"][:5])
+    drift = shown(bench, feature)
+    assert drift["drifted"]
+    assert drift["moved"][0] in ("novelty", "crowding")
+    assert all("weather" in one["input"]["text"] for one in drift["examples"][:5])
     assert told(bench, endpoint) == ["feature.drift"]
     reason = bench.one("SELECT withdrawn_reason FROM calibrations WHERE id = %s", id)
     assert reason.startswith("the traffic has changed: ")
@@ -208,9 +208,9 @@ def test_old_evidence_is_told_where_no_look_can_be_taken(
     with monkeypatch.context() as patch:
         patch.setattr("tierline.base.embeddings.WHEEL", "a-wheel-that-nobody-installed")
         assert look(bench) == look(bench) == 0
-        found = shown(bench, feature)
-    assert found["waits_for"].startswith("the extra `routing`")
-    assert (found["reference"], found["drifted"]) == (None, False)
+        drift = shown(bench, feature)
+    assert drift["waits_for"].startswith("the extra `routing`")
+    assert (drift["reference"], drift["drifted"]) == (None, False)
     assert told(bench, endpoint) == ["feature.refresh_due"]
     look(bench)  # with what it needs, and nothing is told again
     assert shown(bench, feature)["reference"]["inputs"] == 150
@@ -222,9 +222,9 @@ def test_too_few_known_inputs_are_said(bench: Bench, draw: random.Random) -> Non
     jobs(bench, version, draw, 99)
     id = calibrated(bench, feature)
     assert look(bench) == 0
-    found = shown(bench, feature)
-    assert found["reference"] is None
-    assert found["waits_for"] == (
+    drift = shown(bench, feature)
+    assert drift["reference"] is None
+    assert drift["waits_for"] == (
         f"newer evidence: 99 inputs are stored from the time of calibration {id}, and 100 are"
         " needed"
     )
@@ -246,8 +246,8 @@ def test_a_promise_made_from_a_file_is_compared_with_the_files_rows(
     id = calibrated(bench, feature)
     assert shown(bench, feature)["waits_for"].startswith("the workers")
     assert look(bench) == 0
-    found = shown(bench, feature)
-    assert found["reference"] | {"created_at": ""} == {
+    drift = shown(bench, feature)
+    assert drift["reference"] | {"created_at": ""} == {
         **{"evidence": f"calibration {id}", "inputs": 240, "dataset": built, "created_at": ""},
     }
     for new in (0.0, 0.0, 0.5, 0.5, 0.5):
@@ -264,9 +264,9 @@ def test_a_dataset_that_came_after_the_promise_is_not_its_reference(bench: Bench
     id = calibrated(bench, feature)
     dataset(bench, feature, 240)
     look(bench)
-    found = shown(bench, feature)
-    assert found["reference"] is None
-    assert f"0 inputs are stored from the time of calibration {id}" in found["waits_for"]
+    drift = shown(bench, feature)
+    assert drift["reference"] is None
+    assert f"0 inputs are stored from the time of calibration {id}" in drift["waits_for"]
 
 
 def test_operators_hear_of_features_that_others_use(
@@ -347,9 +347,9 @@ def test_only_audits_of_what_the_calibration_served_are_its_errors(
     assert errors["mean"] == 0.5
     bench.all("UPDATE calibrations SET reference = 'human' WHERE id = %s RETURNING id", id)
     with bench.pool.connection() as connection:
-        known = evidence_of(connection, feature)
-    assert known is not None
-    assert known["served"] is None  # what people hold wrong is not what differs from a model
+        evidence = evidence_of(connection, feature)
+    assert evidence is not None
+    assert evidence["served"] is None  # what people hold wrong is not what differs from a model
 
 
 def test_a_draw_takes_from_the_whole_time(bench: Bench, draw: random.Random) -> None:

@@ -260,9 +260,9 @@ def test_what_live_answers_refute_is_demoted_and_told_once(
     assert routed(db) == ("frontier_first", None)
     (kept,) = promotions_of(db, "kinds")
     assert "22 of 100 answers differ" in str(kept.ended_reason)
-    told = db.execute("SELECT event, convert_from(body, 'UTF8') FROM deliveries").fetchall()
-    assert [event for event, _ in told] == ["feature.demoted"]
-    assert "22 of 100" in told[0][1]
+    deliveries = db.execute("SELECT event, convert_from(body, 'UTF8') FROM deliveries").fetchall()
+    assert [event for event, _ in deliveries] == ["feature.demoted"]
+    assert "22 of 100" in deliveries[0][1]
     with pytest.raises(Conflict, match="it was refuted since: 22 of 100"):
         promote(db, "kinds", PromotionRequest())
 

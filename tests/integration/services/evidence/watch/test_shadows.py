@@ -50,8 +50,8 @@ def round_(bench: Bench) -> None:
 
 
 def shadow_of(bench: Bench, job: UUID) -> UUID:
-    found: UUID = bench.one("SELECT shadow_job_id FROM outcomes WHERE job_id = %s", job)
-    return found
+    shadow: UUID = bench.one("SELECT shadow_job_id FROM outcomes WHERE job_id = %s", job)
+    return shadow
 
 
 def compared(bench: Bench, job: UUID) -> tuple[Any, ...]:
@@ -80,12 +80,12 @@ def test_what_was_served_is_answered_once_more_and_compared(bench: Bench) -> Non
     assert bench.job(job)["tier"] == "slm"  # what was served stays as it is
     assert [purpose for purpose, _, _ in bench.calls(job)] == ["answer"]
     assert [purpose for purpose, _, _ in bench.calls(shadow_of(bench, job))] == ["shadow"]
-    told = bench.all(
+    deliveries = bench.all(
         "SELECT routing ->> 'policy', routing -> 'signals' ->> 'shadow_of' FROM attempts"
         " WHERE job_id = %s",
         shadow_of(bench, job),
     )
-    assert told == [("shadow", str(job))]
+    assert deliveries == [("shadow", str(job))]
 
 
 def test_every_call_of_a_shadow_has_its_purpose(bench: Bench) -> None:
@@ -116,8 +116,8 @@ def test_a_shadow_is_in_no_list_and_nobody_is_told(bench: Bench) -> None:
         shadow = shadow_of(bench, job)
         run_shadows(bench)
         round_(bench)
-        told = bench.all("SELECT job_id FROM deliveries WHERE endpoint_id = %s", endpoint)
-        assert told == [(job,)]
+        deliveries = bench.all("SELECT job_id FROM deliveries WHERE endpoint_id = %s", endpoint)
+        assert deliveries == [(job,)]
     finally:
         bench.all("DELETE FROM deliveries WHERE endpoint_id = %s RETURNING id", endpoint)
         bench.all("DELETE FROM webhook_endpoints WHERE id = %s RETURNING id", endpoint)
@@ -358,11 +358,11 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
     version, feature = bench.apply(
         f"{EACH}\nconfidence: {{signal: agreement, samples: 2, threshold: calibrated}}"
     )
-    wanted = CalibrationRequest(max_error=0.3, confidence=0.95)
+    request = CalibrationRequest(max_error=0.3, confidence=0.95)
 
     def calibrated() -> Calibration:
         with bench.pool.connection() as connection:
-            made = calibrate(connection, feature.name, wanted)
+            made = calibrate(connection, feature.name, request)
         forget_calibrations(bench)
         return made
 

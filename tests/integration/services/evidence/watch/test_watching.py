@@ -56,16 +56,20 @@ def test_without_a_promise_there_is_nothing_to_watch(bench: Bench) -> None:
 
 def test_a_promise_that_nothing_looks_at_is_unwatched(bench: Bench) -> None:
     _, feature, id = promised(bench)
-    found = watch(bench, feature)
-    assert (found["evidence"], found["unwatched"], found["by"]) == (f"calibration {id}", True, [])
-    assert found["next"] == "tierline features apply FILE"
-    assert "shadow: {share: 0.02" in found["why"]
+    watching = watch(bench, feature)
+    assert (watching["evidence"], watching["unwatched"], watching["by"]) == (
+        f"calibration {id}",
+        True,
+        [],
+    )
+    assert watching["next"] == "tierline features apply FILE"
+    assert "shadow: {share: 0.02" in watching["why"]
 
 
 def test_shadows_watch(bench: Bench) -> None:
     _, feature, _ = promised(bench, "shadow: {share: 0.02}")
-    found = watch(bench, feature)
-    assert (found["unwatched"], found["by"], found["next"]) == (False, ["shadow"], None)
+    watching = watch(bench, feature)
+    assert (watching["unwatched"], watching["by"], watching["next"]) == (False, ["shadow"], None)
 
 
 def test_a_promise_from_a_file_is_watched_once_the_reference_is_stored(bench: Bench) -> None:
@@ -93,8 +97,8 @@ def test_feedback_on_jobs_since_the_promise_watches(bench: Bench) -> None:
     )
     jobs = [bench.submit(version, status="completed") for _ in range(FEWEST_LABELS + 1)]
     for count, job in enumerate(jobs):
-        found = watch(bench, feature) if count >= FEWEST_LABELS - 1 else None
-        assert found is None or found["unwatched"] is (count < FEWEST_LABELS)
+        watching = watch(bench, feature) if count >= FEWEST_LABELS - 1 else None
+        assert watching is None or watching["unwatched"] is (count < FEWEST_LABELS)
         bench.all(
             "INSERT INTO feedback (job_id, account_id, correct) VALUES (%s, %s, true) RETURNING id",
             job,

@@ -54,9 +54,9 @@ def test_more_hints_go_out_while_workers_take_them_quickly(
             )
             return len(chosen) - 16
 
-        found = [ahead() for _ in range(10)]
-    assert found[0] == 4
-    assert found[-1] == 8, "half as many hints as threads go out ahead"
+        counts = [ahead() for _ in range(10)]
+    assert counts[0] == 4
+    assert counts[-1] == 8, "half as many hints as threads go out ahead"
 
 
 def test_a_choice_says_whether_more_may_be_waiting(pool: ConnectionPool[Any], version: int) -> None:
@@ -161,13 +161,13 @@ def test_many_dispatchers_at_once_choose_each_job_once(
 
     def race(_: int) -> list[UUID]:
         start.wait()
-        found: list[UUID] = []
+        jobs: list[UUID] = []
         for _ in range(10):
-            found += choose_hints(pool, "slm", threads=60, spare=4).queue_of
-        return found
+            jobs += choose_hints(pool, "slm", threads=60, spare=4).queue_of
+        return jobs
 
     with ThreadPoolExecutor(6) as threads:
-        chosen = [job for found in threads.map(race, range(6)) for job in found]
+        chosen = [job for part in threads.map(race, range(6)) for job in part]
     assert len(chosen) == len(set(chosen)) == 64
 
 

@@ -103,13 +103,13 @@ def test_a_route_tells_each_decision_and_what_came_of_it(bench: Bench) -> None:
     assert before.decisions[0].outcome is None
     bench.run(job, times=2)
     with bench.pool.connection() as connection:
-        found = decisions_of(connection, bench.account, job)
-    first, second = found.decisions
+        decisions = decisions_of(connection, bench.account, job)
+    first, second = decisions.decisions
     assert (first.choice, first.policy, first.outcome) == ("slm", "slm_first", "escalated")
     assert (second.choice, second.outcome) == ("frontier", "served")
     assert second.reason is not None
     assert second.reason.startswith("escalated: malformed")
-    slm, frontier = found.alternatives
+    slm, frontier = decisions.alternatives
     assert slm.expected_cost_usd is not None
     assert slm.expected_cost_usd > 0
     # Nobody knows its price.
@@ -131,8 +131,8 @@ def test_the_usual_decision_is_told_although_it_is_not_stored(bench: Bench) -> N
     with bench.pool.connection() as connection:
         (attempt,) = attempt_rows(connection, job)
         assert attempt["routing"] == usual
-        for wanted in ({"policy": "slm_first"}, {"reason": "first allowed"}):
-            filters = Filters(feature=feature.name, **wanted)
+        for condition in ({"policy": "slm_first"}, {"reason": "first allowed"}):
+            filters = Filters(feature=feature.name, **condition)
             (listed,) = decisions_page(connection, bench.account, filters, None, 50)[0]
             assert (listed.policy, listed.choice) == ("slm_first", "slm")
             assert listed.signals == usual["signals"]
@@ -146,11 +146,11 @@ def test_decisions_are_listed_by_what_they_were(bench: Bench) -> None:
         bench.run(job, times=2)
 
     def listed(
-        before: int | None = None, most: int = 50, **wanted: str
+        before: int | None = None, most: int = 50, **filters: str
     ) -> tuple[list[str], int | None]:
         with bench.pool.connection() as connection:
             made, after = decisions_page(
-                connection, bench.account, Filters(feature=feature.name, **wanted), before, most
+                connection, bench.account, Filters(feature=feature.name, **filters), before, most
             )
         return [f"{one.choice} {one.outcome}" for one in made], after
 
@@ -187,15 +187,15 @@ def test_all_accounts_decisions_come_in_one_order_and_each_says_whose_it_is(benc
         ]
     for job in jobs:
         bench.run(job)
-    found: list[dict[str, object]] = []
+    decisions: list[dict[str, object]] = []
     before: int | None = None
     while True:
         with bench.pool.connection() as connection:
             made, before = decisions_page(
                 connection, None, Filters(feature=feature.name), before, 3
             )
-        found += made
+        decisions += made
         if before is None:
             break
-    assert [one.job_id for one in found] == [*reversed(jobs)]
-    assert [one.account for one in found] == ["umbrella", "acme", "umbrella", "acme"]
+    assert [one.job_id for one in decisions] == [*reversed(jobs)]
+    assert [one.account for one in decisions] == ["umbrella", "acme", "umbrella", "acme"]

@@ -23,8 +23,8 @@ def test_a_right_answer_is_served_from_the_first_tier(bench: Bench) -> None:
     version, _ = bench.apply()
     job = bench.submit(version)
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["tier"], found["model"]) == ("completed", "slm", "small-2026")
+    row = bench.job(job)
+    assert (row["status"], row["tier"], row["model"]) == ("completed", "slm", "small-2026")
     assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == {"amount": 12.5}
     assert bench.wake_ups.ended[-1] == job
 
@@ -55,9 +55,9 @@ def test_an_answer_that_fails_its_schema_escalates_and_the_next_tier_is_told_why
     bench.run(job)
     assert bench.job(job)["status"] == "completed"
     assert bench.verdicts(job) == ["schema", "passed"]
-    told = json.dumps(bench.server.calls[-1].body)
-    assert "a lot" in told
-    assert "amount" in told
+    request = json.dumps(bench.server.calls[-1].body)
+    assert "a lot" in request
+    assert "amount" in request
 
 
 def test_the_last_tiers_failed_answer_is_kept_with_its_attempt_and_never_served(
@@ -67,8 +67,8 @@ def test_the_last_tiers_failed_answer_is_kept_with_its_attempt_and_never_served(
     version, _ = bench.apply()
     job = bench.submit(version)
     bench.run(job, 2)
-    found = bench.job(job)
-    assert (found["status"], found["error_code"], found["answer_attempt"]) == (
+    row = bench.job(job)
+    assert (row["status"], row["error_code"], row["answer_attempt"]) == (
         "failed",
         "checks_failed",
         None,
@@ -83,8 +83,8 @@ def test_a_feature_may_ask_for_the_failed_answer_marked_as_unverified(bench: Ben
     version, _ = bench.apply(more="on_blocked: return_unverified")
     job = bench.submit(version)
     bench.run(job, 2)
-    found = bench.job(job)
-    assert (found["status"], found["unverified"], found["answer_attempt"]) == ("completed", True, 2)
+    row = bench.job(job)
+    assert (row["status"], row["unverified"], row["answer_attempt"]) == ("completed", True, 2)
 
 
 def test_one_corrective_reask_comes_before_escalating(bench: Bench) -> None:
@@ -122,8 +122,8 @@ def test_a_rule_that_errors_fails_the_job_as_the_features_fault(bench: Bench) ->
     version, _ = bench.apply(more='checks:\n  - rule: "input.missing > 1"')
     job = bench.submit(version)
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["error_code"]) == ("failed", "feature_error")
+    row = bench.job(job)
+    assert (row["status"], row["error_code"]) == ("failed", "feature_error")
     assert bench.verdicts(job) == ["feature_error"]
 
 
@@ -202,8 +202,8 @@ def test_a_job_of_a_later_releases_feature_is_given_back_as_if_it_had_not_been_c
     job = bench.submit(version)
     bench.server.calls.clear()
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["attempts"], found["losses"]) == ("queued", 0, 0)
+    row = bench.job(job)
+    assert (row["status"], row["attempts"], row["losses"]) == ("queued", 0, 0)
     assert (bench.verdicts(job), bench.calls(job), bench.server.calls) == ([], [], [])
     waits = "SELECT run_after > clock_timestamp() + '5 s', started_at FROM jobs WHERE id = %s"
     assert bench.one(waits, job) == (True, None)
@@ -235,8 +235,8 @@ def test_a_job_whose_version_names_no_first_call_is_not_claimed(bench: Bench) ->
     bench.all("UPDATE feature_versions SET first_calls = '{}' WHERE id = %s RETURNING id", version)
     job = bench.submit(version)
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["attempts"], found["losses"]) == ("queued", 0, 0)
+    row = bench.job(job)
+    assert (row["status"], row["attempts"], row["losses"]) == ("queued", 0, 0)
 
 
 def test_a_job_that_is_cancelled_while_it_is_given_back_is_cancelled(bench: Bench) -> None:

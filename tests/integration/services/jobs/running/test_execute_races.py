@@ -16,11 +16,11 @@ from tierline.storage.batches.batches import close_as_cancelled
 
 
 def test_a_cancel_during_the_call_ends_a_job_whose_answer_fails(bench: Bench) -> None:
-    asked = threading.Event()
+    called = threading.Event()
     answer = threading.Event()
 
     def slow(_: Any) -> str:
-        asked.set()
+        called.set()
         answer.wait(DEADLINE_S)
         return "{}"
 
@@ -29,7 +29,7 @@ def test_a_cancel_during_the_call_ends_a_job_whose_answer_fails(bench: Bench) ->
     job = bench.submit(version)
     running = threading.Thread(target=bench.run, args=(job,))
     running.start()
-    assert asked.wait(DEADLINE_S)
+    assert called.wait(DEADLINE_S)
     with bench.pool.connection() as connection:
         assert cancel(connection, bench.account, job) == "in_progress"
     answer.set()

@@ -20,7 +20,7 @@ INJECTED = (
 def test_what_an_answer_says_of_routes_models_urls_and_prices_is_only_its_output(
     bench: Bench,
 ) -> None:
-    said = {
+    answer = {
         "amount": 12.5,
         "tier": "frontier",
         "model": "openai:large",
@@ -30,16 +30,16 @@ def test_what_an_answer_says_of_routes_models_urls_and_prices_is_only_its_output
         "tool_calls": [{"type": "function", "function": {"name": "run", "arguments": "{}"}}],
         "status": "failed",
     }
-    bench.server.answer = lambda _: json.dumps(said)
+    bench.server.answer = lambda _: json.dumps(answer)
     version, _ = bench.apply(slm=PRICED)
     job = bench.submit(version, INJECTED)
     sent = len(bench.server.calls)
 
     bench.run(job, 2)
 
-    found = bench.job(job)
-    assert (found["status"], found["tier"], found["attempts"]) == ("completed", "slm", 1)
-    assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == said
+    row = bench.job(job)
+    assert (row["status"], row["tier"], row["attempts"]) == ("completed", "slm", 1)
+    assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == answer
     assert [call.model for call in bench.server.calls[sent:]] == ["small"]
     assert bench.calls(job) == [("answer", "openai:small", Decimal("0.00011"))]
     assert bench.all("SELECT id FROM deliveries WHERE job_id = %s", job) == []
@@ -79,9 +79,9 @@ def test_an_input_that_asks_to_ignore_the_schema_ends_in_failed_checks_on_every_
 
     bench.run(job, 2)
 
-    found = bench.job(job)
-    assert (found["status"], found["error_code"]) == ("failed", "checks_failed")
-    assert found["answer_attempt"] is None
+    row = bench.job(job)
+    assert (row["status"], row["error_code"]) == ("failed", "checks_failed")
+    assert row["answer_attempt"] is None
     assert bench.verdicts(job) == ["malformed", "schema"]
 
 
@@ -97,16 +97,16 @@ def test_an_input_is_told_between_tags_that_it_cannot_close_and_nowhere_else(
 
     bench.run(job, 2)
 
-    asked = [call.body["messages"] for call in bench.server.calls[sent:]]
-    assert len(asked) == 3
-    for messages in asked:
+    requests = [call.body["messages"] for call in bench.server.calls[sent:]]
+    assert len(requests) == 3
+    for messages in requests:
         assert "BANANA" not in messages[0]["content"]
         assert [one["role"] for one in messages if one["role"] == "system"] == ["system"]
         for message in messages:
             assert "BANANA" not in outside_of_tags(message) or message["role"] == "assistant"
     answers = iter(['{"amount": 12.5}'])
     bench.run(harmless)
-    assert bench.server.calls[-1].body["messages"][0] == asked[0][0]
+    assert bench.server.calls[-1].body["messages"][0] == requests[0][0]
 
 
 def outside_of_tags(message: dict[str, Any]) -> str:

@@ -75,14 +75,14 @@ class Late:
     def sums(self) -> set[tuple[Decimal, int, int]]:
         """Cost, calls, and calls of unknown cost: of each table, by day and by hour."""
         roll_up_all(self.past.pool)
-        found = set()
+        tables = set()
         for table in ("usage_sums", "tier_sums"):
             for daily in (True, False):
                 row: Any = self.past.connection.execute(
                     SUMS.format(table=table).encode(), (daily,)
                 ).fetchone()
-                found.add((row[0], int(row[1]), int(row[2])))
-        return found
+                tables.add((row[0], int(row[1]), int(row[2])))
+        return tables
 
 
 @pytest.fixture

@@ -46,18 +46,18 @@ def test_a_job_that_loses_every_worker_runs_alone_and_then_fails(bench: Bench) -
     recover_lost(bench.pool, {take(bench, job): job})
     assert bench.job(job)["queue"] == "quarantine"
     recover_lost(bench.pool, {take(bench, job): job})
-    found = bench.job(job)
-    assert (found["status"], found["error_code"]) == ("failed", "worker_lost")
+    row = bench.job(job)
+    assert (row["status"], row["error_code"]) == ("failed", "worker_lost")
 
 
 def test_the_answer_of_a_worker_that_was_given_up_is_dropped_and_its_cost_is_booked(
     bench: Bench,
 ) -> None:
-    asked, answer = threading.Event(), threading.Event()
+    called, answer = threading.Event(), threading.Event()
 
     def slow_once(_: Any) -> str:
-        if not asked.is_set():
-            asked.set()
+        if not called.is_set():
+            called.set()
             answer.wait(DEADLINE_S)
             return '{"amount": 999}'
         return RIGHT
@@ -67,7 +67,7 @@ def test_the_answer_of_a_worker_that_was_given_up_is_dropped_and_its_cost_is_boo
     job = bench.submit(version)
     late = threading.Thread(target=bench.run, args=(job,))
     late.start()
-    assert asked.wait(DEADLINE_S)
+    assert called.wait(DEADLINE_S)
     token = bench.one("SELECT claim_token FROM jobs WHERE id = %s", job)
     recover_lost(bench.pool, {token: job})
     answer.set()
@@ -116,8 +116,8 @@ def test_a_released_job_waits_again_and_counts_no_loss(bench: Bench) -> None:
     version, _ = bench.apply()
     job = bench.submit(version)
     assert release(bench.pool, [take(bench, job)]) == [job]
-    found = bench.job(job)
-    assert (found["status"], found["losses"]) == ("queued", 0)
+    row = bench.job(job)
+    assert (row["status"], row["losses"]) == ("queued", 0)
     assert bench.verdicts(job) == ["superseded"]
 
 
@@ -165,8 +165,8 @@ def test_a_cancel_and_a_claim_at_once_leave_a_job_that_is_one_or_the_other(bench
         with bench.pool.connection() as connection:
             cancel(connection, bench.account, job)
         worker.join(DEADLINE_S)
-        found = bench.job(job)
-        if found["status"] == "cancelled":
-            assert found["attempts"] == 0
+        row = bench.job(job)
+        if row["status"] == "cancelled":
+            assert row["attempts"] == 0
         else:
-            assert found["status"] == "completed"
+            assert row["status"] == "completed"

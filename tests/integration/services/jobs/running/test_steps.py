@@ -31,10 +31,10 @@ def test_steps_are_calls_of_their_own_and_each_is_told_what_those_before_found(
     assert bench.job(job)["status"] == "completed"
     calls = bench.calls(job)
     assert [purpose for purpose, _, _ in calls] == ["step", "step", "answer"]
-    asked = bench.server.calls[-3:]
-    assert asked[0].body["max_tokens"] == 12
-    assert "12,50 EUR" in asked[1].last_message
-    assert '{"amount": 12.5}' in asked[2].last_message
+    requests = bench.server.calls[-3:]
+    assert requests[0].body["max_tokens"] == 12
+    assert "12,50 EUR" in requests[1].last_message
+    assert '{"amount": 12.5}' in requests[2].last_message
     cost = bench.one("SELECT sum(cost_usd) FROM calls WHERE job_id = %s", job)
     assert cost == 3 * (100 * Decimal("0.1") + 10 * Decimal("0.4")) / 1_000_000
 
@@ -51,9 +51,9 @@ def test_a_failed_step_is_the_tiers_failed_check_and_no_later_step_is_asked(benc
     reason = bench.one("SELECT reason FROM attempts WHERE job_id = %s", job)
     assert reason == "step amount: an amount is over 0"
     bench.run(job)
-    told = bench.server.calls[-1].last_message
-    assert "step amount: an amount is over 0" in told
-    assert '{"amount": -3}' not in told
+    message = bench.server.calls[-1].last_message
+    assert "step amount: an amount is over 0" in message
+    assert '{"amount": -3}' not in message
     assert bench.job(job)["status"] == "completed"
 
 
@@ -104,10 +104,14 @@ def test_a_drafts_job_keeps_what_was_said_to_its_models_and_no_other_does(bench:
             "SELECT trace FROM answers WHERE job_id = %s ORDER BY attempt", job
         )
     )
-    assert [said["purpose"] for said in first] == ["step", "step", "answer"]
-    assert [said["text"] for said in first] == ["12,50 EUR", '{"amount": 12.5}', "no idea\ufffd"]
+    assert [request["purpose"] for request in first] == ["step", "step", "answer"]
+    assert [request["text"] for request in first] == [
+        "12,50 EUR",
+        '{"amount": 12.5}',
+        "no idea\ufffd",
+    ]
     assert first[1]["messages"] == bench.server.calls[-3].body["messages"]
-    assert [said["model"] for said in second] == ["large-2026"]
+    assert [request["model"] for request in second] == ["large-2026"]
     plain, _ = bench.apply()
     bench.server.answer = by_model(small=RIGHT)
     job = bench.submit(plain)

@@ -26,10 +26,10 @@ def test_an_answer_that_is_too_much_to_check_goes_to_the_next_tier_and_fails_on_
     assert (waiting["status"], waiting["tier"]) == ("queued", "frontier")
     assert waiting["escalation_reason"].startswith("unchecked: too much to check")
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["error_code"]) == ("failed", "checks_failed")
-    assert found["error_message"].startswith("unchecked: too much to check")
-    assert found["answer_attempt"] is None
+    row = bench.job(job)
+    assert (row["status"], row["error_code"]) == ("failed", "checks_failed")
+    assert row["error_message"].startswith("unchecked: too much to check")
+    assert row["answer_attempt"] is None
     assert bench.verdicts(job) == ["unchecked", "unchecked"]
 
 
@@ -40,8 +40,8 @@ def test_a_feature_that_asks_for_unverified_answers_gets_it_marked(
     version, _ = bench.apply(more=f"{GROUNDED}\non_blocked: return_unverified")
     job = bench.submit(version, CODES)
     bench.run(job, 2)
-    found = bench.job(job)
-    assert (found["status"], found["unverified"]) == ("completed", True)
+    row = bench.job(job)
+    assert (row["status"], row["unverified"]) == ("completed", True)
 
 
 def test_a_worker_of_the_release_before_goes_on_with_a_job_that_was_unchecked(

@@ -18,12 +18,12 @@ class Calls:
         self.made: list[list[int]] = []
         self.may_end = threading.Event()
 
-    def __call__(self, asked: Sequence[int]) -> list[int]:
-        self.made.append(list(asked))
+    def __call__(self, requests: Sequence[int]) -> list[int]:
+        self.made.append(list(requests))
         assert self.may_end.wait(DEADLINE_S)
-        if 13 in asked:
+        if 13 in requests:
             raise ValueError("unlucky")
-        return [10 * one for one in asked]
+        return [10 * one for one in requests]
 
 
 @pytest.fixture
@@ -33,23 +33,23 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def ask_behind(
-    calls: Calls, shared: Together[int, int], threads: ThreadPoolExecutor, asked: Sequence[int]
+    calls: Calls, shared: Together[int, int], threads: ThreadPoolExecutor, requests: Sequence[int]
 ) -> list[Future[int]]:
     """Ask `asked` while a call for 1 runs, in this order; that call may end when all wait."""
-    found = [threads.submit(shared, 1)]
+    answers = [threads.submit(shared, 1)]
     wait_until(lambda: calls.made == [[1]], DEADLINE_S, "the first call to run")
-    for count, one in enumerate(asked, 1):
-        found.append(threads.submit(shared, one))
+    for count, one in enumerate(requests, 1):
+        answers.append(threads.submit(shared, one))
         wait_until(lambda n=count: shared.waiting == n, DEADLINE_S, "a thread to wait")
     calls.may_end.set()
-    return found
+    return answers
 
 
 def test_threads_that_ask_while_a_call_runs_share_the_next_ones(calls: Calls) -> None:
     shared = Together(calls, at_once=1, most=3)
     with ThreadPoolExecutor(8) as threads:
-        found = ask_behind(calls, shared, threads, [2, 3, 4, 5])
-        assert [one.result(DEADLINE_S) for one in found] == [10, 20, 30, 40, 50]
+        answers = ask_behind(calls, shared, threads, [2, 3, 4, 5])
+        assert [one.result(DEADLINE_S) for one in answers] == [10, 20, 30, 40, 50]
     assert calls.made == [[1], [2, 3, 4], [5]]
     assert shared(6) == 60
 
@@ -68,34 +68,34 @@ def test_a_call_waits_for_others_if_it_is_told_to(
 
     monkeypatch.setattr(together.time, "sleep", gather)
     with ThreadPoolExecutor(4) as threads:
-        found = [threads.submit(shared, 1)]
+        answers = [threads.submit(shared, 1)]
         assert gathering.wait(20)
         for count, one in enumerate((2, 3, 4), 1):
-            found.append(threads.submit(shared, one))
+            answers.append(threads.submit(shared, one))
             wait_until(lambda n=count: shared.waiting == n, 20, "a thread to wait")
         all_wait.set()
-        assert [one.result(20) for one in found] == [10, 20, 30, 40]
+        assert [one.result(20) for one in answers] == [10, 20, 30, 40]
     assert calls.made == [[1, 2, 3], [4]]
 
 
 def test_a_thread_makes_its_own_call_while_few_run(calls: Calls) -> None:
     shared = Together(calls, at_once=2, most=8)
     with ThreadPoolExecutor(2) as threads:
-        found = [threads.submit(shared, one) for one in (1, 2)]
+        answers = [threads.submit(shared, one) for one in (1, 2)]
         wait_until(lambda: sorted(calls.made) == [[1], [2]], DEADLINE_S, "both calls to run")
         calls.may_end.set()
-        assert [one.result(DEADLINE_S) for one in found] == [10, 20]
+        assert [one.result(DEADLINE_S) for one in answers] == [10, 20]
 
 
 def test_an_error_is_raised_in_each_thread_of_its_call_and_in_no_other(calls: Calls) -> None:
     shared = Together(calls, at_once=1, most=2)
     with ThreadPoolExecutor(8) as threads:
-        found = ask_behind(calls, shared, threads, [12, 13, 14])
-        assert found[0].result(DEADLINE_S) == 10
-        for one in found[1:3]:
+        answers = ask_behind(calls, shared, threads, [12, 13, 14])
+        assert answers[0].result(DEADLINE_S) == 10
+        for one in answers[1:3]:
             with pytest.raises(ValueError, match="unlucky"):
                 one.result(DEADLINE_S)
-        assert found[3].result(DEADLINE_S) == 140
+        assert answers[3].result(DEADLINE_S) == 140
 
 
 def test_a_call_that_hangs_holds_up_others_for_a_moment_only(
