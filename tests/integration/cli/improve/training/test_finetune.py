@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Ran
-from tests.support.fake_servers.tuning_server import KEY, Asked, TuningServer, job_object
+from tests.support.fake_servers.tuning_server import KEY, ReceivedRequest, TuningServer, job_object
 from tierline.base.settings import settings
 from tierline.cli import main
 from tierline.cli.shared import output
@@ -79,7 +79,7 @@ def test_it_says_what_it_costs_uploads_starts_and_tells_the_tier_that_comes_out(
 def test_an_interrupted_start_goes_on_and_sends_nothing_twice(
     run: Run, folder: Path, server: TuningServer
 ) -> None:
-    def down(asked: Asked) -> tuple[int, object] | None:
+    def down(asked: ReceivedRequest) -> tuple[int, object] | None:
         if asked.path == "/v1/fine_tuning/jobs":
             return 503, {"error": {"message": "overloaded"}}
         return None
