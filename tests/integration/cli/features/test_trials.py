@@ -45,10 +45,10 @@ tiers:
 
 def right(body: Any) -> str:
     """What a model that can do it answers."""
-    asked = body["messages"][-1]["content"]
+    last_message = body["messages"][-1]["content"]
     if "Copy the words" in body["messages"][0]["content"]:
         return "12.50 EUR"
-    return json.dumps({"amount": 12.5 if "12.50 EUR\n" in asked else 7})
+    return json.dumps({"amount": 12.5 if "12.50 EUR\n" in last_message else 7})
 
 
 @pytest.fixture
@@ -82,9 +82,13 @@ def test_a_case_that_comes_out_wrong_ends_with_1_and_is_told_with_its_line(
 
 
 def test_cases_in_json_have_their_jobs_and_costs(tierline: Tierline, file: Path) -> None:
-    (found,) = json.loads(tierline("features", "test", file, "--json").out)["data"]
-    assert (found["feature"], found["passed"], found["failed"]) == ("amount", 3, 0)
-    first = found["cases"][0]
+    (file_result,) = json.loads(tierline("features", "test", file, "--json").out)["data"]
+    assert (file_result["feature"], file_result["passed"], file_result["failed"]) == (
+        "amount",
+        3,
+        0,
+    )
+    first = file_result["cases"][0]
     assert (first["name"], first["passed"], first["fault"]) == ("plain", True, None)
     assert first["output"] == {"amount": 12.5}
     assert first["cost_usd"] == "0.000028"  # a step and the answer: 100 tokens in, 10 out each
@@ -92,9 +96,9 @@ def test_cases_in_json_have_their_jobs_and_costs(tierline: Tierline, file: Path)
 
 def test_one_tier_may_be_tested_alone(tierline: Tierline, file: Path, models: ModelServer) -> None:
     models.answer = lambda body: right(body) if body["model"] == "large" else '{"amount": 1}'
-    found = json.loads(tierline("features", "test", file, "--tier", "frontier", "--json").out)
-    assert {case["tier"] for case in found["data"][0]["cases"]} == {"frontier"}
-    assert found["data"][0]["failed"] == 0
+    answer = json.loads(tierline("features", "test", file, "--tier", "frontier", "--json").out)
+    assert {case["tier"] for case in answer["data"][0]["cases"]} == {"frontier"}
+    assert answer["data"][0]["failed"] == 0
     assert tierline("features", "test", file, "--tier", "slm").code == 1
     wrong = tierline("features", "test", file, "--tier", "none")
     assert (wrong.code, wrong.err.strip().endswith("its tiers are slm, frontier")) == (2, True)
@@ -161,9 +165,9 @@ def test_try_shows_every_tier_that_failed_a_check(tierline: Tierline, file: Path
 
 def test_try_in_json_has_the_trace(tierline: Tierline, file: Path) -> None:
     text = '{"text": "It costs 12.50 EUR"}'
-    found = json.loads(tierline("features", "try", file, "--input", text, "--json").out)
-    (attempt,) = found["attempts"]
-    assert [said["purpose"] for said in attempt["trace"]] == ["step", "answer"]
+    answer = json.loads(tierline("features", "try", file, "--input", text, "--json").out)
+    (attempt,) = answer["attempts"]
+    assert [entry["purpose"] for entry in attempt["trace"]] == ["step", "answer"]
     assert attempt["trace"][0]["text"] == "12.50 EUR"
 
 

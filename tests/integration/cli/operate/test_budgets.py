@@ -29,8 +29,8 @@ def test_budgets_are_set_changed_listed_and_removed(tierline: Tierline) -> None:
     tierline("budgets", "set", "0.2", "--per", "day", "--user", "each")
     tierline("budgets", "set", "5", "--per", "day", "--user", "night-import", "--hard")
     tierline("budgets", "set", "60", "--per", "month")
-    found = json.loads(tierline("budgets", "list", "--json").out)["data"]
-    assert [(one["scope"], one["key"], one["limit_usd"], one["hard"]) for one in found] == [
+    budgets = json.loads(tierline("budgets", "list", "--json").out)["data"]
+    assert [(one["scope"], one["key"], one["limit_usd"], one["hard"]) for one in budgets] == [
         ("account", "", "60", False),
         ("user", "", "0.2", False),
         ("user", "night-import", "5", True),
@@ -38,8 +38,8 @@ def test_budgets_are_set_changed_listed_and_removed(tierline: Tierline) -> None:
     shown = tierline("budgets", "list").out
     assert "user night-import" in shown
     assert "refuses" in shown
-    removed = tierline("budgets", "remove", found[0]["id"], "--json")
-    assert json.loads(removed.out) == {"id": found[0]["id"], "removed": True}
+    removed = tierline("budgets", "remove", budgets[0]["id"], "--json")
+    assert json.loads(removed.out) == {"id": budgets[0]["id"], "removed": True}
     assert len(json.loads(tierline("budgets", "list", "--json").out)["data"]) == 2
 
 
@@ -60,7 +60,7 @@ def test_a_budget_below_the_worst_case_of_a_tier_is_set_with_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("-5", "--per", "day"), 2, "No such option"),
         (("--per", "day", "--", "-5"), 2, "'-5' is not an amount in USD"),
@@ -71,10 +71,10 @@ def test_a_budget_below_the_worst_case_of_a_tier_is_set_with_a_warning(
     ],
 )
 def test_what_cannot_be_set(
-    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("budgets", "set", *arguments)
-    assert told in ran.err
+    assert message in ran.err
     assert ran.code == code
 
 

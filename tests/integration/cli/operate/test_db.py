@@ -56,10 +56,10 @@ def test_an_upgrade_lists_the_admin_keys_that_became_operators_keys(
     of_before: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.run(["db", "upgrade"]) == 0
-    told = capsys.readouterr().out
-    assert f"key {of_before} of account default: of before" in told
-    assert "tierline keys demote" in told
-    assert "first admin key" not in told
+    output = capsys.readouterr().out
+    assert f"key {of_before} of account default: of before" in output
+    assert "tierline keys demote" in output
+    assert "first admin key" not in output
     assert main.run(["db", "upgrade"]) == 0
     assert "of before" not in capsys.readouterr().out
 
@@ -68,17 +68,17 @@ def test_an_upgrade_lists_them_in_json_too(
     of_before: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.run(["db", "upgrade", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["operator_keys"] == [{"id": of_before, "name": "of before", "account": "default"}]
-    assert found["admin_key"] is None
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["operator_keys"] == [{"id": of_before, "name": "of before", "account": "default"}]
+    assert answer["admin_key"] is None
 
 
 def test_in_json_the_revisions_and_the_key_are_values(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["db", "upgrade", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["before"] is None
-    assert found["after"]
-    assert found["admin_key"]
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["before"] is None
+    assert answer["after"]
+    assert answer["admin_key"]
 
 
 def test_the_partitions_are_listed_with_what_keeps_them(
@@ -90,8 +90,8 @@ def test_the_partitions_are_listed_with_what_keeps_them(
         feedback = "INSERT INTO feedback (job_id, account_id, correct) VALUES (%s, 1, true)"
         past.connection.execute(feedback, (past.job(3),))
     assert main.run(["db", "partitions", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    calls = [one for one in found if one["table"] == "calls"]
+    rows = json.loads(capsys.readouterr().out)
+    calls = [one for one in rows if one["table"] == "calls"]
     assert [one["kept_by"] for one in calls if one["kept_by"]] == [["labels"]]
     assert calls[-1]["kept_by"] is None, "its week is not over"
     assert calls == sorted(calls, key=lambda one: one["ends_at"])

@@ -15,8 +15,8 @@ def test_the_catalogue_is_listed_by_class(tierline: Tierline) -> None:
 
 def test_an_alias_and_a_familys_name_find_a_model(tierline: Tierline) -> None:
     for name in ("gpt-4o", "GPT-4o"):
-        found = json.loads(tierline("models", "list", name, "--json").out)["data"]
-        assert "openai:gpt-4o-2024-08-06" in [item["model"] for item in found]
+        models = json.loads(tierline("models", "list", name, "--json").out)["data"]
+        assert "openai:gpt-4o-2024-08-06" in [item["model"] for item in models]
 
 
 def test_a_family_that_nobody_sells_has_no_id_and_a_nearest(tierline: Tierline) -> None:
@@ -28,8 +28,8 @@ def test_a_family_that_nobody_sells_has_no_id_and_a_nearest(tierline: Tierline) 
 
 
 def test_a_model_that_ends_tells_when_and_what_comes_after(tierline: Tierline) -> None:
-    found = json.loads(tierline("models", "list", "gpt-5-2025-08-07", "--json").out)["data"]
-    (gpt_5,) = found
+    answer = json.loads(tierline("models", "list", "gpt-5-2025-08-07", "--json").out)["data"]
+    (gpt_5,) = answer
     assert (gpt_5["retires"], gpt_5["successor"]) == ("2026-12-11", "openai:gpt-6.1-sol")
     assert gpt_5["sources"]["lifecycle"]["url"].startswith("https://")
     assert gpt_5["sources"]["lifecycle"]["read"] == "2026-11-25"
@@ -37,9 +37,9 @@ def test_a_model_that_ends_tells_when_and_what_comes_after(tierline: Tierline) -
 
 def test_what_features_use_comes_first_with_its_features(tierline: Tierline, feature: str) -> None:
     ran = tierline("models", "list", "--used", "--json")
-    found = json.loads(ran.out)["data"]
-    assert found[0]["model"] == "local:smollm2-135m"
-    assert feature in found[0]["features"]
+    models = json.loads(ran.out)["data"]
+    assert models[0]["model"] == "local:smollm2-135m"
+    assert feature in models[0]["features"]
     assert tierline("models", "list").out.splitlines()[1].startswith("local:smollm2-135m")
 
 

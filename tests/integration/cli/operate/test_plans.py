@@ -14,8 +14,8 @@ def test_plans_are_set_listed_and_assigned(tierline: Tierline) -> None:
     assert made.out == "plan free: the first tier only, $1.00 a day, hard\n"
     tierline("plans", "set", "premium", "--budget", "50/month", "--budget", "user:0.50/day")
     assert tierline("plans", "assign", "premium", "--account", "default").code == 0
-    found = json.loads(tierline("plans", "list", "--json").out)["data"]
-    assert [(one["name"], one["accounts"]) for one in found] == [("free", 0), ("premium", 1)]
+    plans = json.loads(tierline("plans", "list", "--json").out)["data"]
+    assert [(one["name"], one["accounts"]) for one in plans] == [("free", 0), ("premium", 1)]
     budgets = json.loads(tierline("budgets", "list", "--json").out)["data"]
     assert [(one["scope"], one["plan"]) for one in budgets] == [
         ("account", "premium"),
@@ -28,7 +28,7 @@ def test_plans_are_set_listed_and_assigned(tierline: Tierline) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("assign", "gold", "--account", "default"), 2, "there is no plan 'gold'"),
         (("assign", "none", "--account", "nobody"), 1, "there is no account 'nobody'"),
@@ -40,9 +40,9 @@ def test_plans_are_set_listed_and_assigned(tierline: Tierline) -> None:
     ],
 )
 def test_what_cannot_be_done(
-    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("plans", *arguments)
-    assert told in ran.err
+    assert message in ran.err
     assert ran.code == code
     assert len(ran.err.splitlines()) == 1

@@ -17,8 +17,8 @@ def test_a_price_is_set_and_listed(tierline: Tierline) -> None:
     listed = tierline("prices", "list")
     assert "by contract" in listed.out
     assert "genai-prices" in listed.err
-    found = json.loads(tierline("prices", "list", "openai:listed", "--json").out)
-    assert [one["service_tier"] for one in found["data"]] == ["flex"]
+    answer = json.loads(tierline("prices", "list", "openai:listed", "--json").out)
+    assert [one["service_tier"] for one in answer["data"]] == ["flex"]
 
 
 def test_a_price_by_the_hour_says_what_it_comes_to(tierline: Tierline) -> None:

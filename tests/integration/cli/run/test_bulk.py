@@ -74,7 +74,7 @@ def test_what_an_action_did_not_apply_to_is_told_by_reason(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("start", "explode"), "choose from"),
         (("start", "cancel"), "--yes"),
@@ -82,9 +82,9 @@ def test_what_an_action_did_not_apply_to_is_told_by_reason(
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_line(
-    tierline: Tierline, feature: str, arguments: tuple[str, ...], told: str
+    tierline: Tierline, feature: str, arguments: tuple[str, ...], message: str
 ) -> None:
     ran = tierline("jobs", "bulk", *arguments)
     assert ran.code in (1, 2)
-    assert told in ran.err
+    assert message in ran.err
     assert "Traceback" not in ran.err

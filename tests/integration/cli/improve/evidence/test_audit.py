@@ -20,9 +20,9 @@ def test_the_route_of_one_job(tierline: Tierline, job: str) -> None:
     assert shown.code == 0, shown.err
     assert "the feature's first tier" in shown.out
     assert "EXPECTED COST, AT MOST" in shown.out
-    found = json.loads(tierline("audit", job, "--json").out)
-    assert found["decisions"][0]["choice"] == "slm"
-    assert found["alternatives"][0]["tier"] == "slm"
+    route = json.loads(tierline("audit", job, "--json").out)
+    assert route["decisions"][0]["choice"] == "slm"
+    assert route["alternatives"][0]["tier"] == "slm"
 
 
 def test_decisions_as_table_csv_and_json(tierline: Tierline, job: str) -> None:
@@ -34,7 +34,7 @@ def test_decisions_as_table_csv_and_json(tierline: Tierline, job: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("--csv", "--json"), 2, "give --csv or --json, not both"),
         (("some-job", "--feature", "x"), 2, "filters and --csv cannot be used"),
@@ -45,10 +45,10 @@ def test_decisions_as_table_csv_and_json(tierline: Tierline, job: str) -> None:
     ],
 )
 def test_what_cannot_be_asked(
-    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("audit", *arguments)
-    assert told in ran.err
+    assert message in ran.err
     assert ran.code == code
     assert len(ran.err.splitlines()) == 1
 

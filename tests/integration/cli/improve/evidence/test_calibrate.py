@@ -66,11 +66,11 @@ def test_a_search_that_would_probably_find_nothing_asks_first(
         " WHERE seq = (SELECT min(seq) FROM outcomes WHERE feature = %s)",
         (name,),
     )
-    wanted = ("calibrate", name, "--max-error", "0.03")
-    counted = tierline(*wanted, "--dry-run")
+    command = ("calibrate", name, "--max-error", "0.03")
+    counted = tierline(*command, "--dry-run")
     assert re.search(r"chance of success +5% if they are searched now", counted.out)
     assert re.search(r"recommended +\d[\d,]* outcomes \(\d[\d,]* more\)", counted.out)
-    refused = tierline(*wanted)
+    refused = tierline(*command)
     assert refused.code == 2
     assert "uses them up" in refused.err
     assert "give --yes" in refused.err
@@ -91,7 +91,7 @@ def test_calibrations_are_listed_and_withdrawn(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         ((), 2, "give the error limit to promise"),
         (("--max-error", "3"), 2, "--max-error is 3: it must be between 0.0001 and 1"),
@@ -103,16 +103,16 @@ def test_calibrations_are_listed_and_withdrawn(
     ],
 )
 def test_what_cannot_be_done(
-    tierline: Tierline, calibrated: str, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, calibrated: str, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("calibrate", calibrated, *arguments)
-    assert told in ran.err
+    assert message in ran.err
     assert ran.code == code
     assert len(ran.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("command", "arguments", "told"),
+    ("command", "arguments", "message"),
     [
         ("follow", ("999",), "has no threshold search 999"),
         ("cancel", ("999",), "has no threshold search 999"),
@@ -120,11 +120,11 @@ def test_what_cannot_be_done(
     ],
 )
 def test_what_does_not_exist_is_one_line(
-    tierline: Tierline, calibrated: str, command: str, arguments: tuple[str, ...], told: str
+    tierline: Tierline, calibrated: str, command: str, arguments: tuple[str, ...], message: str
 ) -> None:
     ran = tierline("calibrate", command, calibrated, *arguments)
     assert (ran.code, len(ran.err.splitlines())) == (1, 1)
-    assert told in ran.err
+    assert message in ran.err
 
 
 def test_a_feature_with_a_fixed_threshold_says_what_to_do(tierline: Tierline, feature: str) -> None:

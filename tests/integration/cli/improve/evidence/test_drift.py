@@ -90,9 +90,9 @@ def test_a_drift_is_shown_with_what_moved_and_examples_and_drawn(
     assert picture.read_bytes().startswith(b"\x89PNG")
     ran = tierline("drift", feature, "--json")
     assert ran.code == 3
-    told = json.loads(ran.out)
-    assert [one["money"] for one in told["looks"]] == [64.0, 3.0, 0.8]
-    assert told["examples"] == [{"job_id": job, "input": {"text": "Will it rain\nin Oslo?"}}]
+    report = json.loads(ran.out)
+    assert [one["money"] for one in report["looks"]] == [64.0, 3.0, 0.8]
+    assert report["examples"] == [{"job_id": job, "input": {"text": "Will it rain\nin Oslo?"}}]
 
 
 def test_it_stays_drifted_when_later_looks_are_quieter(
@@ -103,9 +103,9 @@ def test_it_stays_drifted_when_later_looks_are_quieter(
         "INSERT INTO drift_looks (reference_id, number, inputs, money, alarm, document, up_to)"
         " SELECT reference_id, 3, 99, 2, false, '{}', now() FROM drift_looks WHERE number = 2"
     )
-    told = json.loads(tierline("drift", feature, "--json").out)
-    assert (told["drifted"], told["moved"]) == (True, ["novelty", "labels"])
-    assert len(told["looks"]) == 3
+    report = json.loads(tierline("drift", feature, "--json").out)
+    assert (report["drifted"], report["moved"]) == (True, ["novelty", "labels"])
+    assert len(report["looks"]) == 3
 
 
 def test_no_change_ends_well_and_bad_input_is_one_line(
@@ -115,11 +115,11 @@ def test_no_change_ends_well_and_bad_input_is_one_line(
     ran = tierline("drift", feature)
     assert ran.code == 0, ran.err
     assert "no change found (evidence of change 0.8; 20 raises an alarm)" in ran.out
-    for arguments, code, told in (
+    for arguments, code, message in (
         ((feature, "--png", tmp_path), 2, "cannot be written"),
         (("no-such-feature",), 1, "there is no feature 'no-such-feature'"),
     ):
         ran = tierline("drift", *arguments)
         assert ran.code == code, ran.err
-        assert told in ran.err
+        assert message in ran.err
         assert len(ran.err.strip().splitlines()) == 1

@@ -101,16 +101,16 @@ def test_an_interrupted_one_goes_on_by_itself_and_nothing_is_asked_twice(
     ran = tierline("eval", "amounts")
     assert ran.code == 130
     monkeypatch.undo()
-    told = re.fullmatch(
+    match = re.fullmatch(
         r"evaluation (\d+) continues: follow it with 'tierline eval follow amounts \1', "
         r"or cancel it with 'tierline eval cancel amounts \1'\n",
         ran.err,
     )
-    assert told is not None, ran.err
-    made = json.loads(tierline("eval", "follow", "amounts", told[1], "--json").out)
-    assert (made["id"], made["status"]) == (told[1], "completed")
-    asked = [(call.body["model"], call.last_message) for call in models.calls]
-    assert len(asked) == len(set(asked)) == 2 * made["planned"]
+    assert match is not None, ran.err
+    made = json.loads(tierline("eval", "follow", "amounts", match[1], "--json").out)
+    assert (made["id"], made["status"]) == (match[1], "completed")
+    calls = [(call.body["model"], call.last_message) for call in models.calls]
+    assert len(calls) == len(set(calls)) == 2 * made["planned"]
 
 
 def test_a_spent_budget_stops_it_and_more_lets_it_go_on(
@@ -193,13 +193,13 @@ def judging(body: Any) -> str:
     """The small model says it in other words, and of every third amount a wrong one; the judge goes
     by the amounts, and is fooled where 112 stands first.
     """
-    asked = body["messages"][-1]["content"]
+    last_message = body["messages"][-1]["content"]
     if body["model"] != "judge":
-        number = int(re.findall(r"[0-9]+", asked)[0])
+        number = int(re.findall(r"[0-9]+", last_message)[0])
         if body["model"] == "large":
             return f"The price is {number}"
         return f"That is {number + (number % 3 == 0)}, all in all"
-    answers = json.loads(asked[asked.index("{") : asked.rindex("}") + 1])
+    answers = json.loads(last_message[last_message.index("{") : last_message.rindex("}") + 1])
     first, second = (re.findall(r"[0-9]+", answers[key]) for key in ("a", "b"))
     return json.dumps({"same": first == second or first == ["112"]})
 
@@ -253,7 +253,7 @@ def test_flags_of_before_go_on_and_say_what_they_are_now(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("--tiers", "slm"), 1, "two tiers are compared"),
         (("--tiers", "slm,mid"), 1, "has no tier 'mid'"),
@@ -268,9 +268,9 @@ def test_flags_of_before_go_on_and_say_what_they_are_now(
     ],
 )
 def test_what_cannot_be_asked(
-    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("eval", "amounts", *arguments)
     assert ran.code == code, ran.err
-    assert told in ran.err
+    assert message in ran.err
     assert "Traceback" not in ran.err

@@ -24,18 +24,18 @@ def rows(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 @pytest.fixture
 def jobs(tierline: Tierline, feature: str, rows: psycopg.Connection[Any]) -> list[str]:
     """Three jobs that have ended."""
-    found = []
+    ids = []
     for number in range(3):
         text = json.dumps({"text": f"Order ZK-{number}"})
-        found.append(
+        ids.append(
             json.loads(tierline("jobs", "submit", feature, "--input", text, "--json").out)["id"]
         )
     rows.execute(
         "UPDATE jobs SET status = 'completed', completed_at = clock_timestamp()"
         " WHERE id = ANY(%s::uuid[])",
-        (found,),
+        (ids,),
     )
-    return found
+    return ids
 
 
 def test_labels_of_a_csv_are_kept(
@@ -61,8 +61,8 @@ def test_labels_of_jsonl_are_kept(
 ) -> None:
     file = tmp_path / "labels.jsonl"
     file.write_text(json.dumps({"job_id": jobs[2], "correct": False}) + "\n")
-    told = json.loads(tierline("feedback", "import", file, "--json").out)
-    assert told == {"kept": 1, "checked": 1}
+    answer = json.loads(tierline("feedback", "import", file, "--json").out)
+    assert answer == {"kept": 1, "checked": 1}
 
 
 def test_bad_rows_are_told_by_line_and_none_is_kept(
@@ -84,7 +84,7 @@ def test_bad_rows_are_told_by_line_and_none_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("job_id,note\nx,y\n", "needs the columns job_id, and expected or correct"),
         ("job_id,expected\n", "has no rows"),
@@ -98,12 +98,12 @@ def test_bad_rows_are_told_by_line_and_none_is_kept(
     ],
 )
 def test_a_file_that_makes_no_labels(
-    tierline: Tierline, text: str, told: str, tmp_path: Path
+    tierline: Tierline, text: str, message: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "labels.csv"
     file.write_text(text)
     ran = tierline("feedback", "import", file)
-    assert told in ran.err
+    assert message in ran.err
     assert ran.code == 2
     assert len(ran.err.splitlines()) == 1
 

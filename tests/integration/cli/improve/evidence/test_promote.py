@@ -112,13 +112,13 @@ def test_of_a_closed_set_the_learning_curve_is_part_of_it(
     assert tierline("dataset", "build", "tickets", "--no-jobs", "--from", rows).code == 0
     assert tierline("eval", "tickets").code == 0
     looked = json.loads(tierline("promote", "tickets", "--investigate", "--json").out)
-    said = {one["at"]: one["found"] for one in looked["look_at"]}
-    assert "with twice as many rows it would be" in said["the learning curve"]
-    assert "label login (0% against 100%" in said["slices where it fails"]
+    findings = {one["at"]: one["found"] for one in looked["look_at"]}
+    assert "with twice as many rows it would be" in findings["the learning curve"]
+    assert "label login (0% against 100%" in findings["slices where it fails"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("--canary", "0"), 2, "--canary is 0"),
         (("--canary", "1"), 2, "--canary is 1"),
@@ -128,9 +128,9 @@ def test_of_a_closed_set_the_learning_curve_is_part_of_it(
     ],
 )
 def test_what_cannot_be_promoted(
-    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("promote", "amounts", *arguments)
     assert ran.code == code, ran.err
-    assert told in ran.err
+    assert message in ran.err
     assert "Traceback" not in ran.err

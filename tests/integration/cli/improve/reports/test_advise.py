@@ -40,22 +40,22 @@ def test_of_a_feature_traffic_labels_and_inputs_are_measured(
 ) -> None:
     assert tierline("features", "apply", tickets).code == 0
     before = json.loads(tierline("advise", "tickets", "--json").out)
-    told = {one["name"]: one for one in before["signals"]}
-    assert told["traffic"]["evidence"].startswith("0 requests a day")
-    assert told["labelled examples"]["points"] == "frontier"
+    by_name = {one["name"]: one for one in before["signals"]}
+    assert by_name["traffic"]["evidence"].startswith("0 requests a day")
+    assert by_name["labelled examples"]["points"] == "frontier"
     assert before["next"] == "tierline status tickets"
     rows = written(tmp_path / "rows.csv", labelled(150))
     assert tierline("dataset", "build", "tickets", "--no-jobs", "--from", rows).code == 0
     after = json.loads(tierline("advise", "tickets", "--json").out)
-    told = {one["name"]: one for one in after["signals"]}
-    assert told["labelled examples"]["points"] == "small"
-    assert told["narrow and predictable input"]["points"] == "small"
+    by_name = {one["name"]: one for one in after["signals"]}
+    assert by_name["labelled examples"]["points"] == "small"
+    assert by_name["narrow and predictable input"]["points"] == "small"
     assert after["next"] == "tierline eval tickets"
     assert after["lean"] > before["lean"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("nothing-such",), 1, "there is no feature 'nothing-such'"),
         (("no-such-file.yaml",), 2, "No such file"),
@@ -64,9 +64,9 @@ def test_of_a_feature_traffic_labels_and_inputs_are_measured(
     ],
 )
 def test_what_cannot_be_advised_about(
-    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("advise", *arguments)
     assert ran.code == code, ran.err
-    assert told in ran.err
+    assert message in ran.err
     assert "Traceback" not in ran.err

@@ -126,7 +126,7 @@ def test_a_tier_without_a_price_is_named(tierline: Tierline, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (
             ("--requests-per-day", "-5", "--peak", "1"),
@@ -141,8 +141,8 @@ def test_a_tier_without_a_price_is_named(tierline: Tierline, tmp_path: Path) -> 
     ],
 )
 def test_bad_figures_are_refused(
-    tierline: Tierline, amounts: str, arguments: tuple[str, ...], told: str
+    tierline: Tierline, amounts: str, arguments: tuple[str, ...], message: str
 ) -> None:
     ran = tierline("economics", amounts, *arguments)
     assert ran.code == 2, ran.err
-    assert told in ran.err
+    assert message in ran.err

@@ -82,15 +82,15 @@ def test_a_report_with_every_baseline_and_its_picture(
     for policy in ("weak only", "strong only", "random", "confidence", "TF-IDF", "oracle"):
         assert policy in ran.out
     assert picture.read_bytes().startswith(b"\x89PNG")
-    told = json.loads(tierline("report", feature, "--baselines", "--json").out)
-    assert told["jobs"] == 120
-    assert told["cost_usd"] == "1.212"
-    area = {one["policy"]: one["area"] for one in told["baselines"]["policies"]}
+    answer = json.loads(tierline("report", feature, "--baselines", "--json").out)
+    assert answer["jobs"] == 120
+    assert answer["cost_usd"] == "1.212"
+    area = {one["policy"]: one["area"] for one in answer["baselines"]["policies"]}
     assert area["random"] < area["confidence"] < area["oracle"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("--png", "x.png"), 2, "--png needs --baselines"),
         (("--baselines", "--max-error", "2"), 2, "--max-error is 2"),
@@ -100,9 +100,9 @@ def test_a_report_with_every_baseline_and_its_picture(
     ],
 )
 def test_what_cannot_be_reported(
-    tierline: Tierline, feature: str, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, feature: str, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("report", feature, *arguments)
-    assert told in ran.err
+    assert message in ran.err
     assert ran.code == code
     assert len(ran.err.splitlines()) == 1

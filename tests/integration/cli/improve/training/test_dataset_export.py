@@ -87,7 +87,7 @@ def test_too_few_are_refused_unless_forced_and_nothing_is_left_behind(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("--format", "csv"), 2, "--format is 'csv'"),
         (("--format", "openai", "--tier", "micro"), 2, "has no tier 'micro' that calls a model"),
@@ -96,9 +96,9 @@ def test_too_few_are_refused_unless_forced_and_nothing_is_left_behind(
     ],
 )
 def test_what_cannot_be_exported(
-    tierline: Tierline, tmp_path: Path, arguments: tuple[str, ...], code: int, told: str
+    tierline: Tierline, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     ran = tierline("dataset", "export", "tickets", *arguments, "--out", tmp_path / "x")
     assert ran.code == code, ran.err
-    assert told in ran.err
+    assert message in ran.err
     assert not (tmp_path / "x").exists()

@@ -72,8 +72,8 @@ def test_it_says_what_it_costs_uploads_starts_and_tells_the_tier_that_comes_out(
     assert "$0.14" in ended.out
     assert "in 2.7 days" in ended.out
     assert 'models: ["openai:ft:kinds"]' in ended.out
-    told = json.loads(run("status", folder, "--json").out)
-    assert (told["cost_usd"], told["payback_days"]) == ("0.135", None)
+    status = json.loads(run("status", folder, "--json").out)
+    assert (status["cost_usd"], status["payback_days"]) == ("0.135", None)
 
 
 def test_an_interrupted_start_goes_on_and_sends_nothing_twice(
@@ -107,7 +107,7 @@ def test_a_refused_key_and_a_failed_training_are_told_without_the_key(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--model", "mistral:open-mistral-nemo", "--yes"), "is deprecated"),
         (("--model", "gpt-4.1", "--yes"), "openai:MODEL"),
@@ -117,11 +117,11 @@ def test_a_refused_key_and_a_failed_training_are_told_without_the_key(
     ],
 )
 def test_what_cannot_be_started(
-    run: Run, folder: Path, server: TuningServer, arguments: tuple[str, ...], told: str
+    run: Run, folder: Path, server: TuningServer, arguments: tuple[str, ...], message: str
 ) -> None:
     ran = run("start", folder, *arguments)
     assert ran.code == 2
-    assert told in ran.err
+    assert message in ran.err
     assert server.requests == []
 
 
