@@ -7,7 +7,11 @@ import typer
 from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.improve.evidence.calibration_view import show, show_all, show_count
-from tierline.cli.improve.evidence.old_flags import CalibrateFlags, run_calibrate_flag
+from tierline.cli.improve.evidence.old_flags import (
+    CalibrateCommands,
+    CalibrateFlags,
+    run_calibrate_flag,
+)
 from tierline.cli.shared.amounts import within
 from tierline.cli.shared.options import Home, Json, RunsByDefault, command_group
 
@@ -74,7 +78,8 @@ def run(
 
     flags = CalibrateFlags(listed, withdraw_, reason, follow_, cancel_)
     if flags.given:
-        return run_calibrate_flag(feature, flags, max_error, home, as_json=as_json)
+        commands = CalibrateCommands(list_, follow, cancel, withdraw)
+        return run_calibrate_flag(commands, feature, flags, max_error, home, as_json=as_json)
     if max_error is None:
         raise UsageError("give the error limit to promise, such as --max-error 0.03")
     body = _promise(max_error, confidence, reference, tier, models)

@@ -9,7 +9,7 @@ import typer
 
 from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
-from tierline.cli.improve.evidence.old_flags import EvalFlags, run_eval_flag
+from tierline.cli.improve.evidence.old_flags import EvalCommands, EvalFlags, run_eval_flag
 from tierline.cli.shared.options import Home, Json, RunsByDefault, command_group
 
 if TYPE_CHECKING:
@@ -104,7 +104,10 @@ def run(
 
     flags = EvalFlags(show_, follow_, listed, cancel_)
     if flags.given:
-        return run_eval_flag(feature, flags, fail_under, junit, png, timeout, home, as_json=as_json)
+        commands = EvalCommands(list_, follow, cancel, show)
+        return run_eval_flag(
+            commands, feature, flags, fail_under, junit, png, timeout, home, as_json=as_json
+        )
     result = _result_options(as_json, fail_under, junit, png)
     options = {
         "dataset": dataset,

@@ -1,7 +1,9 @@
 """Flags of release 0.2 that are commands now, such as `tierline eval --list`. They go with 0.4."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tierline.base.errors import UsageError
 from tierline.cli.shared.options import replaced
@@ -25,7 +27,17 @@ class CalibrateFlags:
         )
 
 
+class CalibrateCommands(NamedTuple):
+    """The commands that replace the flags of `tierline calibrate`."""
+
+    list_: Callable[..., None]
+    follow: Callable[..., None]
+    cancel: Callable[..., None]
+    withdraw: Callable[..., None]
+
+
 def run_calibrate_flag(
+    commands: CalibrateCommands,
     feature: str,
     flags: CalibrateFlags,
     max_error: float | None,
@@ -34,8 +46,6 @@ def run_calibrate_flag(
     as_json: bool,
 ) -> None:
     """Run the command that replaces the given flag, and name it on stderr. Raises UsageError."""
-    from tierline.cli.improve.evidence import calibrate
-
     if flags.given + (max_error is not None) > 1:
         raise UsageError(
             "give only one of --list, --withdraw, --follow, --cancel and --max-error; the first "
@@ -43,19 +53,19 @@ def run_calibrate_flag(
         )
     if flags.listed:
         replaced("calibrate --list", f"tierline calibrate list {feature}")
-        calibrate.list_(feature, home, as_json)
+        commands.list_(feature, home, as_json)
     elif flags.follow is not None:
         replaced("calibrate --follow", f"tierline calibrate follow {feature} {flags.follow}")
-        calibrate.follow(feature, flags.follow, home, as_json)
+        commands.follow(feature, flags.follow, home, as_json)
     elif flags.cancel is not None:
         replaced("calibrate --cancel", f"tierline calibrate cancel {feature} {flags.cancel}")
-        calibrate.cancel(feature, flags.cancel, home, as_json=False)
+        commands.cancel(feature, flags.cancel, home, as_json=False)
     elif flags.withdraw is not None:
         if not flags.reason:
             raise UsageError("--withdraw needs a reason, which is recorded: --reason TEXT")
         new = f"tierline calibrate withdraw {feature} {flags.withdraw} --reason TEXT"
         replaced("calibrate --withdraw", new)
-        calibrate.withdraw(feature, flags.withdraw, flags.reason, home, as_json)
+        commands.withdraw(feature, flags.withdraw, flags.reason, home, as_json)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,17 @@ class EvalFlags:
         return self.listed + sum(one is not None for one in (self.show, self.follow, self.cancel))
 
 
+class EvalCommands(NamedTuple):
+    """The commands that replace the flags of `tierline eval`."""
+
+    list_: Callable[..., None]
+    follow: Callable[..., None]
+    cancel: Callable[..., None]
+    show: Callable[..., None]
+
+
 def run_eval_flag(
+    commands: EvalCommands,
     feature: str,
     flags: EvalFlags,
     fail_under: float | None,
@@ -85,19 +105,17 @@ def run_eval_flag(
     as_json: bool,
 ) -> None:
     """Run the command that replaces the given flag, and name it on stderr. Raises UsageError."""
-    from tierline.cli.improve.evidence import evaluate
-
     if flags.given > 1:
         raise UsageError("give only one of --show, --follow, --list and --cancel")
     if flags.listed:
         replaced("eval --list", f"tierline eval list {feature}")
-        evaluate.list_(feature, home, as_json)
+        commands.list_(feature, home, as_json)
     elif flags.cancel is not None:
         replaced("eval --cancel", f"tierline eval cancel {feature} {flags.cancel}")
-        evaluate.cancel(feature, flags.cancel, home, as_json=False)
+        commands.cancel(feature, flags.cancel, home, as_json=False)
     elif flags.show is not None:
         replaced("eval --show", f"tierline eval show {feature} {flags.show}")
-        evaluate.show(feature, flags.show, fail_under, junit, png, home, as_json)
+        commands.show(feature, flags.show, fail_under, junit, png, home, as_json)
     elif flags.follow is not None:
         replaced("eval --follow", f"tierline eval follow {feature} {flags.follow}")
-        evaluate.follow(feature, flags.follow, fail_under, junit, png, timeout, home, as_json)
+        commands.follow(feature, flags.follow, fail_under, junit, png, timeout, home, as_json)
