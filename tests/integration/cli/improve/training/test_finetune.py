@@ -79,8 +79,8 @@ def test_it_says_what_it_costs_uploads_starts_and_tells_the_tier_that_comes_out(
 def test_an_interrupted_start_goes_on_and_sends_nothing_twice(
     run: Run, folder: Path, server: TuningServer
 ) -> None:
-    def down(asked: ReceivedRequest) -> tuple[int, object] | None:
-        if asked.path == "/v1/fine_tuning/jobs":
+    def down(request: ReceivedRequest) -> tuple[int, object] | None:
+        if request.path == "/v1/fine_tuning/jobs":
             return 503, {"error": {"message": "overloaded"}}
         return None
 
