@@ -35,9 +35,9 @@ SECRET = "whsec_c2VjcmV0LW9mLTI0LWJ5dGVzLWhlcmU="
 
 
 def invoice(input: Any) -> tuple[str, Any]:
-    found = re.search(r"(A-\d+), ([\d.]+) (\w+)", input["text"])
-    assert found
-    number, total, currency = found.groups()
+    match = re.search(r"(A-\d+), ([\d.]+) (\w+)", input["text"])
+    assert match
+    number, total, currency = match.groups()
     return "completed", {"invoice_number": number, "total": float(total), "currency": currency}
 
 
@@ -85,9 +85,9 @@ def test_the_fastapi_app_hears_of_its_jobs(api: Api, worker: None) -> None:
 
 def test_the_notebook_runs(worker: None, capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(EXAMPLES / "python" / "notebook.py"))
-    said = capsys.readouterr().out
-    assert "20 rows, 210.00 EUR" in said
-    assert "invoice_number='A-17'" in said
+    output = capsys.readouterr().out
+    assert "20 rows, 210.00 EUR" in output
+    assert "invoice_number='A-17'" in output
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed here")

@@ -73,11 +73,11 @@ def killed(key: str) -> Iterator[KilledApi]:
 
 
 def jobs_of(rows: Connection, run: str) -> list[str]:
-    found = rows.execute(
+    job_rows = rows.execute(
         "SELECT input ->> 'text' FROM job_requests WHERE input ->> 'text' LIKE %s ORDER BY 1",
         (f"{run} %",),
     )
-    return [text for (text,) in found.fetchall()]
+    return [text for (text,) in job_rows.fetchall()]
 
 
 @pytest.mark.timeout(180)

@@ -195,16 +195,16 @@ def test_lists_are_read_page_by_page(client: Tierline, feature: str, run: Run) -
 def test_rows_run_as_a_batch_and_come_back_in_order(
     client: Tierline, feature: str, worker: list[str]
 ) -> None:
-    told: list[BatchProgress] = []
+    progress: list[BatchProgress] = []
     rows = [{"input": {"text": str(n)}, "custom_id": f"c-{n}"} for n in range(5)]
     rows.insert(2, {"input": {"text": 7}, "custom_id": "wrong"})
-    found = list(client.batches.run(feature, rows, progress=told.append, output_type=Echoed))
-    assert [row.custom_id for row in found] == ["c-0", "c-1", "wrong", "c-2", "c-3", "c-4"]
-    assert found[1].output == Echoed(text="1")
-    assert found[2].status == "invalid"
-    assert found[2].error is not None
-    assert (told[-1].sent, told[-1].done, told[-1].sealed) == (6, 6, True)
-    batch = client.batches.get(told[-1].batch_id)
+    results = list(client.batches.run(feature, rows, progress=progress.append, output_type=Echoed))
+    assert [row.custom_id for row in results] == ["c-0", "c-1", "wrong", "c-2", "c-3", "c-4"]
+    assert results[1].output == Echoed(text="1")
+    assert results[2].status == "invalid"
+    assert results[2].error is not None
+    assert (progress[-1].sent, progress[-1].done, progress[-1].sealed) == (6, 6, True)
+    batch = client.batches.get(progress[-1].batch_id)
     assert (batch.rows, batch.bad_rows, batch.counts["completed"]) == (6, 1, 5)
 
 
@@ -256,11 +256,11 @@ def test_logs_have_no_content_and_no_key(
         client.jobs.submit(feature, {"text": "a secret"}, user="somebody").wait(DEADLINE_S)
         with pytest.raises(InvalidInput):
             client.jobs.submit(feature, {"other": "a secret"})
-    said = "\n".join(
+    log = "\n".join(
         record.getMessage() for record in caplog.records if record.name == "tierline_client"
     )
-    assert "POST /v1/jobs: 202" in said
-    assert not [word for word in ("a secret", "somebody", key) if word in said]
+    assert "POST /v1/jobs: 202" in log
+    assert not [word for word in ("a secret", "somebody", key) if word in log]
 
 
 def test_the_api_sees_which_client_asks(api: Api, key: str) -> None:

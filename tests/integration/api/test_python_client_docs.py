@@ -23,9 +23,9 @@ BLOCKS = [block for page in PAGES for block in blocks(page) if block.kind == "py
 
 
 def invoice(input: Any) -> tuple[str, Any]:
-    found = re.search(r"(A-\d+), ([\d.]+) (\w+)", input["text"])
-    assert found
-    number, total, currency = found.groups()
+    match = re.search(r"(A-\d+), ([\d.]+) (\w+)", input["text"])
+    assert match
+    number, total, currency = match.groups()
     return "completed", {
         "invoice_number": number,
         "total": float(total),
@@ -63,8 +63,8 @@ def test_the_examples_of_docstrings_say_what_happens(
         )
         examples = [one for one in found if one.examples]
         assert examples
-        said: list[str] = []
+        output: list[str] = []
         runner = doctest.DocTestRunner(verbose=False)
         for one in examples:
-            runner.run(one, out=said.append, clear_globs=False)
-    assert not runner.summarize(verbose=False).failed, "".join(said)
+            runner.run(one, out=output.append, clear_globs=False)
+    assert not runner.summarize(verbose=False).failed, "".join(output)

@@ -32,17 +32,17 @@ class Scene:
 
     def listed(self) -> tuple[set[str], float | None]:
         """The ids of GET /v1/jobs, and the lag of the replica that it was read from, if it was."""
-        found = self.api.get("/v1/jobs", params={"limit": 200})
-        assert found.status_code == 200
-        lag = found.headers.get(LAG)
-        return {job["id"] for job in found.json()["data"]}, None if lag is None else float(lag)
+        response = self.api.get("/v1/jobs", params={"limit": 200})
+        assert response.status_code == 200
+        lag = response.headers.get(LAG)
+        return {job["id"] for job in response.json()["data"]}, None if lag is None else float(lag)
 
     def reason(self) -> str | None:
         """Why the primary is read, as /readyz says; None: the replica is."""
         body: dict[str, Any] = self.api.get("/readyz").json()
         assert body["ready"] is True
-        found: str | None = body["degraded"].get("replica")
-        return found
+        reason: str | None = body["degraded"].get("replica")
+        return reason
 
     def metric(self, name: str) -> float:
         """The value of a metric of the replica."""

@@ -43,12 +43,12 @@ def test_it_goes_on_by_itself_and_a_killed_worker_of_maintenance_repeats_nothing
                     DEADLINE_S,
                     "the action to end",
                 )
-        found = bulk_actions.action_of(db, account, made.id)
+        action = bulk_actions.action_of(db, account, made.id)
         again = db.execute(
             "SELECT decision #>> '{signals,of_job}' FROM job_requests"
             " WHERE decision #>> '{signals,bulk_action}' = %s",
             (str(made.id),),
         ).fetchall()
-    assert (found.status, found.done + found.failed) == ("completed", len(jobs))
-    assert len(again) == len(set(again)) == found.done
+    assert (action.status, action.done + action.failed) == ("completed", len(jobs))
+    assert len(again) == len(set(again)) == action.done
     assert {UUID(job) for (job,) in again} <= set(jobs)

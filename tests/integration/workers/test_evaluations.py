@@ -54,8 +54,8 @@ def test_it_goes_on_by_itself_and_a_killed_worker_of_maintenance_loses_nothing(
                     90,
                     "the evaluation to end",
                 )
-        found = evaluation_of(db, "tickets", id)
-    assert found.status == "completed"
-    assert found.result["examples"] == found.planned
+        evaluation = evaluation_of(db, "tickets", id)
+    assert evaluation.status == "completed"
+    assert evaluation.result["examples"] == evaluation.planned
     answered = [(call.model, call.last_message) for call in models.calls]
-    assert len(answered) == len(set(answered)) == 2 * found.planned
+    assert len(answered) == len(set(answered)) == 2 * evaluation.planned

@@ -62,8 +62,8 @@ def states(client: httpx.Client) -> set[object]:
 
 def routes() -> list[str]:
     """A path of each of Flower's routes but its files and its farewell, which shows nothing."""
-    found = [one if isinstance(one, tuple) else (one.regex.pattern,) for one in urls.handlers]
-    patterns = [str(one[0]).removesuffix("$").removesuffix("/?") for one in found]
+    handlers = [one if isinstance(one, tuple) else (one.regex.pattern,) for one in urls.handlers]
+    patterns = [str(one[0]).removesuffix("$").removesuffix("/?") for one in handlers]
     paths = [re.sub(r"\(\.[+*]\)", "x", one) for one in patterns if "static" not in one]
     paths = [path if path.startswith("/") else "/no-such-page" for path in paths]
     return sorted({*paths} - {"/logout"})
@@ -73,10 +73,10 @@ def test_nothing_is_shown_without_the_password(flower: httpx.Client) -> None:
     assert {"/", "/metrics", "/healthcheck", "/api/tasks", "/task/x"} <= set(routes())
     for path in routes():
         for auth in (None, (AUTH[0], "wrong")):
-            said = httpx.get(f"{flower.base_url}{path}", auth=auth)
+            response = httpx.get(f"{flower.base_url}{path}", auth=auth)
             # 405: Flower's control routes take POST only, which the last test here tries
-            assert said.status_code in (401, 404, 405), (path, said.status_code)
-            assert "slm@here" not in said.text, path
+            assert response.status_code in (401, 404, 405), (path, response.status_code)
+            assert "slm@here" not in response.text, path
     for path in ("/", "/workers", "/tasks", "/broker", "/metrics", "/healthcheck", "/api/tasks"):
         assert httpx.get(f"{flower.base_url}{path}").status_code == 401, path
 

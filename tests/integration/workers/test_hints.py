@@ -37,8 +37,8 @@ def broker(environment: None) -> Iterator["redis.Redis[Any]"]:
 def only_message(broker: "redis.Redis[Any]", queue: str) -> dict[str, Any]:
     (message,) = broker.lrange(queue, 0, -1)
     broker.delete(queue)
-    found: dict[str, Any] = json.loads(message)
-    return found
+    message_document: dict[str, Any] = json.loads(message)
+    return message_document
 
 
 def without_own(message: dict[str, Any]) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def judging(bench: Bench) -> UUID:
     job = bench.submit(version, "an easy one: 7 euros")
     bench.run(job, 2)
     assert keep_judged(bench.pool, time.monotonic() + DEADLINE_S) == 1
-    found: UUID = bench.one("SELECT judge_job_id FROM outcomes WHERE job_id = %s", job)
-    return found
+    job_id: UUID = bench.one("SELECT judge_job_id FROM outcomes WHERE job_id = %s", job)
+    return job_id
 
 
 def test_a_killed_worker_loses_no_judge_and_no_call(bench: Bench) -> None:

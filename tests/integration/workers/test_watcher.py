@@ -191,9 +191,9 @@ def operation_status(connection: psycopg.Connection[Any], id: int) -> str:
 def test_a_cancel_ends_an_operation_whose_trainer_is_gone(
     watcher: Any, connection: psycopg.Connection[Any], orphan: int
 ) -> None:
-    asked = operations.ask_to_cancel(connection, "kinds", orphan, ["router"])
-    assert asked is not None
-    assert asked["status"] == "in_progress"
+    operation = operations.ask_to_cancel(connection, "kinds", orphan, ["router"])
+    assert operation is not None
+    assert operation["status"] == "in_progress"
     look_until(
         watcher, lambda: operation_status(connection, orphan) == "cancelled", "the cancelled one"
     )
@@ -203,9 +203,9 @@ def test_an_operation_whose_trainer_is_gone_is_queued_again_so_that_a_cancel_end
     watcher: Any, connection: psycopg.Connection[Any], orphan: int
 ) -> None:
     look_until(watcher, lambda: operation_status(connection, orphan) == "queued", "the lost one")
-    asked = operations.ask_to_cancel(connection, "kinds", orphan, ["router"])
-    assert asked is not None
-    assert asked["status"] == "cancelled"
+    operation = operations.ask_to_cancel(connection, "kinds", orphan, ["router"])
+    assert operation is not None
+    assert operation["status"] == "cancelled"
 
 
 def test_a_running_trainer_keeps_its_operation(

@@ -84,7 +84,10 @@ class AnswerKey:
 
     def __call__(self, body: Any) -> Reply:
         question = [one["content"] for one in body["messages"] if one["role"] == "user"][-1]
-        answer = next((known for text, known in self._answers.items() if text in question), "none")
+        answer = next(
+            (known_answer for text, known_answer in self._answers.items() if text in question),
+            "none",
+        )
         if not body.get("logprobs"):
             return Reply(text=answer if answer.startswith("{") else json.dumps(answer))
         codes = _codes(body["messages"][0]["content"], self._labels)

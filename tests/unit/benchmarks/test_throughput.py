@@ -15,19 +15,19 @@ def window(rate: float, cpu_ms: float = 1.0, wal: float = 2_000) -> Window:
 
 
 def test_each_round_is_compared_with_itself() -> None:
-    found = {INTERACTIVE: [window(800), window(400)], "dramatiq": [window(1000), window(400)]}
-    ratio = next(one for one in figures(found) if one.what == "throughput / dramatiq")
+    by_side = {INTERACTIVE: [window(800), window(400)], "dramatiq": [window(1000), window(400)]}
+    ratio = next(one for one in figures(by_side) if one.what == "throughput / dramatiq")
     assert (ratio.value, ratio.low, ratio.high) == (pytest.approx(0.9), 0.8, 1.0)
     assert ratio.reached
 
 
 def test_what_is_behind_its_goal_is_not_reached() -> None:
-    found = {
+    by_side = {
         INTERACTIVE: [window(800, cpu_ms=2.4, wal=3_800)],
         BACKFILL: [window(900)],
         "dramatiq": [window(1000)],
     }
-    missed = {one.what.strip() for one in figures(found) if one.reached is False}
+    missed = {one.what.strip() for one in figures(by_side) if one.reached is False}
     assert missed == {
         "throughput / dramatiq",
         "throughput of the backfill lane / dramatiq",
@@ -37,8 +37,8 @@ def test_what_is_behind_its_goal_is_not_reached() -> None:
 
 
 def test_without_the_peers_only_rates_have_a_goal() -> None:
-    found = {INTERACTIVE: [window(800, cpu_ms=9)], "strong": [window(800)]}
-    judged = [one.what for one in figures(found) if one.target is not None]
+    by_side = {INTERACTIVE: [window(800, cpu_ms=9)], "strong": [window(800)]}
+    judged = [one.what for one in figures(by_side) if one.target is not None]
     assert judged == ["throughput / strong Celery task"]
 
 

@@ -38,8 +38,8 @@ def test_parts_have_bounds_and_all_rows(monkeypatch: pytest.MonkeyPatch) -> None
     parts = list(parts_of(rows))
     assert [count for _, count in parts] == [3, 2, 2]
     assert max(len(body) for body, _ in parts) <= 60
-    found = [json.loads(line)["input"] for body, _ in parts for line in body.splitlines()]
-    assert found == rows
+    inputs = [json.loads(line)["input"] for body, _ in parts for line in body.splitlines()]
+    assert inputs == rows
     assert list(parts_of(rows)) == parts
 
 

@@ -39,18 +39,18 @@ def opened(server: ScriptedApi, clock: Clock) -> Iterator[Opens]:
     """Makes one that has been answered, unless `first` is False."""
     made: list[Retrying] = []
 
-    def open_one(said: list[str] | None = None, *, moves: bool = True, first: bool = True):
-        found = Retrying(
+    def open_one(messages: list[str] | None = None, *, moves: bool = True, first: bool = True):
+        retrying = Retrying(
             server.place,
-            (said if said is not None else []).append,
+            (messages if messages is not None else []).append,
             find_again=(lambda: server.place) if moves else None,
             pause=clock.pause,
             monotonic=lambda: clock.now_s,
         )
-        made.append(found)
+        made.append(retrying)
         if first:
-            assert get(found, "/first") == {"ok": True}
-        return found
+            assert get(retrying, "/first") == {"ok": True}
+        return retrying
 
     yield open_one
     for one in made:
@@ -64,20 +64,20 @@ def get(api: Retrying, path: str = "/x") -> object:
 def test_a_request_is_repeated_until_it_is_answered_and_both_are_said(
     server: ScriptedApi, opened: Opens
 ) -> None:
-    said: list[str] = []
-    api = opened(said)
+    messages: list[str] = []
+    api = opened(messages)
     server.script = [(503, {"detail": "starting"})] * 8 + [GOOD]
     assert get(api) == {"ok": True}
     assert server.paths.count("/x") == 9
-    assert said == ["waiting for the API: starting", "the API answers again"]
+    assert messages == ["waiting for the API: starting", "the API answers again"]
 
 
 def test_the_wait_that_the_api_asks_for_is_kept_within_reason(
     server: ScriptedApi, clock: Clock, opened: Opens
 ) -> None:
     api = opened()
-    for asked, waits_s in (("20", 20.0), ("86400", PATIENCE.longest_asked_s)):
-        server.retry_after = asked
+    for retry_after, waits_s in (("20", 20.0), ("86400", PATIENCE.longest_asked_s)):
+        server.retry_after = retry_after
         server.script = [(429, {"detail": "too many"}), GOOD]
         began_s = clock.now_s
         assert get(api) == {"ok": True}
@@ -87,12 +87,12 @@ def test_the_wait_that_the_api_asks_for_is_kept_within_reason(
 def test_a_full_queue_is_waited_for_however_long_it_takes_and_that_is_said(
     server: ScriptedApi, clock: Clock, opened: Opens
 ) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     server.retry_after = "60"
     server.script = [(429, {"detail": "as many as it may"})] * 40 + [GOOD]
-    assert get(opened(said, first=False)) == {"ok": True}
+    assert get(opened(messages, first=False)) == {"ok": True}
     assert clock.now_s >= 40 * 60 > 2 * PATIENCE.give_up_s
-    assert said == ["waiting for the API: as many as it may", "the API answers again"]
+    assert messages == ["waiting for the API: as many as it may", "the API answers again"]
 
 
 def test_it_gives_up_after_a_bounded_time(server: ScriptedApi, clock: Clock, opened: Opens) -> None:

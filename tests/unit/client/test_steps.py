@@ -75,9 +75,9 @@ class Played:
             self.now_s += step.seconds
             return None, None
         self.done.append(step)
-        found = self.outcomes.pop(0)
+        outcome = self.outcomes.pop(0)
         self.now_s += 1.0
-        return (None, found) if isinstance(found, TierlineError) else (found, None)
+        return (None, outcome) if isinstance(outcome, TierlineError) else (outcome, None)
 
     @property
     def sent(self) -> list[calls.Call[Any]]:
@@ -133,8 +133,8 @@ def test_what_is_wrong_is_not_repeated() -> None:
 def test_pauses_grow_and_vary() -> None:
     retries = Retries()
     pauses = [[retries.pause_s(tries, None) for _ in range(50)] for tries in (1, 2, 3, 20)]
-    for found, most_s in zip(pauses, (0.25, 0.5, 1.0, 8.0), strict=True):
-        assert most_s / 2 <= min(found) < max(found) <= most_s
+    for pause_s, most_s in zip(pauses, (0.25, 0.5, 1.0, 8.0), strict=True):
+        assert most_s / 2 <= min(pause_s) < max(pause_s) <= most_s
 
 
 def test_a_wait_reads_the_stream() -> None:

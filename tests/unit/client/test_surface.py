@@ -48,9 +48,9 @@ def test_the_async_client_is_what_the_sync_one_makes() -> None:
 def test_both_clients_have_the_same_methods(pair: tuple[type, type]) -> None:
     def methods(kind: type) -> dict[str, list[str]]:
         return {
-            name: list(inspect.signature(found).parameters)
-            for name, found in vars(kind).items()
-            if inspect.isfunction(found) and not name.startswith("_")
+            name: list(inspect.signature(attribute).parameters)
+            for name, attribute in vars(kind).items()
+            if inspect.isfunction(attribute) and not name.startswith("_")
         }
 
     assert methods(pair[0]) == methods(pair[1])
@@ -59,9 +59,9 @@ def test_both_clients_have_the_same_methods(pair: tuple[type, type]) -> None:
 def test_every_public_method_says_what_it_is_for() -> None:
     for pair in PAIRS:
         for kind in pair:
-            for name, found in vars(kind).items():
-                if inspect.isfunction(found) and not name.startswith("_"):
-                    assert found.__doc__, f"{kind.__name__}.{name}"
+            for name, attribute in vars(kind).items():
+                if inspect.isfunction(attribute) and not name.startswith("_"):
+                    assert attribute.__doc__, f"{kind.__name__}.{name}"
 
 
 def test_every_name_that_is_exported_is_there() -> None:

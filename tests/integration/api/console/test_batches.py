@@ -125,8 +125,8 @@ def test_a_file_becomes_a_batch_in_two_steps(signed_in: SignIn, api: Api, rows: 
     started = browser.post(f"{place}/start", fields)
     assert started.status_code == 303, started.text
     batch = started.headers["location"].rpartition("/")[2]
-    found = api.get(f"/v1/batches/{batch}").json()
-    assert (found["status"], found["rows"], found["bad_rows"]) == ("sealed", 2, 0)
+    stored = api.get(f"/v1/batches/{batch}").json()
+    assert (stored["status"], stored["rows"], stored["bad_rows"]) == ("sealed", 2, 0)
     assert logged(rows, 2) == ["batch.started", "batch.file_uploaded"]
     assert rows.execute("SELECT count(*) FROM uploads").fetchone() == (0,)
     assert browser.post(f"{place}/start", fields).status_code == 404, "it was started"

@@ -33,9 +33,9 @@ def plan(browser: Browser, feature: str, action: str = "cancel", **more: str) ->
 def fields_of(page: Any) -> dict[str, str]:
     """The hidden fields of the form that begins the action."""
     (form,) = re.findall(r'action="/console/bulk-actions">(.*?)</form>', page.text, re.S)
-    found = dict(re.findall(r'type="hidden" name="([a-z]+)" value="([^"]*)"', form))
-    del found["csrf"]
-    return found
+    fields = dict(re.findall(r'type="hidden" name="([a-z]+)" value="([^"]*)"', form))
+    del fields["csrf"]
+    return fields
 
 
 def begin(browser: Browser, page: Any) -> str:
@@ -53,12 +53,12 @@ def test_jobs_are_counted_then_acted_on_and_the_page_shows_how_far_it_is(
     browser = signed_in()
     assert "/console/bulk-actions/plan" in browser.get(f"/console/jobs?feature={feature}").text
 
-    asked = plan(browser, feature)
-    assert "Cancel: 3 jobs match" in text_of(asked)
+    planned = plan(browser, feature)
+    assert "Cancel: 3 jobs match" in text_of(planned)
     assert {api.get(f"/v1/jobs/{job}").json()["status"] for job in queued} == {"queued"}
 
-    place = begin(browser, asked)
-    assert begin(browser, asked) == place, "the form sent again begins nothing"
+    place = begin(browser, planned)
+    assert begin(browser, planned) == place, "the form sent again begins nothing"
     page = browser.get(place)
     assert "◐ running" in text_of(page)
     assert "poll.js" in page.text

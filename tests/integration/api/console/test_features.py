@@ -112,12 +112,12 @@ def test_an_operator_tries_an_earlier_version_or_one_tier_as_a_draft(
     assert signed_in("submit", "read").post(f"{PARROT}/try", fields).status_code == 403
     answer = signed_in("operator").post(f"{PARROT}/try", fields)
     assert answer.status_code == 303, answer.text
-    found = rows.execute(
+    row = rows.execute(
         "SELECT v.version < 0, j.tier FROM jobs j JOIN feature_versions v"
         " ON v.id = j.feature_version_id WHERE j.id = %s",
         (answer.headers["location"].rpartition("/")[2],),
     ).fetchone()
-    assert found == (True, more.get("tier", "slm"))
+    assert row == (True, more.get("tier", "slm"))
 
 
 @pytest.mark.parametrize(

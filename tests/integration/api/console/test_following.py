@@ -39,13 +39,13 @@ def test_the_page_of_a_bulk_action_follows_it(
 
 def test_a_page_comes_back_when_the_service_does(browser: Browser, api_url: str, key: str) -> None:
     request = Request({"type": "http", "method": "GET", "path": "/console/x", "headers": []})
-    said = {
+    texts = {
         "title": "Unavailable",
         "detail": "the database is away",
         "problems": (),
         "retry_s": RETRY_S,
     }
-    body = bytes(page(request, "error.html", 503, **said).body)
+    body = bytes(page(request, "error.html", 503, **texts).body)
     away = True
 
     def answer(route: Route) -> None:

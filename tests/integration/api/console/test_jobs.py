@@ -33,8 +33,8 @@ def ended(api: Api, rows: Connection, status: str = "completed", **more: Any) ->
 
 
 def actions(rows: Connection, job: str) -> list[str]:
-    found = rows.execute("SELECT action FROM audit_log WHERE job_id = %s ORDER BY id", (job,))
-    return [str(action) for (action,) in found.fetchall()]
+    entries = rows.execute("SELECT action FROM audit_log WHERE job_id = %s ORDER BY id", (job,))
+    return [str(action) for (action,) in entries.fetchall()]
 
 
 def test_the_list_has_the_accounts_jobs_and_no_others(

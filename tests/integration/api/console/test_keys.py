@@ -77,8 +77,12 @@ def test_an_operator_creates_and_changes_an_account(
     changes = {"name": "billing", "weight": "3", "max_queued_jobs": "50", "max_requests_per_s": ""}
     assert browser.post("/console/keys/accounts/change", changes).status_code == 303
     assert logged(rows) == ("account.changed", {"name": "billing"})
-    found = {one["name"]: one for one in api.get("/v1/accounts").json()["data"]}["billing"]
-    assert (found["weight"], found["max_queued_jobs"], found["max_requests_per_s"]) == (3, 50, None)
+    account = {one["name"]: one for one in api.get("/v1/accounts").json()["data"]}["billing"]
+    assert (account["weight"], account["max_queued_jobs"], account["max_requests_per_s"]) == (
+        3,
+        50,
+        None,
+    )
     assert browser.post("/console/keys/accounts", {"name": "billing"}).status_code == 409
 
 

@@ -57,18 +57,18 @@ def test_every_page_reads_in_light_and_dark_at_every_width(
     """axe finds nothing, and nothing scrolls sideways. In dark only contrast may differ, so that
     each page is loaded once.
     """
-    found = []
+    problems = []
     with signed_in_page(browser, api_url, key) as page:
         for name, place in PLACES.items():
             page.goto(place(furnished))
-            found += [f"{name} light: {one}" for one in violations(page)]
-            found += _look(page, name, screenshots, "light")
+            problems += [f"{name} light: {one}" for one in violations(page)]
+            problems += _look(page, name, screenshots, "light")
             page.emulate_media(color_scheme="dark")
-            found += [f"{name} dark: {one}" for one in contrast(page)]
+            problems += [f"{name} dark: {one}" for one in contrast(page)]
             if screenshots is not None:
                 _look(page, name, screenshots, "dark")
             page.emulate_media(color_scheme="light")
-    assert not found, "\n".join(found)
+    assert not problems, "\n".join(problems)
 
 
 def test_the_sign_in_page_reads(browser: Browser, api_url: str, screenshots: Path | None) -> None:
@@ -84,15 +84,15 @@ def test_the_sign_in_page_reads(browser: Browser, api_url: str, screenshots: Pat
 
 def _look(page: Page, name: str, screenshots: Path | None, theme: str) -> list[str]:
     """What scrolls sideways. Pictures are taken on the way."""
-    found = []
+    problems = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HIGH})
         beyond = page.evaluate(SIDEWAYS)
         if beyond > 0:
-            found.append(f"{name} at {width} px scrolls {beyond} px sideways")
+            problems.append(f"{name} at {width} px scrolls {beyond} px sideways")
         if screenshots is not None and width in PICTURED:
             page.screenshot(path=screenshots / f"{name}-{width}-{theme}.png", full_page=True)
-    return found
+    return problems
 
 
 @pytest.fixture(scope="session")

@@ -84,8 +84,8 @@ def test_prices_in_force_are_shown_with_the_operators_own(signed_in: SignIn, api
 def test_economics_answers_for_a_volume(signed_in: SignIn) -> None:
     browser = signed_in("operator")
     assert "Give requests a day" in text_of(browser.get(f"{MONEY}/economics?feature=echo"))
-    asked = "feature=echo&requests_per_day=1000&peak_per_s=2&escalation_rate=0.2"
-    page = browser.get(f"{MONEY}/economics?{asked}&input_tokens=&output_tokens=")
+    query = "feature=echo&requests_per_day=1000&peak_per_s=2&escalation_rate=0.2"
+    page = browser.get(f"{MONEY}/economics?{query}&input_tokens=&output_tokens=")
     assert page.status_code == 200
     assert "Measured 30 days" in text_of(page) or "note warn" in page.text
     for wrong in ("requests_per_day=x", "requests_per_day=1_0", "peak_per_s=2"):

@@ -58,11 +58,11 @@ def draw(browser: Browser, feature: str, count: int = 20, second: int = 0) -> No
 
 def asked_for(rows: Connection) -> Any:
     """The newest entry of the log about labels that were asked for."""
-    found = rows.execute(
+    row = rows.execute(
         "SELECT detail FROM audit_log WHERE action = 'labels.asked' ORDER BY id DESC LIMIT 1"
     ).fetchone()
-    assert found is not None
-    return found[0]
+    assert row is not None
+    return row[0]
 
 
 def start(browser: Browser, feature: str) -> Any:

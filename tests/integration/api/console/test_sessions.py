@@ -212,9 +212,9 @@ def test_every_page_has_a_strict_policy_and_nothing_inline_or_from_elsewhere(
 
 
 def test_files_are_kept_by_browsers_under_a_url_that_changes_with_them(stranger: Browser) -> None:
-    found = set(re.findall(r'"(/console/static/[^"]+)"', stranger.get("/console/sign-in").text))
-    assert found
-    for url in found:
+    paths = set(re.findall(r'"(/console/static/[^"]+)"', stranger.get("/console/sign-in").text))
+    assert paths
+    for url in paths:
         answer = stranger.get(url)
         assert answer.status_code == 200
         assert "immutable" in answer.headers["cache-control"]

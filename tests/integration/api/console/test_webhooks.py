@@ -19,8 +19,8 @@ def endpoint(signed_in: SignIn, api: Api) -> str:
     """An endpoint of the account, added over the API."""
     made = api.post("/v1/webhook-endpoints", json={"url": URL})
     assert made.status_code == 201, made.text
-    found: str = made.json()["id"]
-    return found
+    id: str = made.json()["id"]
+    return id
 
 
 @pytest.fixture(autouse=True)
@@ -95,8 +95,8 @@ def test_a_secret_is_rotated_and_an_endpoint_disabled_enabled_and_removed(
     assert "Former secret signs until" in text_of(browser.get(f"/console/webhooks/{endpoint}"))
     for to, action in (("disabled", "webhook.disabled"), ("enabled", "webhook.enabled")):
         browser.post(f"/console/webhooks/{endpoint}/switch", {"to": to})
-        found = api.get(f"/v1/webhook-endpoints/{endpoint}").json()
-        assert found["disabled"] is (to == "disabled")
+        shown = api.get(f"/v1/webhook-endpoints/{endpoint}").json()
+        assert shown["disabled"] is (to == "disabled")
         assert logged(rows) == action
     assert browser.post(f"/console/webhooks/{endpoint}/remove").status_code == 303
     assert api.get(f"/v1/webhook-endpoints/{endpoint}").status_code == 404

@@ -103,16 +103,20 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
                 yield from references(inner)
 
     for reference in references(document):
-        found: Any = document
+        node: Any = document
         for part in reference.removeprefix("#/").split("/"):
-            found = found[part]
+            node = node[part]
 
 
 def test_every_refusal_is_documented_as_a_problem(operations: list[Operation]) -> None:
     for method, path, operation in operations:
-        for status, told in operation["responses"].items():
+        for status, response in operation["responses"].items():
             if int(status) >= 400:
-                assert list(told["content"]) == ["application/problem+json"], (method, path, status)
+                assert list(response["content"]) == ["application/problem+json"], (
+                    method,
+                    path,
+                    status,
+                )
 
 
 def test_every_operation_of_v1_wants_a_key_and_refuses_its_absence(
@@ -183,8 +187,8 @@ def test_bodies_of_another_type_form_or_size_are_refused_as_documented(
 ) -> None:
     walked = 0
     for method, path, operation in operations:
-        told = operation["responses"]
-        if method not in BODIES or "415" not in told or path.startswith("/v1/batches"):
+        documented = operation["responses"]
+        if method not in BODIES or "415" not in documented or path.startswith("/v1/batches"):
             continue
         walked += 1
         where = address(path)
@@ -194,12 +198,12 @@ def test_bodies_of_another_type_form_or_size_are_refused_as_documented(
             return api.send(method.upper(), where, content=content, headers=headers).status_code
 
         assert status(b"x", "image/png") == 415, (method, path)
-        if "400" in told:
+        if "400" in documented:
             assert status(b"\xff", "application/json") == 400, (method, path)
-        if "413" in told:
+        if "413" in documented:
             most = 8 if path.endswith(("/micro-models", "/datasets", ":batch")) else 1  # MiB
             assert status(b" " * (most * 1_100_000), "application/json") == 413, (method, path)
-        if "422" in told:
+        if "422" in documented:
             # A list is the body of none of them.
             assert status(b"[]", "application/json") == 422, (method, path)
     assert walked >= 6
@@ -233,9 +237,9 @@ def test_the_page_for_trying_things_loads_nothing_from_elsewhere(api_url: str) -
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(sources) >= 3
     for source in sources:
-        found = httpx.get(urljoin(api_url, source))
+        asset = httpx.get(urljoin(api_url, source))
         assert urljoin(api_url, source).startswith(api_url), source
-        assert found.status_code == 200
+        assert asset.status_code == 200
 
 
 def test_a_method_that_a_path_does_not_take_is_told_all_that_it_takes(api: Api) -> None:

@@ -129,8 +129,8 @@ def test_nothing_is_found_in_requests_made_from_the_document(
 def test_nothing_is_found_in_sequences_where_one_answer_leads_to_the_next_request(
     schemathesis: Schemathesis, seed: int
 ) -> None:
-    told = schemathesis("--phases", "stateful", "--max-examples", 100, "--seed", seed)
-    followed = re.search(r"API Links: +(\d+) covered", told)
+    output = schemathesis("--phases", "stateful", "--max-examples", 100, "--seed", seed)
+    followed = re.search(r"API Links: +(\d+) covered", output)
     assert followed, "the stateful phase ran"
     print(followed[0])
     assert int(followed[1]) > 0, "no sequence got to a second step"

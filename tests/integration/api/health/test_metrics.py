@@ -53,18 +53,18 @@ def test_verdicts_leases_lost_and_costs_of_the_last_hour_are_told(
     model = 'feature="echo",model="openai:small",tier="slm"'
 
     def told() -> dict[str, float]:
-        found = numbers(api)
-        return found if found["tierline_leases_lost_last_hour"] else {}
+        metrics = numbers(api)
+        return metrics if metrics["tierline_leases_lost_last_hour"] else {}
 
-    found = wait_until(told, DEADLINE_S, "the lost lease to be told", every_s=0.2)
+    metrics = wait_until(told, DEADLINE_S, "the lost lease to be told", every_s=0.2)
     passed = 'tierline_attempts_last_hour{feature="echo",tier="slm",verdict="passed"}'
-    assert found[passed] == 1
-    assert found["tierline_leases_lost_last_hour"] == 1
-    assert found[f"tierline_cost_usd_last_hour{{{model}}}"] == pytest.approx(0.000125)
+    assert metrics[passed] == 1
+    assert metrics["tierline_leases_lost_last_hour"] == 1
+    assert metrics[f"tierline_cost_usd_last_hour{{{model}}}"] == pytest.approx(0.000125)
     purpose = 'feature="echo",purpose="answer"'
-    by_purpose = found[f"tierline_cost_by_purpose_usd_last_hour{{{purpose}}}"]
+    by_purpose = metrics[f"tierline_cost_by_purpose_usd_last_hour{{{purpose}}}"]
     assert by_purpose == pytest.approx(0.000125)
-    assert found['tierline_unknown_cost_calls_last_hour{model="openai:small"}'] == 1
+    assert metrics['tierline_unknown_cost_calls_last_hour{model="openai:small"}'] == 1
 
 
 def test_webhooks_that_were_given_up_are_counted_for_an_hour(api: Api, rows: Connection) -> None:
@@ -87,15 +87,15 @@ def test_the_broker_and_the_dispatchers_are_told(api: Api) -> None:
 
 
 def test_what_the_runbook_asks_for_is_there(api: Api) -> None:
-    told = set(re.findall(r"^# TYPE (tierline_\w+) ", api.get("/metrics").text, re.M))
+    metrics = set(re.findall(r"^# TYPE (tierline_\w+) ", api.get("/metrics").text, re.M))
     expressions = re.findall(r"^\s*expr: (.+)$", RUNBOOK.read_text(), re.M)
     assert len(expressions) == 11
-    assert {name for text in expressions for name in re.findall(r"\btierline_\w+", text)} <= told
+    assert {name for text in expressions for name in re.findall(r"\btierline_\w+", text)} <= metrics
 
 
 def test_every_number_is_told_of_in_the_docs(api: Api) -> None:
-    told = set(re.findall(r"^# TYPE (tierline_\w+) ", api.get("/metrics").text, re.M))
+    metrics = set(re.findall(r"^# TYPE (tierline_\w+) ", api.get("/metrics").text, re.M))
     page = RUNBOOK.read_text().replace(
         "`_hinted`, `_running`", "`tierline_queue_hinted`, `tierline_queue_running`"
     )
-    assert told <= set(re.findall(r"`(tierline_\w+)`", page))
+    assert metrics <= set(re.findall(r"`(tierline_\w+)`", page))

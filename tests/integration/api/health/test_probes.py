@@ -77,15 +77,15 @@ def test_a_feature_version_of_a_later_release_is_told_and_takes_nobody_out_of_se
         ready = api.get("/readyz")
         assert ready.status_code == 200
         for version in (2, 3):
-            told = ready.json()["degraded"][f"feature:mixed:{version}"]
-            assert f"version {version} of mixed has keys" in told
+            message = ready.json()["degraded"][f"feature:mixed:{version}"]
+            assert f"version {version} of mixed has keys" in message
         listed = api.get("/v1/features")
         assert listed.status_code == 200
         assert "mixed" not in [one["name"] for one in listed.json()["data"]]
         assert api.get("/v1/models").status_code == 200
-        asked = api.post("/v1/jobs", json={"feature": "mixed", "input": {"text": "hello"}})
-        assert asked.status_code == 503
-        assert "processes of the release that applied it" in asked.json()["detail"]
+        response = api.post("/v1/jobs", json={"feature": "mixed", "input": {"text": "hello"}})
+        assert response.status_code == 503
+        assert "processes of the release that applied it" in response.json()["detail"]
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("DELETE FROM jobs WHERE feature_version_id = %s", (before,))
         connection.execute("DELETE FROM features WHERE name = 'mixed'")
@@ -105,9 +105,9 @@ def test_a_database_that_is_not_migrated_is_said_and_picked_up_once_it_is(
             response = api.get(path)
             assert response.status_code == 503
             assert "tierline db upgrade" in response.json()["detail"]
-        asked = api.post("/v1/jobs", json={})
-        assert asked.status_code == 503
-        assert int(asked.headers["retry-after"]) >= 1
+        refusal = api.post("/v1/jobs", json={})
+        assert refusal.status_code == 503
+        assert int(refusal.headers["retry-after"]) >= 1
         migrate.upgrade(empty_database_url)
         wait_until(lambda: api.get("/readyz").status_code == 200, DEADLINE_S, "the API to be ready")
         client = api.as_(make_run_key(empty_database_url, "late"))
@@ -149,12 +149,12 @@ def test_a_broker_that_is_frozen_behind_its_open_port_is_told_at_once_and_nobody
                         lambda: "broker" not in degraded(api), DEADLINE_S, "the broker to be seen"
                     )
                     os.kill(pid, signal.SIGSTOP)
-                told = wait_until(
+                degraded_answer = wait_until(
                     lambda: "does not answer" in degraded(api).get("broker", "") and degraded(api),
                     DEADLINE_S,
                     "the frozen broker to be told",
                 )
-                assert "TimeoutError" in told["broker"]
+                assert "TimeoutError" in degraded_answer["broker"]
                 assert "tierline_broker_up 0.0" in api.get("/metrics").text
                 os.kill(pid, signal.SIGCONT)
                 wait_until(
@@ -209,12 +209,12 @@ def test_a_postgres_that_is_frozen_is_told_to_a_probe_that_does_not_wait_long(
             for process in frozen:
                 process.suspend()
             try:
-                told = wait_until(
-                    lambda: (found := probe.get("/readyz")).status_code == 503 and found,
+                response = wait_until(
+                    lambda: (probed := probe.get("/readyz")).status_code == 503 and probed,
                     DEADLINE_S,
                     "the frozen Postgres to be told",
                 )
-                assert "does not answer" in told.json()["detail"]
+                assert "does not answer" in response.json()["detail"]
                 assert probe.get("/readyz").status_code == 503
                 assert probe.get("/healthz").status_code == 200
             finally:
@@ -250,8 +250,8 @@ def degraded(api: Api) -> dict[str, str]:
     """What is wrong around an API that is ready."""
     answer = api.get("/readyz")
     assert answer.status_code == 200
-    found: dict[str, str] = answer.json()["degraded"]
-    return found
+    reasons: dict[str, str] = answer.json()["degraded"]
+    return reasons
 
 
 def test_the_process_starts_without_postgres_recovers_with_it_and_stops_in_order(

@@ -54,13 +54,13 @@ class Raw:
 
     def read_to_the_end(self) -> bytes:
         """Everything that comes until the server closes."""
-        found = b""
+        content = b""
         try:
             while piece := self._socket.recv(65536):
-                found += piece
+                content += piece
         except ConnectionResetError:
             pass
-        return found
+        return content
 
 
 def head(api: Api, path: str, *lines: str) -> bytes:
@@ -307,13 +307,13 @@ def test_a_crash_tells_the_caller_nothing_of_itself(
     assert answer.headers["cache-control"] == "no-store"
     for word in ("what-only-the-code-knows", "Traceback", "ZeroDivision", ".py"):
         assert word not in answer.text
-    said = ""
+    output = ""
 
     def logged() -> bool:
-        nonlocal said
-        said += "".join(capfd.readouterr())
-        return "request_crashed" in said
+        nonlocal output
+        output += "".join(capfd.readouterr())
+        return "request_crashed" in output
 
     # After the answer: a test that ended before would close the file beneath the server's print.
     wait_until(logged, ANSWER_S, "the crash to be logged")
-    assert "what-only-the-code-knows" not in said
+    assert "what-only-the-code-knows" not in output

@@ -64,10 +64,10 @@ def test_an_answer_is_short_and_the_loop_is_not_held(api: Api, door: str) -> Non
 
 def test_how_many_more_there_are_is_told(api: Api) -> None:
     path, sent = DOORS["a job"]
-    found = api.post(path, json=sent).json()
-    assert len(found["errors"]) == 20
-    assert found["errors_left_out"] == len(UNKNOWN) - 20
-    assert f"and {len(UNKNOWN) - 20:,} more" in found["detail"]
+    problem = api.post(path, json=sent).json()
+    assert len(problem["errors"]) == 20
+    assert problem["errors_left_out"] == len(UNKNOWN) - 20
+    assert f"and {len(UNKNOWN) - 20:,} more" in problem["detail"]
 
 
 def _loop() -> Callable[[], float]:

@@ -49,13 +49,13 @@ def test_jobs_can_still_be_read(api: Api) -> None:
 
 @pytest.mark.usefixtures("read_only")
 def test_a_probe_is_told_that_it_takes_no_writes(api: Api) -> None:
-    told = wait_until(
-        lambda: (found := api.get("/readyz")).status_code == 503 and found,
+    response = wait_until(
+        lambda: (probed := api.get("/readyz")).status_code == 503 and probed,
         DEADLINE_S,
         "the probe to see",
     )
     wait_until(lambda: "accepts no writes" in api.get("/readyz").text, DEADLINE_S, "its reason")
-    assert int(told.headers["Retry-After"]) > 0
+    assert int(response.headers["Retry-After"]) > 0
     assert api.get("/healthz").status_code == 200
 
 

@@ -47,21 +47,21 @@ def locked(database_url: str, table: str) -> Iterator[None]:
 
 def running(rows: Connection, whose: str = "reports") -> int:
     """How many statements of reports, or of other routes (`cold`), run in Postgres."""
-    found = rows.execute(
+    row = rows.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name = %s AND state = 'active'",
         (f"tierline-api-{whose}",),
     ).fetchone()
-    assert found is not None
-    return int(str(found[0]))
+    assert row is not None
+    return int(str(row[0]))
 
 
-def raw(api: Api, asked: str, body: bytes = b"") -> socket.socket:
+def raw(api: Api, request_line: str, body: bytes = b"") -> socket.socket:
     """A connection on which this was asked for, and nothing read."""
     caller = socket.create_connection(("127.0.0.1", httpx.URL(api.url).port or 80))
     caller.settimeout(30)
     key = api.http.headers["authorization"]
-    head = f"{asked} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"
+    head = f"{request_line} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     caller.sendall(f"{head}\r\n".encode() + body)
@@ -104,10 +104,10 @@ def test_four_reports_of_one_account_do_not_hold_up_anothers_list(
 def test_a_report_of_another_account_begins_beside_them(
     api: Api, other: Api, rows: Connection, database_url: str
 ) -> None:
-    with contextlib.ExitStack() as asked, locked(database_url, "sums_pending"):
-        asked.enter_context(asking(2, api, USAGE))
+    with contextlib.ExitStack() as requests, locked(database_url, "sums_pending"):
+        requests.enter_context(asking(2, api, USAGE))
         wait_until(lambda: running(rows) == 2, DEADLINE_S, "two reports to run")
-        answers = asked.enter_context(asking(1, other, USAGE))
+        answers = requests.enter_context(asking(1, other, USAGE))
         wait_until(lambda: running(rows) == 3, AT_ONCE_S, "the third report to run")
     assert [answer.status_code for answer in answers] == [200]
 
@@ -122,10 +122,10 @@ def test_metrics_are_read_beside_as_many_reports_as_may_run(
     # Of what is locked, metrics have just been told, and remember it however slow this machine is.
     monkeypatch.setattr("tierline.services.reports.last_hour.EVERY_S", 600.0)
     assert api.as_(None).get("/metrics").status_code == 200
-    with contextlib.ExitStack() as asked:
-        asked.enter_context(locked(database_url, "sums_pending"))
-        asked.enter_context(asking(2, api, USAGE))
-        asked.enter_context(asking(2, other, USAGE))
+    with contextlib.ExitStack() as requests:
+        requests.enter_context(locked(database_url, "sums_pending"))
+        requests.enter_context(asking(2, api, USAGE))
+        requests.enter_context(asking(2, other, USAGE))
         wait_until(
             lambda: running(rows) == REPORT_CONNECTIONS - 1, DEADLINE_S, "all reports to run"
         )
@@ -270,14 +270,14 @@ def test_each_statement_of_a_cold_connection_has_a_time_limit(api: Api) -> None:
 
 def _timeouts(pool: ConnectionPool[Connection], size: int) -> set[str]:
     """What its connections, taken all at once, say of a statement's time."""
-    found = set()
+    timeouts = set()
     with contextlib.ExitStack() as held:
         for _ in range(size):
             connection = held.enter_context(pool.connection(timeout=30))
             row = connection.execute("SHOW statement_timeout").fetchone()
             assert row is not None
-            found.add(str(row[0]))
-    return found
+            timeouts.add(str(row[0]))
+    return timeouts
 
 
 def test_a_process_that_stops_does_not_wait_for_its_reports(
@@ -295,10 +295,10 @@ def test_a_process_that_stops_does_not_wait_for_its_reports(
         wait_until(lambda: _answers(url), DEADLINE_S, "the process to answer")
         with locked(database_url, "sums_pending"), ThreadPoolExecutor(2) as pool:
             api = Api(url, key)
-            asked = [pool.submit(api.get, USAGE) for _ in range(2)]
+            pending = [pool.submit(api.get, USAGE) for _ in range(2)]
             wait_until(lambda: running(rows) == 2, DEADLINE_S, "two reports to run")
             process.send_signal(signal.SIGTERM)
-            answers = [one.result(LOCKED_S / 2) for one in asked]
+            answers = [one.result(LOCKED_S / 2) for one in pending]
             wait_until(lambda: running(rows) == 0, LOCKED_S / 2, "their statements to be gone")
             assert process.wait(LOCKED_S) == 0
     finally:

@@ -49,8 +49,8 @@ def path_of(api: Api, rows: Connection, route: Route) -> str:
     if "{file_id}" in route[1]:
         return route[1].replace("{file_id}", upload(api)["id"])
     if "{batch_id}" in route[1]:
-        asked = {"input_file_id": upload(api)["id"], "endpoint": "/v1/responses"}
-        made = api.http.post(f"{ROOT}/batches", json={**asked, "completion_window": "24h"})
+        batch_request = {"input_file_id": upload(api)["id"], "endpoint": "/v1/responses"}
+        made = api.http.post(f"{ROOT}/batches", json={**batch_request, "completion_window": "24h"})
         return route[1].replace("{batch_id}", made.json()["id"])
     if "{response_id}" not in route[1]:
         return route[1].replace("{model}", "echo")
@@ -68,8 +68,8 @@ def upload(api: Api) -> dict[str, Any]:
         data={"purpose": "batch"},
         files={"file": ("in.jsonl", json.dumps(line).encode())},
     )
-    found: dict[str, Any] = sent.json()
-    return found
+    file: dict[str, Any] = sent.json()
+    return file
 
 
 def ask(api: Api, key: str | None, route: Route, path: str) -> httpx.Response:

@@ -78,17 +78,17 @@ def ended(client: openai.OpenAI, batch_id: str) -> Any:
 
 def until(ask: Callable[[], Any], statuses: tuple[str, ...]) -> Any:
     def reached() -> Any:
-        found = ask()
-        return found if found.status in statuses else None
+        state = ask()
+        return state if state.status in statuses else None
 
     return wait_until(reached, DEADLINE_S, " or ".join(statuses))
 
 
 def content(client: openai.OpenAI, file_id: str) -> dict[str, Any]:
     lines = client.files.content(file_id).text.splitlines()
-    found = {one["custom_id"]: one for one in map(json.loads, lines)}
-    assert len(found) == len(lines)
-    return found
+    lines_by_id = {one["custom_id"]: one for one in map(json.loads, lines)}
+    assert len(lines_by_id) == len(lines)
+    return lines_by_id
 
 
 def test_a_batch_of_responses_answers_each_line(client: openai.OpenAI, processes: None) -> None:
@@ -234,9 +234,9 @@ def test_what_is_not_supported_is_refused_by_name(
     client: openai.OpenAI, feature: str, more: dict[str, Any], param: str
 ) -> None:
     file = client.files.create(file=("in.jsonl", jsonl(line("a"))), purpose="batch")
-    asked = {"endpoint": "/v1/responses", "completion_window": "24h", **more}
+    batch_request = {"endpoint": "/v1/responses", "completion_window": "24h", **more}
     with pytest.raises(openai.BadRequestError) as refused:
-        client.batches.create(input_file_id=file.id, **asked)
+        client.batches.create(input_file_id=file.id, **batch_request)
     assert refused.value.param == param
 
 
@@ -249,9 +249,9 @@ def test_a_cancelled_batch_reads_no_more_and_keeps_its_answers(
     assert cancelled.cancelling_at is not None
     assert client.batches.cancel(made.id).cancelling_at == cancelled.cancelling_at
     with reading_batches(database_url):
-        found = ended(client, made.id)
-    assert found.status == "cancelled"
-    assert (found.output_file_id, found.error_file_id) == (None, None)
+        batch = ended(client, made.id)
+    assert batch.status == "cancelled"
+    assert (batch.output_file_id, batch.error_file_id) == (None, None)
     client.files.delete(made.input_file_id)
 
 
@@ -268,9 +268,9 @@ def test_counting_a_files_bytes_waits_for_the_turn_of_a_report(
     once = client.with_options(max_retries=0)
     with psycopg.connect(database_url) as stranger, ThreadPoolExecutor(3) as pool:
         stranger.execute("LOCK TABLE answers IN ACCESS EXCLUSIVE MODE")
-        asked = [pool.submit(once.files.retrieve, file) for _ in range(3)]
+        requests = [pool.submit(once.files.retrieve, file) for _ in range(3)]
         refused = wait_until(
-            lambda: next((one for one in asked if one.done()), None), DEADLINE_S, "a refusal"
+            lambda: next((one for one in requests if one.done()), None), DEADLINE_S, "a refusal"
         )
         stranger.rollback()
     error = refused.exception()
@@ -281,18 +281,18 @@ def test_counting_a_files_bytes_waits_for_the_turn_of_a_report(
 
 def test_an_idempotency_key_stands_for_one_batch(client: openai.OpenAI, feature: str) -> None:
     file = client.files.create(file=("in.jsonl", jsonl(line("a"))), purpose="batch")
-    asked: dict[str, Any] = {
+    batch_request: dict[str, Any] = {
         "input_file_id": file.id,
         "endpoint": "/v1/responses",
         "completion_window": "24h",
         "extra_headers": {"Idempotency-Key": f"batch-{time.monotonic_ns()}"},
     }
-    first = client.batches.create(**asked)
-    again = client.batches.with_raw_response.create(**asked)
+    first = client.batches.create(**batch_request)
+    again = client.batches.with_raw_response.create(**batch_request)
     assert again.parse().id == first.id
     assert again.headers["idempotent-replayed"] == "true"
     with pytest.raises(openai.BadRequestError, match="another payload"):
-        client.batches.create(**{**asked, "metadata": {"run": "8"}})
+        client.batches.create(**{**batch_request, "metadata": {"run": "8"}})
     client.batches.cancel(first.id)
 
 
@@ -438,9 +438,9 @@ def test_a_killed_reader_leaves_nothing_half_read(
     read = "SELECT count(*), count(DISTINCT custom_id) FROM jobs WHERE batch_id = %s"
 
     def counted() -> tuple[int, int]:
-        found = rows.execute(read, (id,)).fetchone()
-        assert found is not None
-        return found
+        row = rows.execute(read, (id,)).fetchone()
+        assert row is not None
+        return row
 
     with subprocess.Popen([sys.executable, "-c", READER, database_url]) as reader:
         wait_until(lambda: counted()[0], DEADLINE_S, "the first lines")

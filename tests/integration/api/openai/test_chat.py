@@ -48,14 +48,14 @@ def test_a_completion_is_the_checked_answer(
     client: openai.OpenAI, feature: str, worker: list[str]
 ) -> None:
     raw = client.chat.completions.with_raw_response.create(model=feature, messages=said("hi"))
-    found = raw.parse()
-    (choice,) = found.choices
+    completion = raw.parse()
+    (choice,) = completion.choices
     assert (choice.finish_reason, choice.message.role) == ("stop", "assistant")
     assert json.loads(choice.message.content or "") == {"text": "hi"}
-    assert found.model == "chatted@1"
-    assert found.usage is not None
-    assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (10, 5)
-    assert (found.metadata or {})["tierline.verdicts"] == "slm=passed"
+    assert completion.model == "chatted@1"
+    assert completion.usage is not None
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (10, 5)
+    assert (completion.metadata or {})["tierline.verdicts"] == "slm=passed"
     assert raw.headers["tierline-job"] == worker[0]
     assert raw.headers["tierline-cost-usd"] == "0.000125"
 
@@ -64,10 +64,10 @@ def test_a_completion_is_parsed_by_the_clients_helper(
     client: openai.OpenAI, feature: str, database_url: str
 ) -> None:
     with played(database_url, "kinds", lambda _: ("completed", {"kind": "billing"})):
-        found = client.chat.completions.parse(
+        completion = client.chat.completions.parse(
             model="kinds", messages=said("x"), response_format=Kind
         )
-    assert found.choices[0].message.parsed == Kind(kind="billing")
+    assert completion.choices[0].message.parsed == Kind(kind="billing")
     with pytest.raises(openai.BadRequestError, match="contradicts the feature") as refused:
         client.chat.completions.parse(model=feature, messages=said("x"), response_format=Kind)
     assert (refused.value.param or "").startswith("response_format")
@@ -107,8 +107,8 @@ def test_the_clients_own_stream_helper_reads_it(
     client: openai.OpenAI, feature: str, worker: list[str]
 ) -> None:
     with client.chat.completions.stream(model=feature, messages=said("hello")) as stream:
-        found = stream.get_final_completion()
-    assert json.loads(found.choices[0].message.content or "") == {"text": "hello"}
+        completion = stream.get_final_completion()
+    assert json.loads(completion.choices[0].message.content or "") == {"text": "hello"}
 
 
 def test_the_async_client_does_the_same(
@@ -132,9 +132,9 @@ def test_a_failed_check_is_an_error_that_the_client_does_not_repeat(
     api: Api, key: str, feature: str, rows: Connection, database_url: str
 ) -> None:
     def jobs() -> int:
-        found = rows.execute("SELECT count(*) FROM jobs").fetchone()
-        assert found is not None
-        return int(found[0])
+        row = rows.execute("SELECT count(*) FROM jobs").fetchone()
+        assert row is not None
+        return int(row[0])
 
     before = jobs()
     with (

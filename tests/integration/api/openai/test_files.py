@@ -83,8 +83,8 @@ def test_a_file_expires_when_its_caller_says(
     with connect(database_url, "test") as connection:
         while remove_expired(connection):
             pass
-    found = rows.execute("SELECT count(*) FROM files WHERE expires_at <= now()").fetchone()
-    assert found == (0,)
+    row = rows.execute("SELECT count(*) FROM files WHERE expires_at <= now()").fetchone()
+    assert row == (0,)
     left = rows.execute(
         "SELECT count(*) FROM file_parts p WHERE NOT EXISTS"
         " (SELECT FROM files f WHERE f.id = p.file_id)"
@@ -165,16 +165,16 @@ def test_a_body_that_is_no_form_is_refused(
     api: Api, key: str, rows: Connection, body: bytes, status: int
 ) -> None:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "multipart/form-data; boundary=b"}
-    found = httpx.post(f"{api.url}/openai/v1/files", content=body, headers=headers, timeout=60)
-    assert found.status_code == status, found.text
+    response = httpx.post(f"{api.url}/openai/v1/files", content=body, headers=headers, timeout=60)
+    assert response.status_code == status, response.text
     left = rows.execute("SELECT count(*) FROM files WHERE status <> 'stored'").fetchone()
     assert left == (0,)
 
 
 def test_another_type_is_refused(api: Api, key: str) -> None:
     headers = {"Authorization": f"Bearer {key}"}
-    found = httpx.post(f"{api.url}/openai/v1/files", json={}, headers=headers, timeout=60)
-    assert found.status_code == 415
+    response = httpx.post(f"{api.url}/openai/v1/files", json={}, headers=headers, timeout=60)
+    assert response.status_code == 415
 
 
 def test_a_file_that_is_too_large_is_refused(

@@ -16,11 +16,11 @@ def test_features_are_models_by_name_and_by_their_current_version(
 ) -> None:
     add_feature(rows, two_tiers("versions"))
     add_feature(rows, two_tiers("versions"), version=2)
-    found = {model.id: model for model in client.models.list()}
-    assert {"echo", "echo@1", "versions", "versions@2"} <= found.keys()
-    assert "versions@1" not in found
+    models = {model.id: model for model in client.models.list()}
+    assert {"echo", "echo@1", "versions", "versions@2"} <= models.keys()
+    assert "versions@1" not in models
     one = client.models.retrieve("versions@2")
-    assert one == found["versions@2"]
+    assert one == models["versions@2"]
     assert (one.object, one.owned_by) == ("model", "tierline")
     assert one.created > 1_700_000_000
     assert client.models.retrieve("versions").id == "versions"

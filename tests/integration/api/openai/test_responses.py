@@ -44,8 +44,8 @@ def feature(api: Api, rows: Connection) -> str:
 
 def ended(client: openai.OpenAI, response: Response) -> Response:
     def now() -> Response | None:
-        found = client.responses.retrieve(response.id)
-        return found if found.status not in ("queued", "in_progress") else None
+        retrieved = client.responses.retrieve(response.id)
+        return retrieved if retrieved.status not in ("queued", "in_progress") else None
 
     return wait_until(now, DEADLINE_S, "the end of the response")
 
@@ -53,23 +53,23 @@ def ended(client: openai.OpenAI, response: Response) -> Response:
 def test_a_response_waits_for_the_checked_answer(
     client: openai.OpenAI, feature: str, worker: list[str]
 ) -> None:
-    found = client.responses.create(
+    response = client.responses.create(
         model=feature, input="hello", metadata={"source": "mail"}, user="u-1"
     )
-    assert (found.status, found.background, found.error) == ("completed", False, None)
-    assert json.loads(found.output_text) == {"text": "hello"}
-    assert found.model == "echoed@1"
-    assert found.user == "u-1"
-    assert found.usage is not None
-    assert (found.usage.input_tokens, found.usage.total_tokens) == (10, 15)
-    metadata = found.metadata or {}
+    assert (response.status, response.background, response.error) == ("completed", False, None)
+    assert json.loads(response.output_text) == {"text": "hello"}
+    assert response.model == "echoed@1"
+    assert response.user == "u-1"
+    assert response.usage is not None
+    assert (response.usage.input_tokens, response.usage.total_tokens) == (10, 15)
+    metadata = response.metadata or {}
     assert metadata["source"] == "mail"
     assert metadata["tierline.job_id"] in worker
     assert metadata["tierline.tier"] == "slm"
     assert metadata["tierline.escalated"] == "false"
     assert metadata["tierline.verdicts"] == "slm=passed"
     assert metadata["tierline.cost_usd"] == "0.000125"
-    assert client.responses.retrieve(found.id).output == found.output
+    assert client.responses.retrieve(response.id).output == response.output
 
 
 def test_the_facts_are_headers_too(client: openai.OpenAI, feature: str, worker: list[str]) -> None:
@@ -96,10 +96,10 @@ def test_the_async_client_does_the_same(api: Api, key: str, feature: str, worker
     async def use() -> list[str]:
         url = f"{api.url}/openai/v1"
         async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0) as client:
-            found = await asyncio.gather(
+            responses = await asyncio.gather(
                 *(client.responses.create(model=feature, input=str(n)) for n in range(5))
             )
-        return [one.output_text for one in found]
+        return [one.output_text for one in responses]
 
     assert [json.loads(text)["text"] for text in asyncio.run(use())] == list("01234")
 
@@ -107,15 +107,15 @@ def test_the_async_client_does_the_same(api: Api, key: str, feature: str, worker
 def test_messages_with_text_are_joined(
     client: openai.OpenAI, feature: str, worker: list[str]
 ) -> None:
-    found = client.responses.create(
+    response = client.responses.create(
         model=feature,
         input=[
             {"role": "user", "content": "one"},
             {"role": "user", "content": [{"type": "input_text", "text": "two"}]},
         ],
     )
-    assert json.loads(found.output_text) == {"text": "one\n\ntwo"}
-    (item,) = client.responses.input_items.list(found.id)
+    assert json.loads(response.output_text) == {"text": "one\n\ntwo"}
+    (item,) = client.responses.input_items.list(response.id)
     assert item.type == "message"
     assert [part.text for part in item.content if part.type == "input_text"] == ["one\n\ntwo"]
 
@@ -228,13 +228,13 @@ def test_a_failed_check_is_a_failed_response_without_the_answer(
     client: openai.OpenAI, database_url: str, feature: str
 ) -> None:
     with played(database_url, feature, lambda _: ("failed", None)):
-        found = client.responses.create(model=feature, input="x")
-    assert (found.status, found.output, found.output_text) == ("failed", [], "")
-    assert found.error is not None
-    assert found.error.code == "server_error"
-    assert found.error.message == "checks_failed: it is wrong"
-    assert (found.metadata or {})["tierline.error_code"] == "checks_failed"
-    assert (found.metadata or {})["tierline.verdicts"] == "slm=schema"
+        response = client.responses.create(model=feature, input="x")
+    assert (response.status, response.output, response.output_text) == ("failed", [], "")
+    assert response.error is not None
+    assert response.error.code == "server_error"
+    assert response.error.message == "checks_failed: it is wrong"
+    assert (response.metadata or {})["tierline.error_code"] == "checks_failed"
+    assert (response.metadata or {})["tierline.verdicts"] == "slm=schema"
 
 
 def test_cancelling_is_idempotent(client: openai.OpenAI, feature: str) -> None:

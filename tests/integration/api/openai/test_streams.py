@@ -79,9 +79,9 @@ def test_the_clients_own_stream_helper_reads_them(
     client: openai.OpenAI, feature: str, worker: list[str]
 ) -> None:
     with client.responses.stream(model=feature, input="hello") as stream:
-        found = stream.get_final_response()
-    assert json.loads(found.output_text) == {"text": "hello"}
-    assert found.status == "completed"
+        response = stream.get_final_response()
+    assert json.loads(response.output_text) == {"text": "hello"}
+    assert response.status == "completed"
 
 
 def test_the_async_client_streams_too(api: Api, key: str, feature: str, worker: list[str]) -> None:
@@ -105,14 +105,14 @@ def test_deeper_analysis_is_an_event_of_its_own_that_the_client_passes_on(
                 escalate(rows, UUID(hex=event.response.id.removeprefix("resp_")))
             if event.type == "tierline.deeper_analysis":  # type: ignore[comparison-overlap]
                 break
-        told = seen[-1]
-        assert told.status_label == "running deeper analysis…"
-        assert (told.tier, told.reason) == ("frontier", "schema: no total")
+        last_event = seen[-1]
+        assert last_event.status_label == "running deeper analysis…"
+        assert (last_event.tier, last_event.reason) == ("frontier", "schema: no total")
     response = seen[0].response
     job_id = UUID(hex=response.id.removeprefix("resp_"))
-    found = client.responses.retrieve(response.id)
-    assert found.status == "in_progress"
-    assert (found.metadata or {})["tierline.status_label"] == "running deeper analysis…"
+    retrieved = client.responses.retrieve(response.id)
+    assert retrieved.status == "in_progress"
+    assert (retrieved.metadata or {})["tierline.status_label"] == "running deeper analysis…"
     finish_second(rows, job_id)
     with client.responses.stream(response_id=response.id) as again:
         final = again.get_final_response()

@@ -34,17 +34,17 @@ def jobs(rows: Connection, feature: str) -> list[tuple[str, str]]:
 
 
 def in_background(act: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    found: list[object] = []
+    results: list[object] = []
 
     def run() -> None:
         try:
-            found.append(act())
+            results.append(act())
         except Exception as error:
-            found.append(error)
+            results.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
-    return thread, found
+    return thread, results
 
 
 def test_a_caller_that_hangs_up_leaves_its_job(
@@ -78,7 +78,7 @@ def test_a_key_that_is_revoked_meanwhile_gets_no_answer(
     made = create_key(rows, "default", ("submit", "read"))
     before = len(jobs(rows, feature))
     with openai.OpenAI(base_url=f"{api.url}/openai/v1", api_key=made.key, max_retries=0) as client:
-        thread, found = in_background(
+        thread, results = in_background(
             lambda: client.responses.create(model=feature, input="secret")
         )
         wait_until(lambda: len(jobs(rows, feature)) > before, DEADLINE_S, "the job")
@@ -95,7 +95,7 @@ def test_a_key_that_is_revoked_meanwhile_gets_no_answer(
         )
         with played(database_url, feature):
             thread.join(DEADLINE_S)
-    (error,) = found
+    (error,) = results
     assert isinstance(error, openai.AuthenticationError)
     assert "secret" not in str(error)
 
@@ -106,14 +106,14 @@ def test_an_api_that_stops_lets_its_callers_go_and_another_has_the_response(
     before = len(jobs(rows, feature))
     with serving() as url:
         client = openai.OpenAI(base_url=f"{url}/openai/v1", api_key=key, max_retries=0)
-        thread, found = in_background(
+        thread, results = in_background(
             lambda: client.responses.create(
                 model=feature, input="x", extra_headers={"Idempotency-Key": "kept"}
             )
         )
         wait_until(lambda: len(jobs(rows, feature)) > before, DEADLINE_S, "the job")
     thread.join(DEADLINE_S)
-    (error,) = found
+    (error,) = results
     assert isinstance(error, openai.InternalServerError | openai.APIConnectionError)
     with openai.OpenAI(base_url=f"{api.url}/openai/v1", api_key=key) as other:
         again = other.responses.create(

@@ -40,8 +40,8 @@ def test_only_an_operator_reads_other_accounts_content_and_only_where_that_is_se
 
 
 def test_a_refusal_says_which_role_is_needed_and_what_the_key_has() -> None:
-    said = needs(caller("read", "submit"), "operator").detail
-    assert said == (
+    detail = needs(caller("read", "submit"), "operator").detail
+    assert detail == (
         "this needs a key of the installation's operator (scope 'operator');"
         " this key has: read, submit"
     )

@@ -57,12 +57,12 @@ def job(**more: Any) -> JobRow:
 
 
 def batch(**more: Any) -> StoredBatch:
-    known: dict[str, Any] = {
+    columns: dict[str, Any] = {
         **dict.fromkeys(StoredBatch.__annotations__),
         **{"id": UUID(int=2), "feature": "echo", "feature_version": 1, "status": "open"},
         **{"created_at": NOW, "parts": 1, "rows": 2, "bad_rows": 0, **more},
     }
-    return cast(StoredBatch, known)
+    return cast(StoredBatch, columns)
 
 
 def told(view: View) -> Any:

@@ -8,19 +8,30 @@ from tierline.base.ids import new_id
 
 
 def test_an_empty_form_lists_all_jobs_but_drafts() -> None:
-    given, asked = read_filters({"feature": "", "tier": " ", "status": "", "batch": ""})
-    assert not given.any
-    assert (asked.feature, asked.tier, asked.status, asked.batch_id) == (None, None, None, None)
-    assert asked.drafts is False
-    assert given.query() == ""
+    filters, selection = read_filters({"feature": "", "tier": " ", "status": "", "batch": ""})
+    assert not filters.any
+    assert (selection.feature, selection.tier, selection.status, selection.batch_id) == (
+        None,
+        None,
+        None,
+        None,
+    )
+    assert selection.drafts is False
+    assert filters.query() == ""
 
 
 def test_a_page_keeps_the_filters_of_the_one_before() -> None:
     batch = str(new_id())
     query = {"feature": "a b&c", "status": "failed", "batch": batch, "drafts": "1"}
-    given, asked = read_filters(query)
-    assert (asked.feature, asked.status, str(asked.batch_id)) == ("a b&c", "failed", batch)
-    assert given.query("czE") == f"feature=a+b%26c&status=failed&batch={batch}&drafts=1&cursor=czE"
+    filters, selection = read_filters(query)
+    assert (selection.feature, selection.status, str(selection.batch_id)) == (
+        "a b&c",
+        "failed",
+        batch,
+    )
+    assert (
+        filters.query("czE") == f"feature=a+b%26c&status=failed&batch={batch}&drafts=1&cursor=czE"
+    )
 
 
 @pytest.mark.parametrize(

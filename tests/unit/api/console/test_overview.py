@@ -65,9 +65,9 @@ def test_shares_are_of_the_answers_served() -> None:
 
 def test_only_a_calibration_in_force_promises() -> None:
     values = {"tier": "slm", "max_error": 0.03, "confidence": 0.95}
-    found = {"shadow_samples": 50, "shadow_errors": 1}
+    comparisons = {"shadow_samples": 50, "shadow_errors": 1}
     made = [
-        Calibration.model_construct(state=state, **values, **found)
+        Calibration.model_construct(state=state, **values, **comparisons)
         for state in ("in_force", "withdrawn")
     ]
     (promise,) = card_of(status(), report(), made).promises

@@ -35,9 +35,9 @@ OUTPUT = {
 NAMES = {one.label: one.name for one in fields_of(SCHEMA, OUTPUT)}
 
 
-def typed_of(said: dict[str, str]) -> dict[str, str]:
+def typed_of(labels: dict[str, str]) -> dict[str, str]:
     """What a form sends, by the names of its fields."""
-    return {NAMES[label]: text for label, text in said.items()}
+    return {NAMES[label]: text for label, text in labels.items()}
 
 
 def texts(schema: Any, output: Any) -> dict[str, str]:
@@ -71,11 +71,11 @@ def test_each_simple_property_is_a_field_of_its_kind_and_what_is_nested_is_json(
     ],
 )
 def test_a_form_that_is_sent_as_it_was_shown_says_the_same(schema: Any, output: Any) -> None:
-    said = read_form(fields_of(schema, output), texts(schema, output))
-    wanted = output
-    if isinstance(output, dict) and isinstance(said, dict) and "note" in said:
-        wanted = {"note": None, **output}
-    assert said == wanted
+    stored = read_form(fields_of(schema, output), texts(schema, output))
+    expected = output
+    if isinstance(output, dict) and isinstance(stored, dict) and "note" in stored:
+        expected = {"note": None, **output}
+    assert stored == expected
 
 
 @pytest.mark.parametrize("text", ["a\u200bb", "a\r\nb", "a\x1b[1m", "\u202eabc", "", "a\rb"])

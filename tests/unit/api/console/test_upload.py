@@ -112,8 +112,8 @@ def test_a_column_is_found_by_its_name_as_the_page_shows_it(column: str) -> None
     rows = read_rows_of("x.csv", f'"{column}",n\nhello,1\n'.encode())
     fields = input_fields({"type": "object", "properties": {"text": {"type": "string"}}})
     form = {"map:text": visible(column), "id": visible(column)}
-    found = mapping_of(form, rows, fields)
-    assert (found.fields, found.id_column) == ({"text": column}, column)
+    mapping = mapping_of(form, rows, fields)
+    assert (mapping.fields, mapping.id_column) == ({"text": column}, column)
 
 
 @pytest.mark.parametrize(

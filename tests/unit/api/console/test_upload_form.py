@@ -14,8 +14,8 @@ END = b"--line--\r\n"
 
 def test_the_fields_and_the_file_are_read() -> None:
     body = FIELD + NAMED + "Überblick.csv".encode() + b'"\r\n\r\na,b\r\n1,2\r\n\r\n' + END
-    found = SentFile({"feature": "invoice"}, "Überblick.csv", b"a,b\r\n1,2\r\n")
-    assert read_file_form(KIND, body) == found
+    expected = SentFile({"feature": "invoice"}, "Überblick.csv", b"a,b\r\n1,2\r\n")
+    assert read_file_form(KIND, body) == expected
 
 
 def test_a_form_without_a_file_has_an_empty_one() -> None:
@@ -35,8 +35,8 @@ def test_a_form_without_a_file_has_an_empty_one() -> None:
 )
 def test_what_no_browser_sends_is_refused_or_read_as_no_field(body: bytes) -> None:
     try:
-        found = read_file_form(KIND, body)
+        form = read_file_form(KIND, body)
     except (Refused, InvalidInput):
         return
-    assert "csrf" not in found.fields
-    assert found.content == b""
+    assert "csrf" not in form.fields
+    assert form.content == b""

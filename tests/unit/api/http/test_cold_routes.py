@@ -35,12 +35,12 @@ def routes() -> list[APIRoute]:
 
 
 def test_reports_read_by_connections_of_their_own() -> None:
-    found = {
+    cold_routes = {
         route.name
         for route in routes()
         if any(one.call in REPORT_DATABASES for one in route.dependant.dependencies)
     }
-    assert found == REPORTS
+    assert cold_routes == REPORTS
 
 
 def tells_the_caller(dependant: Dependant) -> bool:

@@ -11,8 +11,8 @@ from tierline.base.errors import MOST_PROBLEMS, FeatureError, InvalidInput, Prob
 
 
 def told(error: Exception) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(bytes(of_error(error).body))
-    return found
+    document: dict[str, Any] = json.loads(bytes(of_error(error).body))
+    return document
 
 
 def test_twenty_problems_are_told_and_how_many_more_there_are() -> None:

@@ -16,11 +16,11 @@ END = b"--line--\r\n"
 
 def read(body: bytes, sizes: list[int]) -> tuple[dict[str, str], str | None, bytes]:
     reader = UploadReader(TYPE)
-    found = b""
+    content = b""
     for size in [*sizes, len(body)]:
-        found += reader.feed(body[:size])
+        content += reader.feed(body[:size])
         body = body[size:]
-    return dict(reader.close()), reader.filename, found
+    return dict(reader.close()), reader.filename, content
 
 
 @given(

@@ -43,8 +43,8 @@ def test_every_problem_has_the_four_fields_and_our_code(slug: str) -> None:
 def test_the_status_and_the_type_are_those_that_clients_know(
     slug: str, status: int, kind: str
 ) -> None:
-    found, error = read(slug)
-    assert (found, error["type"]) == (status, kind)
+    status_read, error = read(slug)
+    assert (status_read, error["type"]) == (status, kind)
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,17 @@ def test_without_a_question_there_is_none() -> None:
 
 
 def test_a_question_holds_what_was_given() -> None:
-    found = cost_question(
+    question = cost_question(
         **VOLUME,
         machine_usd_per_hour="1.5",
         machine_requests_per_s="3",
         input_tokens="500",
         escalation_rate="0",
     )
-    assert found is not None
-    assert found.machine is not None
-    assert (found.machine.usd_per_hour, found.input_tokens) == (Decimal("1.5"), Decimal(500))
-    assert (found.escalation_rate, found.output_tokens) == (Decimal(0), None)
+    assert question is not None
+    assert question.machine is not None
+    assert (question.machine.usd_per_hour, question.input_tokens) == (Decimal("1.5"), Decimal(500))
+    assert (question.escalation_rate, question.output_tokens) == (Decimal(0), None)
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,8 @@ def test_of_two_operators_that_end_each_other_at_once_one_stays(
             return True
 
     with ThreadPoolExecutor(len(keys)) as at_once:
-        found = list(at_once.map(ended, keys))
-    assert sorted(found) == [False, True, True, True]
+        outcomes = list(at_once.map(ended, keys))
+    assert sorted(outcomes) == [False, True, True, True]
     assert operators(fresh) == 1
 
 

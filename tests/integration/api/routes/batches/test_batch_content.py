@@ -42,10 +42,10 @@ def test_inputs_outputs_and_what_was_said_of_bad_rows_go_and_the_books_stay(scen
     assert after["input_removed_at"]
     assert after | {"input_removed_at": None} == before
     assert (inputs(scene, batch), inputs(scene, other)) == (0, 1)
-    found = scene.rows(batch)
-    assert [row["custom_id"] for row in found] == [*(f"r{n}" for n in range(1, 6)), "bad"]
-    assert all(row["output"] is None and row["output_removed_at"] for row in found[:5])
-    assert found[5]["error"]["problems"] == [{"path": "", "message": "removed"}]
+    content = scene.rows(batch)
+    assert [row["custom_id"] for row in content] == [*(f"r{n}" for n in range(1, 6)), "bad"]
+    assert all(row["output"] is None and row["output_removed_at"] for row in content[:5])
+    assert content[5]["error"]["problems"] == [{"path": "", "message": "removed"}]
     assert remove(scene, batch) == 200
     assert scene.get(batch) == after
 

@@ -19,8 +19,8 @@ def test_the_same_key_opens_one_batch(scene: Scene) -> None:
         "/v1/batches", json={"feature": "echo"}, headers={"Idempotency-Key": "k-1"}
     )
     assert other.status_code == 422
-    found = scene.http.get("/v1/batches", params={"idempotency_key": "k-1"}).json()["data"]
-    assert [one["id"] for one in found] == [first["id"]]
+    batches = scene.http.get("/v1/batches", params={"idempotency_key": "k-1"}).json()["data"]
+    assert [one["id"] for one in batches] == [first["id"]]
 
 
 def test_an_unknown_feature_is_refused_by_name(scene: Scene) -> None:
@@ -112,10 +112,10 @@ def test_a_sealed_batch_completes_once_with_its_last_job(scene: Scene) -> None:
     assert [str(one) for one in scene.complete()] == [batch]
     assert scene.complete() == []
     assert scene.get(batch)["status"] == "completed"
-    told = scene.connection.execute(
+    deliveries = scene.connection.execute(
         "SELECT count(*) FROM deliveries WHERE batch_id = %s", (batch,)
     ).fetchone()
-    assert told == (1,)
+    assert deliveries == (1,)
 
 
 def test_an_empty_batch_completes_too(scene: Scene) -> None:
@@ -129,13 +129,13 @@ def test_counts_cost_and_tiers_add_up(scene: Scene) -> None:
     scene.put(batch, 1, [*rows(3), {"input": 1}])
     scene.answer_queued(cost_usd="0.25", fail=lambda text: text == "row 2")
     scene.put(batch, 2, rows(1, 4))
-    found = scene.get(batch)
-    assert found["counts"]["completed"] == 2
-    assert found["counts"]["failed"] == 1
-    assert found["counts"]["queued"] == 1
-    assert (found["rows"], found["bad_rows"], found["parts"]) == (5, 1, 2)
-    assert found["tiers"] == {"slm": {"unfinished": 1, "completed": 2, "unanswered": 1}}
-    assert (found["cost_usd"], found["unknown_cost_calls"]) == ("0.75", 0)
+    stored = scene.get(batch)
+    assert stored["counts"]["completed"] == 2
+    assert stored["counts"]["failed"] == 1
+    assert stored["counts"]["queued"] == 1
+    assert (stored["rows"], stored["bad_rows"], stored["parts"]) == (5, 1, 2)
+    assert stored["tiers"] == {"slm": {"unfinished": 1, "completed": 2, "unanswered": 1}}
+    assert (stored["cost_usd"], stored["unknown_cost_calls"]) == ("0.75", 0)
 
 
 def test_output_is_in_input_order_and_can_be_gone_on_with(scene: Scene) -> None:
@@ -176,8 +176,8 @@ def test_another_account_sees_nothing_of_it(scene: Scene) -> None:
     assert made.status_code == 201, made.text
     headers = {"Authorization": f"Bearer {made.json()['key']}"}
     for path in ("", "/output", "/errors", "/parts"):
-        found = scene.http.get(f"/v1/batches/{batch}{path}", headers=headers)
-        assert found.status_code == 404
+        response = scene.http.get(f"/v1/batches/{batch}{path}", headers=headers)
+        assert response.status_code == 404
     assert scene.http.get("/v1/batches", headers=headers).json()["data"] == []
 
 

@@ -48,21 +48,21 @@ def test_the_queue_lists_what_has_no_label_and_feedback_takes_it_out(
 
 
 def test_the_queue_has_pages(api: Api, asked: list[str]) -> None:
-    found, cursor = [], None
+    listed, cursor = [], None
     while True:
         page = queue(api, limit=2, **({} if cursor is None else {"cursor": cursor}))
-        found += page["data"]
+        listed += page["data"]
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    assert found == queue(api)["data"]
+    assert listed == queue(api)["data"]
     refused = api.get("/v1/feedback/queue", params={"cursor": "x"})
     assert refused.status_code == 422
 
 
 def test_progress_is_told(api: Api, asked: list[str]) -> None:
-    told = api.get(f"/v1/features/{FEATURE}/label-progress").json()
-    assert told["needed_for_evaluation"] == 500
-    assert told["promise"]["asked"] == 3
-    assert told["agreement"] == {"answers": 0, "same": 0, "kappa": None}
+    progress = api.get(f"/v1/features/{FEATURE}/label-progress").json()
+    assert progress["needed_for_evaluation"] == 500
+    assert progress["promise"]["asked"] == 3
+    assert progress["agreement"] == {"answers": 0, "same": 0, "kappa": None}
     assert api.get("/v1/features/none/label-progress").status_code == 404

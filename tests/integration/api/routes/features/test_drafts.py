@@ -23,8 +23,8 @@ def draft(api: Api, text: str = FILE, tier: str | None = None) -> dict[str, obje
         "/v1/drafts", content=text, headers=YAML, params={} if tier is None else {"tier": tier}
     )
     assert response.status_code == 201, response.text
-    found: dict[str, object] = response.json()
-    return found
+    created: dict[str, object] = response.json()
+    return created
 
 
 def test_a_draft_is_no_feature_until_it_is_applied(api: Api) -> None:
@@ -82,8 +82,8 @@ def test_a_drafts_job_tells_no_endpoint(api: Api, rows: psycopg.Connection[tuple
     kept = draft(api)
     job = api.post(f"/v1/drafts/{kept['id']}/jobs", json=INPUT).json()
     api.post(f"/v1/jobs/{job['id']}/cancel")
-    told = rows.execute("SELECT count(*) FROM deliveries WHERE job_id = %s", (job["id"],))
-    assert told.fetchone() == (0,)
+    deliveries = rows.execute("SELECT count(*) FROM deliveries WHERE job_id = %s", (job["id"],))
+    assert deliveries.fetchone() == (0,)
     api.send("DELETE", f"/v1/webhook-endpoints/{made.json()['id']}")
 
 

@@ -91,10 +91,10 @@ def test_features_are_everybodys_to_read_and_an_admins_to_apply(api: Api, other:
 
 
 def test_models_tell_who_uses_them_and_what_they_lack(api: Api) -> None:
-    found = {item["model"]: item for item in api.get("/v1/models").json()["data"]}
-    assert "echo" in found["openai:small"]["features"]
-    assert found["openai:small"]["configured"] is False
-    assert found["openai:small"]["price"] is None
+    models = {item["model"]: item for item in api.get("/v1/models").json()["data"]}
+    assert "echo" in models["openai:small"]["features"]
+    assert models["openai:small"]["configured"] is False
+    assert models["openai:small"]["price"] is None
 
 
 @pytest.mark.parametrize("path", ["none", "echo?version=9", "%00", "x" * 300])
@@ -114,11 +114,11 @@ def test_applying_a_shorter_retention_says_what_it_removes(api: Api) -> None:
             content=f"{form}{retention}\n",
             headers={"Content-Type": "application/yaml"},
         )
-        return [said for said in applied.json()["warnings"] if "retention" in said]
+        return [warning for warning in applied.json()["warnings"] if "retention" in warning]
 
     assert warnings("") == []
-    (said,) = warnings("retention: {outputs_days: 30}")
-    assert "outputs of jobs that ended more than 30 days ago" in said
+    (warning,) = warnings("retention: {outputs_days: 30}")
+    assert "outputs of jobs that ended more than 30 days ago" in warning
     assert warnings("retention: {outputs_days: 60}") == []
     assert len(warnings("retention: {inputs_days: 7, outputs_days: 7}")) == 2
 
@@ -126,8 +126,8 @@ def test_applying_a_shorter_retention_says_what_it_removes(api: Api) -> None:
 def test_a_model_whose_circuit_is_open_is_shown_so(api: Api, rows: Connection[Any]) -> None:
     circuits.open_circuit(rows, "openai:small", "KEY", "the key is not taken", 60)
     try:
-        found = {item["model"]: item for item in api.get("/v1/models").json()["data"]}
+        models = {item["model"]: item for item in api.get("/v1/models").json()["data"]}
     finally:
         rows.execute("DELETE FROM circuits")
-    assert found["openai:small"]["circuit_open"] == "the key is not taken"
-    assert found["openai:small"]["left_alone"] == "the key is not taken"
+    assert models["openai:small"]["circuit_open"] == "the key is not taken"
+    assert models["openai:small"]["left_alone"] == "the key is not taken"

@@ -40,22 +40,22 @@ def test_a_dry_run_counts_and_changes_nothing_and_the_action_does_what_it_said(
     end_job(rows, jobs[0], "failed")
     body = {"action": "cancel", "filter": {"feature": feature, "status": "queued"}}
 
-    told = begin(api, {**body, "dry_run": True})
-    assert told.status_code == 200
-    assert (told.json()["matched"], told.json()["more"]) == (2, False)
-    assert told.json()["at_most_usd"] == "0"
-    assert told.json()["filter"]["status"] == "queued"
-    assert "id" not in told.json()
+    planned = begin(api, {**body, "dry_run": True})
+    assert planned.status_code == 200
+    assert (planned.json()["matched"], planned.json()["more"]) == (2, False)
+    assert planned.json()["at_most_usd"] == "0"
+    assert planned.json()["filter"]["status"] == "queued"
+    assert "id" not in planned.json()
 
     made = begin(api, body)
     assert made.status_code == 201
     path = f"/v1/bulk-actions/{made.json()['id']}"
     assert api.get(path).json()["status"] == "running"
     step_bulk_action(rows, UUID(made.json()["id"]))
-    found = api.get(path).json()
-    assert (found["status"], found["done"], found["errors"]) == ("completed", 2, [])
+    action = api.get(path).json()
+    assert (action["status"], action["done"], action["errors"]) == ("completed", 2, [])
     assert {api.get(f"/v1/jobs/{job}").json()["status"] for job in jobs[1:]} == {"cancelled"}
-    assert found in api.get("/v1/bulk-actions").json()["data"]
+    assert action in api.get("/v1/bulk-actions").json()["data"]
 
 
 def test_errors_are_told_by_reason(api: Api, rows: Connection, feature: str) -> None:

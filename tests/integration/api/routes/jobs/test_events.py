@@ -108,16 +108,16 @@ def test_an_id_that_is_none_of_ours_is_refused(api: Api, last: str) -> None:
 def test_a_submission_can_be_answered_with_the_jobs_events(api: Api, rows: Connection) -> None:
     body = {"feature": "echo", "input": {"text": "followed"}}
     headers = {"Idempotency-Key": "followed-1"}
-    asked = {"method": "POST", "json": body, "headers": headers}
-    with following(api, "/v1/jobs", **asked) as events:
+    request = {"method": "POST", "json": body, "headers": headers}
+    with following(api, "/v1/jobs", **request) as events:
         queued = next(events)
         start(rows, queued.job["id"], 1)
         assert next(events).type == "job.started"
     finish(rows, queued.job["id"], 1)
-    with following(api, "/v1/jobs", **asked) as events:
-        told = list(events)
-    assert [event.type for event in told] == ["job.queued", "job.started", "job.completed"]
-    assert {event.job["id"] for event in told} == {queued.job["id"]}
+    with following(api, "/v1/jobs", **request) as events:
+        received = list(events)
+    assert [event.type for event in received] == ["job.queued", "job.started", "job.completed"]
+    assert {event.job["id"] for event in received} == {queued.job["id"]}
 
 
 def test_a_key_that_may_only_submit_sees_no_content(api: Api, rows: Connection) -> None:
@@ -195,22 +195,22 @@ def test_a_key_has_a_bounded_number_of_streams(
 def test_streams_end_when_the_process_stops(api: Api, rows: Connection) -> None:
     settings.cache_clear()
     key = create_key(rows, "default", ("submit", "read")).key
-    told: list[str] = []
+    received: list[str] = []
 
     def follow(client: Api, path: str) -> None:
         with following(client, path) as events:
-            told.extend(event.type for event in events)
+            received.extend(event.type for event in events)
 
     with serving() as url:
         client = Api(url, key)
         path = f"/v1/jobs/{client.submit()['id']}/events"
         reading = threading.Thread(target=follow, args=(client, path))
         reading.start()
-        wait_until(lambda: bool(told), DEADLINE_S, "the first event")
+        wait_until(lambda: bool(received), DEADLINE_S, "the first event")
         asked_s = time.monotonic()
     reading.join(DEADLINE_S)
     assert time.monotonic() - asked_s < DEADLINE_S  # it did not end by the join's own deadline
-    assert told == ["job.queued"]
+    assert received == ["job.queued"]
 
 
 def test_an_accounts_stream_tells_of_all_its_jobs_and_of_no_other(
@@ -237,14 +237,14 @@ def test_an_accounts_stream_tells_of_all_its_jobs_and_of_no_other(
 
 def opened(api: Api, events: Iterator[Event]) -> None:
     """Wait until the account's stream tells what happens."""
-    told: list[Event] = []
-    reading = threading.Thread(target=lambda: told.append(next(events)))
+    received: list[Event] = []
+    reading = threading.Thread(target=lambda: received.append(next(events)))
     reading.start()
 
     def seen() -> bool:
-        if not told:
+        if not received:
             api.submit("is it open?")
-        return bool(told)
+        return bool(received)
 
     wait_until(seen, DEADLINE_S, "the stream to tell of a job")
     reading.join()
@@ -252,11 +252,11 @@ def opened(api: Api, events: Iterator[Event]) -> None:
 
 def until(events: Iterator[Event], job: str, kind: str) -> list[Event]:
     """The events up to that one."""
-    found: list[Event] = []
+    received: list[Event] = []
     for event in events:
-        found.append(event)
+        received.append(event)
         if (event.job["id"], event.type) == (job, kind):
-            return found
+            return received
     raise AssertionError(f"the stream ended without {kind}")
 
 
@@ -270,11 +270,11 @@ def test_an_accounts_stream_goes_on_where_it_was_left(api: Api, rows: Connection
     finish(rows, waiting, 1)
     later = api.submit()["id"]
     with following(api, "/v1/events", last.id) as events:
-        told = until(events, later, "job.queued")
-    assert [event.type for event in told if event.job["id"] == waiting][-2:] == [
+        received = until(events, later, "job.queued")
+    assert [event.type for event in received if event.job["id"] == waiting][-2:] == [
         *("job.started", "job.completed")
     ]
-    seen = [(event.job["id"], event.type, event.job["attempt"]) for event in told]
+    seen = [(event.job["id"], event.type, event.job["attempt"]) for event in received]
     assert len(seen) == len(set(seen))
 
 

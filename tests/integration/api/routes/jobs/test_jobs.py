@@ -43,10 +43,10 @@ def test_a_fresh_job_reads_as_its_submission_said(api: Api) -> None:
 
 def test_a_job_waits_in_the_lane_of_its_first_tier(api: Api, rows: Connection) -> None:
     job = api.submit()
-    found = rows.execute(
+    row = rows.execute(
         "SELECT queue, tier, tier_index, status FROM jobs WHERE id = %s", (job["id"],)
     )
-    assert found.fetchone() == ("slm", "slm", 0, "queued")
+    assert row.fetchone() == ("slm", "slm", 0, "queued")
 
 
 def test_the_same_key_and_payload_give_the_same_job(api: Api) -> None:
@@ -87,8 +87,8 @@ def test_many_submissions_with_one_key_at_once_make_one_job(api: Api, rows: Conn
         return str(response.json()["id"])
 
     with ThreadPoolExecutor(8) as crowd:
-        found = set(crowd.map(submit, range(24)))
-    assert len(found) == 1
+        ids = set(crowd.map(submit, range(24)))
+    assert len(ids) == 1
     count = rows.execute(
         "SELECT count(*) FROM job_requests WHERE input ->> 'text' = 'crowd'"
     ).fetchone()
@@ -139,12 +139,12 @@ def test_a_wait_ends_when_the_job_does(api: Api, rows: Connection) -> None:
     def play() -> None:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            found = rows.execute(
+            row = rows.execute(
                 "SELECT job_id FROM job_requests WHERE input ->> 'text' = 'awaited'"
             ).fetchone()
-            if found is not None:
-                end_job(rows, found[0])
-                rows.execute("SELECT pg_notify('tierline_done', %s)", (str(found[0]),))
+            if row is not None:
+                end_job(rows, row[0])
+                rows.execute("SELECT pg_notify('tierline_done', %s)", (str(row[0]),))
                 return
 
     worker = threading.Thread(target=play)
@@ -237,11 +237,11 @@ def test_a_later_tier_says_that_it_runs_deeper_analysis(api: Api, rows: Connecti
 def test_the_tier_behind_a_micro_tier_is_no_deeper_analysis(api: Api, rows: Connection) -> None:
     version = add_feature(rows, micro_first())
     submitted = api.submit()["id"]
-    found = rows.execute("SELECT account_id FROM jobs WHERE id = %s", (submitted,)).fetchone()
-    assert found is not None
+    row = rows.execute("SELECT account_id FROM jobs WHERE id = %s", (submitted,)).fetchone()
+    assert row is not None
     labels = []
     for index, tier in enumerate(("micro", "slm", "frontier")):
-        job_id = add_job(rows, found[0], version, tier=tier, tier_index=index)
+        job_id = add_job(rows, row[0], version, tier=tier, tier_index=index)
         labels.append(api.get(f"/v1/jobs/{job_id}").json()["status_label"])
     assert labels == [None, None, "running deeper analysis…"]
 
@@ -255,8 +255,8 @@ def test_another_accounts_job_cannot_be_told_from_none(api: Api, other: Api) -> 
         ("POST", f"/v1/jobs/{job_id}/retry"),
     ):
         assert other.send(method, path).status_code == 404
-    said = other.post(f"/v1/jobs/{job_id}/feedback", json={"correct": True})
-    assert said.status_code == 404
+    response = other.post(f"/v1/jobs/{job_id}/feedback", json={"correct": True})
+    assert response.status_code == 404
     assert job_id not in other.get("/v1/jobs").text
 
 
@@ -284,9 +284,9 @@ def test_pages_hold_every_job_once_the_newest_first(api: Api, rows: Connection) 
 def test_lists_can_be_narrowed(api: Api, rows: Connection) -> None:
     done = api.submit()["id"]
     end_job(rows, done)
-    found = api.get("/v1/jobs", params={"status": "completed", "tier": "slm"}).json()["data"]
-    assert done in [job["id"] for job in found]
-    assert {job["status"] for job in found} == {"completed"}
+    jobs = api.get("/v1/jobs", params={"status": "completed", "tier": "slm"}).json()["data"]
+    assert done in [job["id"] for job in jobs]
+    assert {job["status"] for job in jobs} == {"completed"}
     assert api.get("/v1/jobs", params={"batch_id": str(UUID(int=1))}).json()["data"] == []
 
 
@@ -323,8 +323,8 @@ def test_cancelling_a_running_job_is_202_until_it_is_true(api: Api, rows: Connec
         "UPDATE jobs SET status = 'in_progress', attempts = 1, claim_token = %s WHERE id = %s",
         (uuid4(), job_id),
     )
-    asked = api.post(f"/v1/jobs/{job_id}/cancel")
-    assert (asked.status_code, asked.json()["status"]) == (202, "in_progress")
+    response = api.post(f"/v1/jobs/{job_id}/cancel")
+    assert (response.status_code, response.json()["status"]) == (202, "in_progress")
     end_job(rows, job_id, "cancelled")
     assert api.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
 

@@ -19,11 +19,11 @@ def body(*texts: Any) -> dict[str, Any]:
 
 
 def count(rows: Connection, text: str) -> int:
-    found = rows.execute(
+    row = rows.execute(
         "SELECT count(*) FROM job_requests WHERE input ->> 'text' LIKE %s", (text,)
     ).fetchone()
-    assert found is not None
-    return int(found[0])
+    assert row is not None
+    return int(row[0])
 
 
 def test_all_jobs_of_a_call_are_accepted_in_its_order(api: Api) -> None:
@@ -135,8 +135,8 @@ def test_the_jobs_of_a_call_are_of_the_features_current_version(api: Api, rows: 
 
 def test_jobs_are_read_by_their_ids_in_the_order_asked(api: Api, other: Api) -> None:
     ids = [job["id"] for job in api.post("/v1/jobs:batch", json=body(*"abc")).json()["data"]]
-    asked = [ids[2], str(new_id()), ids[0], other.submit()["id"], ids[2]]
-    page = api.get("/v1/jobs", params={"ids": ",".join(asked)}).json()
+    requested = [ids[2], str(new_id()), ids[0], other.submit()["id"], ids[2]]
+    page = api.get("/v1/jobs", params={"ids": ",".join(requested)}).json()
     assert [job["id"] for job in page["data"]] == [ids[2], ids[0]]
     assert page["next_cursor"] is None
 

@@ -16,13 +16,13 @@ def at(hours: float) -> str:
 def test_a_price_is_kept_to_the_last_digit_and_listed(api: Api) -> None:
     made = api.post("/v1/prices", json={"model": "openai:small", "price": SMALL, "note": "ours"})
     assert made.status_code == 201, made.text
-    found = api.get("/v1/prices").json()
-    (row,) = found["data"]
+    prices = api.get("/v1/prices").json()
+    (row,) = prices["data"]
     assert row == made.json()
     assert (row["model"], row["service_tier"], row["note"]) == ("openai:small", "", "ours")
     assert row["price"] == SMALL
     assert not row["in_force"]  # it holds ten seconds later: by then every process knows it
-    assert found["list"]["source"] == "genai-prices"
+    assert prices["list"]["source"] == "genai-prices"
 
 
 def test_a_price_names_its_long_prompts(api: Api) -> None:

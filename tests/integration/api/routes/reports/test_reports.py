@@ -93,7 +93,7 @@ def test_failed_checks_are_told_by_feature_tier_and_verdict(
     rows.execute("UPDATE attempts SET verdict = 'rule' WHERE job_id = %s", (job_id,))
 
     def failed() -> bool:
-        found = api.get("/v1/queues").json()["failed_checks"]
-        return {"feature": "echo", "tier": "slm", "verdict": "rule", "attempts": 1} in found
+        failed_checks = api.get("/v1/queues").json()["failed_checks"]
+        return {"feature": "echo", "tier": "slm", "verdict": "rule", "attempts": 1} in failed_checks
 
     wait_until(failed, DEADLINE_S, "the failed check to be told", every_s=0.2)

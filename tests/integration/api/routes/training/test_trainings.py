@@ -60,8 +60,8 @@ def start_trainer(database_url: str, tmp_path: Path) -> Iterator[StartTrainer]:
 
 def ended(api: Api, id: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
-        found = api.get(f"{PLACE}/{id}").json()
-        return None if found["status"] in ("queued", "in_progress") else found
+        training = api.get(f"{PLACE}/{id}").json()
+        return None if training["status"] in ("queued", "in_progress") else training
 
     return wait_until(look, DEADLINE_S, f"training {id} to end", every_s=0.1)  # type: ignore[return-value]
 

@@ -20,8 +20,8 @@ def ended(api: Api, rows: Connection) -> dict[str, Any]:
     """A completed job, as it is shown."""
     job_id = api.submit()["id"]
     end_job(rows, job_id)
-    found: dict[str, Any] = api.get(f"/v1/jobs/{job_id}").json()
-    return found
+    job: dict[str, Any] = api.get(f"/v1/jobs/{job_id}").json()
+    return job
 
 
 def remove(api: Api, job: dict[str, Any]) -> Any:

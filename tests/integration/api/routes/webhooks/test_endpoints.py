@@ -52,8 +52,8 @@ def other(scene: Scene) -> Header:
 def register(client: TestClient, own: Header, **body: Any) -> dict[str, Any]:
     answer = client.post(ENDPOINTS, json={"url": URL, **body}, headers=own)
     assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    endpoint: dict[str, Any] = answer.json()
+    return endpoint
 
 
 def test_a_registered_endpoint_is_shown_with_its_secret_once(
@@ -122,8 +122,8 @@ def test_an_endpoint_says_how_much_it_takes_and_whether_it_hears_of_rows(
     assert (same["max_in_flight"], same["batch_rows"]) == (32, True)
     changed = client.patch(place, json={"max_in_flight": 1, "batch_rows": False}, headers=own)
     assert changed.status_code == 200
-    found = client.get(place, headers=own).json()
-    assert (found["max_in_flight"], found["batch_rows"]) == (1, False)
+    shown = client.get(place, headers=own).json()
+    assert (shown["max_in_flight"], shown["batch_rows"]) == (1, False)
 
 
 @pytest.mark.parametrize("asked", [0, -1, 65, 10**12])
@@ -173,9 +173,13 @@ def test_an_endpoint_on_another_port_is_refused_and_the_setting_named(
 def test_a_webhook_url_on_another_port_is_refused_and_the_setting_named(
     client: TestClient, own: Header, path: str, body: dict[str, Any]
 ) -> None:
-    asked = {"feature": "echo", "webhook_url": "https://hooks.example.com:8443/?t=hunter2", **body}
+    submission = {
+        "feature": "echo",
+        "webhook_url": "https://hooks.example.com:8443/?t=hunter2",
+        **body,
+    }
 
-    answer = client.post(path, json=asked, headers=own)
+    answer = client.post(path, json=submission, headers=own)
 
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
@@ -313,8 +317,8 @@ def test_deliveries_are_listed_by_endpoint_status_and_job_in_pages(
     def listed(**query: Any) -> list[dict[str, Any]]:
         answer = client.get(DELIVERIES, params=query, headers=own)
         assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json()["data"]
-        return found
+        deliveries: list[dict[str, Any]] = answer.json()["data"]
+        return deliveries
 
     assert len(listed()) == 5
     assert [row["job_id"] for row in listed(endpoint_id=one)] == [
