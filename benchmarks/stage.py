@@ -45,7 +45,8 @@ class Stage:
 def stage(settings: Mapping[str, str] | None = None, home: Path | None = None) -> Iterator[Stage]:
     """A migrated, empty database and an empty broker. `settings`: more of the database server.
 
-    `home`: a folder that stays, with what is in it. Without one, a temporary one is made.
+    `home`: a folder that stays, with what is in it. Without one, a temporary one is made, as a copy
+    of the migrated home in BENCH_PREPARED_HOME if that is set.
     """
     folders = (
         tempfile.TemporaryDirectory(prefix="tierline-bench-")
@@ -55,12 +56,21 @@ def stage(settings: Mapping[str, str] | None = None, home: Path | None = None) -
     with (
         patch.dict(postgres.SETTINGS, settings or {}),
         folders as folder,
-        running_servers(Path(folder)) as servers,
+        running_servers(_prepared(Path(folder)) if home is None else home) as servers,
     ):
         database_url = postgres.url(servers.home)
         upgrade(database_url)
         admin_url = postgres.admin_url(servers.home)
         yield Stage(servers, database_url, valkey.url(servers.home), admin_url)
+
+
+def _prepared(folder: Path) -> Path:
+    """The folder of a home that is new."""
+    if prepared := os.environ.get("BENCH_PREPARED_HOME"):
+        # As an archive: PostgreSQL checks the owner and the mode of its files.
+        subprocess.run(["cp", "-a", prepared, str(folder / "home")], check=True)
+        return folder / "home"
+    return folder
 
 
 @contextmanager

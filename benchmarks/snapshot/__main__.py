@@ -31,7 +31,6 @@ from tierline.storage.db.ownership import make_owned
 
 TARGET = 1.5  # times what a step takes at the beginning
 ACCOUNTS = 8
-FINISHED = 20_000  # jobs that were there before, so that a dump takes its time
 PART = 256  # jobs that wait at once
 THREADS = 4  # that claim and finish while nothing is timed
 LOOKS = 4  # times that the steps are timed, after the first
@@ -65,15 +64,15 @@ class Ground:
         self.steps.take()
 
 
-def prepare(url: str) -> tuple[list[int], int]:
-    """A migrated database with some finished jobs; its accounts and the version of its feature."""
+def prepare(url: str, finished: int) -> tuple[list[int], int]:
+    """A migrated database with finished jobs; its accounts and the version of its feature."""
     upgrade(url)
     now = datetime.now(UTC)
     with psycopg.connect(url, autocommit=True) as connection:
         version = add_feature(connection, two_tiers())
         accounts = [add_account(connection, f"account-{number}") for number in range(ACCOUNTS)]
     begin, end = now - timedelta(days=2), now - timedelta(minutes=1)
-    fill_past(url, Past(FINISHED, accounts, version, begin, end))
+    fill_past(url, Past(finished, accounts, version, begin, end))
     return accounts, version
 
 
@@ -88,6 +87,9 @@ def timed(grounds: Sequence[Ground], cycles: int) -> list[Times]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.snapshot", description=__doc__)
     parser.add_argument("--jobs", type=int, default=100_000, help="that pass meanwhile")
+    parser.add_argument(
+        "--finished", type=int, default=20_000, help="jobs before, so that a dump takes its time"
+    )
     parser.add_argument("--pg-dump", action="store_true", help="a pg_dump holds the snapshot")
     parser.add_argument("--cycles", type=int, default=20, help="of 16 jobs each time it is timed")
     arguments = read_arguments(parser, {"jobs": 10_000, "cycles": 10})
@@ -98,7 +100,7 @@ def main() -> int:
         ) as server:
             make_owned(server, "other", postgres.APP)
         urls = (on.database_url, postgres.url(on.servers.home, "other"))
-        prepared = [prepare(url) for url in urls]
+        prepared = [prepare(url, arguments.finished) for url in urls]
         with (
             steps(urls[0], prepared[0][1]) as held_steps,
             steps(urls[1], prepared[1][1]) as other_steps,

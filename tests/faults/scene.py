@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from tests.faults.small_disk import small_disk
 from tests.faults.states import answers, lives
 from tests.support.database.replica import REPLICATED
 from tests.support.processes.previous_release import python_path
-from tests.support.processes.started import ROOT, model_server, process
+from tests.support.processes.started import ROOT, model_server, process, processes
 from tests.support.processes.up import RunningUp, environment, run_up, superuser_url
 from tests.support.waiting import wait_until
 from tierline.stack.embedded import postgres, valkey
@@ -123,6 +123,7 @@ class Scene:
         *,
         own_disk: bool = False,
         release: Path = ROOT,
+        flower: bool = True,
     ) -> None:
         self.release = release  # the checkout whose `up` is started
         self.folder = folder
@@ -133,6 +134,7 @@ class Scene:
         self.home = folder / "home"
         # Why the home has no disk of its own, which may be filled; None: it has one.
         self.no_small_disk: str | None = "this run has no disk of its own"
+        self._more = () if flower else ("--no-flower",)
         self._own_disk = own_disk  # … and is to have one
         self._port, self._flower_port = free_port(), free_port()
         self.apis = [f"http://127.0.0.1:{self._port}"]  # where callers may send what they ask
@@ -185,11 +187,11 @@ class Scene:
 
     def start_up(self) -> None:
         """Run `tierline up` on the home, once more after one was killed."""
-        options = ("--port", str(self._port), "--flower-port", str(self._flower_port))
+        ports = ("--port", str(self._port), "--flower-port", str(self._flower_port))
         env = {**self._env, **python_path(self.release)}
         prefix = (sys.executable, "-c", REPLICATED_UP) if self.release == ROOT else ()
         self.up: RunningUp = self._stack.enter_context(
-            run_up(self.home, *options, env=env, prefix=prefix)
+            run_up(self.home, *ports, *self._more, env=env, prefix=prefix)
         )
 
     def _make_accounts(self) -> None:
@@ -331,12 +333,21 @@ class Scene:
 
         `root`: the checkout of the release that it is of. `more`: of its environment.
         """
+        with self.processes([arguments], root=root, **more) as (child,):
+            yield child
+
+    @contextlib.contextmanager
+    def processes(
+        self, commands: Iterable[Sequence[str]], *, root: Path = ROOT, **more: str
+    ) -> Iterator["list[subprocess.Popen[bytes]]"]:
+        """Several of them, which end at the same time."""
         urls = {name: str(self.up.line[name.lower()]) for name in ("DATABASE_URL", "REDIS_URL")}
         env = environment({**self._env, **urls, **python_path(root), **more})
-        with process(arguments, env, root=root) as child:
-            yield child
-            ended = child.poll()
-            assert ended in {None, -signal.SIGKILL}, f"{arguments} ended by itself with {ended}"
+        with processes(commands, env, root=root) as children:
+            yield children
+            for child in children:
+                ended = child.poll()
+                assert ended in {None, -signal.SIGKILL}, f"{child.args!r} ended with {ended}"
 
     def backfill(
         self, source: Path, feature: str, out: Path, account: str

@@ -33,7 +33,7 @@ def test_nothing_is_lost_in_an_upgrade_while_jobs_run(tmp_path: Path) -> None:
         ended_by(scene, "slm")
 
     fault = Fault("an upgrade", upgrade, loses_workers=False, short=False, missing=lambda _: None)
-    with Scene(tmp_path, SHORT, SEED, release=before) as scene:
+    with Scene(tmp_path, SHORT, SEED, release=before, flower=False) as scene:
         outcome = run_round(scene, "r1", [fault], per_s=3.0)
     books = outcome.balance
     assert books.problems == []

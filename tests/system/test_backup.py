@@ -17,7 +17,8 @@ from tests.support.database.rows import TWO_TIERS
 from tests.support.docs import Block, blocks
 from tests.support.fake_servers.model_server import ModelServer, Reply
 from tests.support.fake_servers.webhook_receiver import Receiver, receiving, status
-from tests.support.processes.up import RunningUp, run_up
+from tests.support.processes.prepared_home import MakeHome
+from tests.support.processes.up import RunningUp, only, run_up
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.embedded import postgres
 from tierline.stack.embedded.servers import Servers, running_servers
@@ -35,9 +36,9 @@ ANSWER = '{"text": "hello"}'
 
 
 @pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Servers]:
+def servers(tmp_path: Path, make_home: MakeHome) -> Iterator[Servers]:
     """The database server of an installation, apart from it."""
-    with running_servers(tmp_path / "servers") as started:
+    with running_servers(make_home(tmp_path / "servers")) as started:
         yield started
 
 
@@ -77,7 +78,8 @@ def installation(
         "TIERLINE_WORKER_THREADS": str(THREADS),
         "TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8",
     }
-    with run_up(home, "--no-flower", env=env) as up:
+    roles = only(home.parent, "api", "dispatcher", "slm", "webhooks")
+    with run_up(home, *roles, env=env) as up:
         key = {"Authorization": f"Bearer {up.line['api_key']}"}
         with httpx.Client(base_url=str(up.line["api"]), headers=key, timeout=DEADLINE_S) as api:
             yield up, api
@@ -122,7 +124,7 @@ def test_jobs_in_the_middle_of_work_are_taken_up_after_a_restore_and_nothing_end
 ) -> None:
     live, restored = (postgres.url(servers.home, name) for name in ("live", "restored"))
     with psycopg.connect(postgres.url(servers.home, "postgres"), autocommit=True) as admin:
-        admin.execute("CREATE DATABASE live")
+        admin.execute(f"CREATE DATABASE live TEMPLATE {postgres.DATABASE} STRATEGY file_copy")
         admin.execute("CREATE DATABASE restored")
     with ModelServer(lambda _: ANSWER) as models, receiving() as receiver:
         with installation(tmp_path / "one", live, models) as (up, api):

@@ -1,8 +1,9 @@
-"""The commands of the README and of the docs, typed as they stand there, with an empty home.
+"""The commands of the README and of the docs, typed as they stand there.
 
 The commands of the first terminal stay, as do those of the third; all others run in one shell after
 the other, which pass on what they export. Only ports are other ones than the page says. The README
-runs with the small local model; for the other pages a server on loopback answers in its place.
+runs with an empty home and the small local model. The other pages run with a home whose database
+is migrated, and a server on loopback answers in the model's place.
 """
 
 import re
@@ -19,6 +20,7 @@ import pytest
 from tests.support.docs import Block, blocks
 from tests.support.fake_servers.stand_ins import answering_docs
 from tests.support.processes.flower import tasks
+from tests.support.processes.prepared_home import MakeHome
 from tests.support.processes.up import environment
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.stack.ports import free_port
@@ -153,7 +155,10 @@ def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_every_command_of_the_docs_does_what_the_page_says(tmp_path: Path) -> None:
+def test_every_command_of_the_docs_does_what_the_page_says(
+    tmp_path: Path, make_home: MakeHome
+) -> None:
+    make_home(tmp_path / ".local" / "share" / "tierline")
     with answering_docs() as url, checkout(tmp_path, url) as walk:
         ran = sum(type_page(walk, page) for page in PAGES)
         wait_until(

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.trace.__main__ import FEW, most_left, run
 from benchmarks.trace.asks import TRACE, read_mark, read_trace
+from tests.support.processes.prepared_home import MakeHome
 
 SPEED = 10.0
 
@@ -19,9 +20,9 @@ SPEED = 10.0
     ("requests", "first"), [(360, 180), pytest.param(900, 300, marks=pytest.mark.nightly)]
 )
 def test_a_real_services_requests_all_end_and_leave_nothing_open(
-    tmp_path: Path, requests: int, first: int
+    tmp_path: Path, make_home: MakeHome, requests: int, first: int
 ) -> None:
-    found = run(tmp_path / "home", read_trace(TRACE, requests), SPEED, first, FEW)
+    found = run(make_home(tmp_path / "home"), read_trace(TRACE, requests), SPEED, first, FEW)
     assert found.accepted == requests
     assert found.ended == requests
     assert found.announced == found.hooks > 0

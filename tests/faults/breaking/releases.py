@@ -11,7 +11,7 @@ from tests.support.waiting import wait_until
 
 ENDED_BY = """
 SELECT 1 FROM attempts WHERE worker = %s AND verdict = 'passed' AND started_at > %s
-OFFSET 9 LIMIT 1
+OFFSET 4 LIMIT 1
 """
 
 
@@ -29,14 +29,16 @@ def both_releases(scene: Scene) -> None:
 
 def beside(scene: Scene, stack: ExitStack, root: Path, ending: str) -> None:
     """An API, a dispatcher and workers of that release, whose names end so."""
-    for name, queues in (
-        ("slm", "slm,slm-backfill"),
-        ("deeper", "deeper-analysis,deeper-analysis-backfill"),
-        ("webhooks", "webhooks,maintenance"),
-    ):
-        words = ("-m", "workers", "--queues", queues, "--name", f"{name}{ending}")
-        stack.enter_context(scene.process(*words, root=root))
-    stack.enter_context(scene.process("-m", "workers.dispatcher", root=root))
+    commands: list[tuple[str, ...]] = [
+        ("-m", "workers", "--queues", queues, "--name", f"{name}{ending}")
+        for name, queues in (
+            ("slm", "slm,slm-backfill"),
+            ("deeper", "deeper-analysis,deeper-analysis-backfill"),
+            ("webhooks", "webhooks,maintenance"),
+        )
+    ]
+    commands.append(("-m", "workers.dispatcher"))
+    stack.enter_context(scene.processes(commands, root=root))
     stack.enter_context(scene.second_api(root=root))
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +26,36 @@ def process(
 
     `root`: the checkout whose code it runs. `python`: the interpreter, of another environment.
     """
-    child = subprocess.Popen(
-        [python, *arguments],
+    child = _start([python, *arguments], environment, root, output, errors)
+    try:
+        yield child
+    finally:
+        _end([child])
+
+
+@contextmanager
+def processes(
+    commands: Iterable[Sequence[str]], environment: Mapping[str, str], *, root: Path = ROOT
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Several of them. All are asked to end at the same time."""
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        for arguments in commands:
+            children.append(_start([sys.executable, *arguments], environment, root))
+        yield children
+    finally:
+        _end(children)
+
+
+def _start(
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    root: Path,
+    output: int = subprocess.DEVNULL,
+    errors: int | None = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
         cwd=root,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
@@ -35,10 +63,12 @@ def process(
         stderr=errors,
         start_new_session=True,
     )
-    try:
-        yield child
-    finally:
+
+
+def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    for child in children:
         child.terminate()
+    for child in children:
         try:
             child.wait(STOP_S)
         except subprocess.TimeoutExpired:
