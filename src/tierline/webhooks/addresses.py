@@ -210,15 +210,15 @@ def read_url(url: str, allow: Sequence[Network] = ()) -> Target:
         raise AddressRefused("has a fragment (#…), which is never sent")
     if "@" in re.split(r"[/?]", url.partition("://")[2], maxsplit=1)[0]:
         raise AddressRefused("contains a user name or password; put a token into the path or query")
-    found = _URL.fullmatch(url)
-    if found is None or found["scheme"].lower() not in PORTS:
+    match = _URL.fullmatch(url)
+    if match is None or match["scheme"].lower() not in PORTS:
         raise AddressRefused("not an absolute http:// or https:// URL")
-    scheme = found["scheme"].lower()
-    port = PORTS[scheme] if found["port"] is None else int(found["port"])
+    scheme = match["scheme"].lower()
+    port = PORTS[scheme] if match["port"] is None else int(match["port"])
     if not 1 <= port <= 65535:
         raise AddressRefused("the port is not from 1 to 65535")
-    host = _host(found["host"].lower(), allow)
-    target = found["target"]
+    host = _host(match["host"].lower(), allow)
+    target = match["target"]
     return Target(scheme, host, port, target if target.startswith("/") else f"/{target}")
 
 

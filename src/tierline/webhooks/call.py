@@ -78,8 +78,8 @@ def look_up(name: str, port: int, within_s: float) -> Sequence[Address]:
 
     def ask() -> None:
         try:
-            found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-            answered.put(list(dict.fromkeys(ip_address(entry[4][0]) for entry in found)))
+            entries = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+            answered.put(list(dict.fromkeys(ip_address(entry[4][0]) for entry in entries)))
         except OSError as error:
             answered.put(error)
         except (UnicodeError, ValueError):
@@ -103,14 +103,14 @@ def checked_addresses(
     Raises AddressRefused, or OSError if there is no address.
     """
     literal = target.address
-    found = [literal] if literal is not None else resolve(target.host, target.port, within_s)
-    for address in found:
+    addresses = [literal] if literal is not None else resolve(target.host, target.port, within_s)
+    for address in addresses:
         check_address(address, reach.networks)
         if not any_port:
             check_port(target.port, address, reach)
-    if not found:
+    if not addresses:
         raise OSError("the name has no address")
-    return found[:MOST_ADDRESSES]
+    return addresses[:MOST_ADDRESSES]
 
 
 def _first_that_answers(

@@ -46,11 +46,11 @@ def share_out(
     room = threads + spare
     most_of_account = max(1, room // 2)
     most_with_extra = account_limit(threads)
-    known = list(targets)
+    listed = list(targets)
     held = Counter(held_by_account)
-    taken: Counter[int] = Counter()  # by index in `known`
+    taken: Counter[int] = Counter()  # by index in `listed`
     waiting: dict[int, list[tuple[int, datetime, int]]] = {}  # by account: a heap of its targets
-    for place, one in enumerate(known):
+    for place, one in enumerate(listed):
         if one.due > 0 and one.held < one.max_in_flight:
             waiting.setdefault(one.account_id, []).append((one.held, one.since, place))
     turns = []
@@ -65,7 +65,7 @@ def share_out(
             continue
         of_target, since, place = heapq.heappop(heap)
         if of_target < DEFAULT_IN_FLIGHT or total < most_with_extra:
-            one = known[place]
+            one = listed[place]
             taken[place] += 1
             held[account_id] += 1
             total += 1
@@ -73,4 +73,4 @@ def share_out(
                 heapq.heappush(heap, (of_target + 1, since, place))
         if heap:
             heapq.heappush(turns, (held[account_id], heap[0][1], account_id))
-    return [(known[place], count) for place, count in taken.items()]
+    return [(listed[place], count) for place, count in taken.items()]
