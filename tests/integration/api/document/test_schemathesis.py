@@ -22,7 +22,7 @@ import pytest
 from tests.support.api.served import Api
 from tierline.services.accounts.accounts import create_key
 
-EXAMPLES = int(os.environ.get("TIERLINE_EXAMPLES", "5"))  # requests an operation
+EXAMPLES = int(os.environ.get("TIERLINE_EXAMPLES", "3"))  # requests an operation
 SEEDS = int(os.environ.get("TIERLINE_SEEDS", "1"))  # runs of sequences
 MORE_EXAMPLES, MORE_SEEDS = 25, 3  # in `make nightly`
 
@@ -82,6 +82,7 @@ def schemathesis(
                 *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
                 *("run", f"{api.url}/openapi.json", "--header", f"Authorization: Bearer {key}"),
                 *("--mode", "all", "--no-color", "--no-shrink", "--continue-on-failure"),
+                *("--generation-database", "none"),
                 *("--request-timeout", "60"),  # a busy machine, and a route's first import of SciPy
                 *(str(option) for option in options),
             ],
@@ -91,6 +92,9 @@ def schemathesis(
                 "SCHEMATHESIS_HOOKS": "tests.support.api.schemathesis_hooks",
                 "PYTHONPATH": str(ROOT),
                 "TIERLINE_KEPT_KEYS": kept,
+                # Hypothesis keeps its tables of characters there; they take seconds to make.
+                "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis"),
+                "NO_PROXY": "127.0.0.1",  # else each request looks through the whole environment
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
