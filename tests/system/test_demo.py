@@ -18,6 +18,7 @@ from examples.demo.bar import BAR_MISSED
 from examples.demo.rows import read_rows
 from tests.support.fake_servers.stand_ins import answering_demo
 from tests.support.processes.demo import of_home, start
+from tests.support.processes.prepared_home import MakeHome
 from tests.support.waiting import wait_until
 
 FEW = 8  # every so many inputs
@@ -42,9 +43,13 @@ def local_url(every: int, interrupted: Event) -> Iterator[str | None]:
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("every", [FEW, pytest.param(1, marks=pytest.mark.nightly)])
 def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_row(
-    tmp_path: Path, every: int, local_url: str | None, interrupted: Event
+    tmp_path: Path,
+    make_home: MakeHome,
+    every: int,
+    local_url: str | None,
+    interrupted: Event,
 ) -> None:
-    home, log = tmp_path / "demo home", tmp_path / "log"
+    home, log = make_home(tmp_path / "demo home"), tmp_path / "log"
     demo = start(home, log, every, local_url)
     try:
         wait_until(lambda: "completed" in log.read_text(), 240, "the first jobs to be done")

@@ -15,6 +15,7 @@ import pytest
 from examples.lifecycle.story import SHORT
 from tests.support.fake_servers.stand_ins import answering_tickets
 from tests.support.processes.demo import of_home
+from tests.support.processes.prepared_home import MakeHome
 from tests.support.processes.started import ROOT
 from tests.support.processes.up import environment
 
@@ -28,9 +29,9 @@ SEEDS = (1, 2, 3, 4)  # of the tickets of each part
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("short", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_a_feature_goes_from_the_frontier_to_a_classifier_and_back(
-    tmp_path: Path, short: bool
+    tmp_path: Path, make_home: MakeHome, short: bool
 ) -> None:
-    home, pictures = tmp_path / "home", tmp_path / "pictures"
+    home, pictures = make_home(tmp_path / "home"), tmp_path / "pictures"
     options = ["--home", str(home)]
     with ExitStack() as stack:
         if short:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx
 import psutil
@@ -25,14 +25,22 @@ from tests.support.database.rows import (
     of_a_later_release,
     two_tiers,
 )
+from tests.support.processes.prepared_home import MakeHome
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import make_run_key
 from tierline.stack.embedded import postgres, valkey
-from tierline.stack.embedded.servers import running_servers
+from tierline.stack.embedded.servers import Servers, running_servers
 from tierline.stack.ports import free_port
 from tierline.storage.db import migrate
 from tierline.storage.upkeep import partitions
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome) -> Iterator[Servers]:
+    """Servers with a migrated database, which a test may stop if it starts them again."""
+    with running_servers(make_home(tmp_path_factory.mktemp("own") / "home")) as servers:
+        yield servers
 
 
 def test_a_ready_api_tells_what_is_missing_around_it(api: Api) -> None:
@@ -130,105 +138,102 @@ def test_a_broker_that_is_away_is_only_told(
 
 @pytest.mark.parametrize("frozen_first", [True, False])
 def test_a_broker_that_is_frozen_behind_its_open_port_is_told_at_once_and_nobody_waits_for_it(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen_first: bool
+    database_url: str, own: Servers, monkeypatch: pytest.MonkeyPatch, frozen_first: bool
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    with running_servers(tmp_path / "home") as servers:
-        monkeypatch.setenv("REDIS_URL", valkey.url(servers.home))
-        settings.cache_clear()
-        assert servers.valkey is not None
-        pid = servers.valkey.pid
-        assert pid is not None
-        if frozen_first:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            with serving() as url:
-                api = Api(url, None)
-                if not frozen_first:
-                    wait_until(
-                        lambda: "broker" not in degraded(api), DEADLINE_S, "the broker to be seen"
-                    )
-                    os.kill(pid, signal.SIGSTOP)
-                degraded_answer = wait_until(
-                    lambda: "does not answer" in degraded(api).get("broker", "") and degraded(api),
-                    DEADLINE_S,
-                    "the frozen broker to be told",
-                )
-                assert "TimeoutError" in degraded_answer["broker"]
-                assert "tierline_broker_up 0.0" in api.get("/metrics").text
-                os.kill(pid, signal.SIGCONT)
+    monkeypatch.setenv("REDIS_URL", valkey.url(own.home))
+    settings.cache_clear()
+    assert own.valkey is not None
+    pid = own.valkey.pid
+    assert pid is not None
+    if frozen_first:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with serving() as url:
+            api = Api(url, None)
+            if not frozen_first:
                 wait_until(
-                    lambda: "broker" not in degraded(api), DEADLINE_S, "the broker to be back"
+                    lambda: "broker" not in degraded(api), DEADLINE_S, "the broker to be seen"
                 )
-                wait_until(
-                    lambda: "tierline_broker_up 1.0" in api.get("/metrics").text,
-                    DEADLINE_S,
-                    "its number",
-                )
-        finally:
+                os.kill(pid, signal.SIGSTOP)
+            degraded_answer = wait_until(
+                lambda: "does not answer" in degraded(api).get("broker", "") and degraded(api),
+                DEADLINE_S,
+                "the frozen broker to be told",
+            )
+            assert "TimeoutError" in degraded_answer["broker"]
+            assert "tierline_broker_up 0.0" in api.get("/metrics").text
             os.kill(pid, signal.SIGCONT)
+            wait_until(lambda: "broker" not in degraded(api), DEADLINE_S, "the broker to be back")
+            wait_until(
+                lambda: "tierline_broker_up 1.0" in api.get("/metrics").text,
+                DEADLINE_S,
+                "its number",
+            )
+    finally:
+        os.kill(pid, signal.SIGCONT)
     settings.cache_clear()
 
 
 def test_a_broker_that_answers_and_takes_nothing_is_told(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, own: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    with running_servers(tmp_path / "home") as servers:
-        monkeypatch.setenv("REDIS_URL", valkey.url(servers.home))
-        settings.cache_clear()
-        with redis.Redis.from_url(valkey.url(servers.home)) as full:
-            full.config_set("maxmemory", "1")
+    monkeypatch.setenv("REDIS_URL", valkey.url(own.home))
+    settings.cache_clear()
+    with redis.Redis.from_url(valkey.url(own.home)) as full:
+        full.config_set("maxmemory", "1")
+        try:
             assert full.ping()
-        with serving() as url:
-            api = Api(url, None)
-            reason = wait_until(
-                lambda: degraded(api).get("broker", ""), DEADLINE_S, "the full broker"
-            )
+            with serving() as url:
+                api = Api(url, None)
+                reason = wait_until(
+                    lambda: degraded(api).get("broker", ""), DEADLINE_S, "the full broker"
+                )
+        finally:
+            full.config_set("maxmemory", "0")
     assert "accepts no writes (OutOfMemoryError)" in reason
     settings.cache_clear()
 
 
 def test_a_postgres_that_is_frozen_is_told_to_a_probe_that_does_not_wait_long(
-    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, own: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDIS_URL", redis_url)
-    with running_servers(tmp_path / "home") as servers:
-        database_url = postgres.url(servers.home)
-        migrate.upgrade(database_url)
-        monkeypatch.setenv("DATABASE_URL", database_url)
-        settings.cache_clear()
-        assert servers.postgres is not None
-        postmaster = psutil.Process(servers.postgres.pid)
-        with serving() as url:
-            probe = httpx.Client(base_url=url, timeout=6, trust_env=False)
-            wait_until(
-                lambda: probe.get("/readyz").status_code == 200, DEADLINE_S, "the API to be ready"
+    database_url = postgres.url(own.home)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    settings.cache_clear()
+    assert own.postgres is not None
+    postmaster = psutil.Process(own.postgres.pid)
+    with serving() as url:
+        probe = httpx.Client(base_url=url, timeout=6, trust_env=False)
+        wait_until(
+            lambda: probe.get("/readyz").status_code == 200, DEADLINE_S, "the API to be ready"
+        )
+        frozen = [postmaster, *postmaster.children(recursive=True)]
+        for process in frozen:
+            process.suspend()
+        try:
+            response = wait_until(
+                lambda: (probed := probe.get("/readyz")).status_code == 503 and probed,
+                DEADLINE_S,
+                "the frozen Postgres to be told",
             )
-            frozen = [postmaster, *postmaster.children(recursive=True)]
+            assert "does not answer" in response.json()["detail"]
+            assert probe.get("/readyz").status_code == 503
+            assert probe.get("/healthz").status_code == 200
+        finally:
             for process in frozen:
-                process.suspend()
-            try:
-                response = wait_until(
-                    lambda: (probed := probe.get("/readyz")).status_code == 503 and probed,
-                    DEADLINE_S,
-                    "the frozen Postgres to be told",
-                )
-                assert "does not answer" in response.json()["detail"]
-                assert probe.get("/readyz").status_code == 503
-                assert probe.get("/healthz").status_code == 200
-            finally:
-                for process in frozen:
-                    process.resume()
-            wait_until(
-                lambda: probe.get("/readyz").status_code == 200, DEADLINE_S, "the API to recover"
-            )
-            probe.close()
+                process.resume()
+        wait_until(
+            lambda: probe.get("/readyz").status_code == 200, DEADLINE_S, "the API to recover"
+        )
+        probe.close()
     settings.cache_clear()
 
 
 def test_it_stops_in_the_middle_of_whatever_it_asks(api: Api) -> None:
-    for _ in range(20):
+    for _ in range(8):
         with TestClient(create_app(settings())) as client:
             assert client.get("/healthz").status_code == 200
 
@@ -255,45 +260,39 @@ def degraded(api: Api) -> dict[str, str]:
 
 
 def test_the_process_starts_without_postgres_recovers_with_it_and_stops_in_order(
-    tmp_path: Path,
+    own: Servers,
 ) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with running_servers(tmp_path / "home") as servers:
-        database_url = postgres.url(servers.home)
-        migrate.upgrade(database_url)
-        key = make_run_key(database_url, "probe")
-        environment = {
-            **os.environ,
-            "DATABASE_URL": database_url,
-            "REDIS_URL": valkey.url(servers.home),
-        }
-        servers.postgres.stop(20)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api", "--port", str(port)],
-            env=environment,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            api = _once_it_answers(url, key)
-            assert api.get("/readyz").status_code == 503
-            assert api.get("/v1/jobs").status_code == 503
-            servers.postgres.start()
-            wait_until(
-                lambda: api.get("/v1/jobs").status_code == 200, DEADLINE_S, "the API to recover"
-            )
-            # Cut every connection: the next request goes on through it.
-            servers.postgres.stop(20)
-            servers.postgres.start()
-            wait_until(
-                lambda: api.get("/readyz").status_code == 200, DEADLINE_S, "the API to recover"
-            )
-            assert api.get("/v1/jobs").status_code == 200
-        finally:
-            process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=DEADLINE_S)
-        assert process.returncode == 0
-        assert key.encode() not in log
+    database_url = postgres.url(own.home)
+    key = make_run_key(database_url, "probe")
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": valkey.url(own.home),
+    }
+    own.postgres.stop(20)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api", "--port", str(port)],
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        api = _once_it_answers(url, key)
+        assert api.get("/readyz").status_code == 503
+        assert api.get("/v1/jobs").status_code == 503
+        own.postgres.start()
+        wait_until(lambda: api.get("/v1/jobs").status_code == 200, DEADLINE_S, "the API to recover")
+        # Cut every connection: the next request goes on through it.
+        own.postgres.stop(20)
+        own.postgres.start()
+        wait_until(lambda: api.get("/readyz").status_code == 200, DEADLINE_S, "the API to recover")
+        assert api.get("/v1/jobs").status_code == 200
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+    assert key.encode() not in log
 
 
 def _once_it_answers(url: str, key: str) -> Api:
