@@ -10,27 +10,30 @@ import signal
 import threading
 from datetime import timedelta
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import structlog
 from celery import signals
+from psycopg_pool import ConnectionPool
 
 from tierline import providers
 from tierline.base import lean_start
 from tierline.base.settings import settings
 from tierline.rules.queues import MAINTENANCE
-from tierline.services.evidence.watch.drift import Drift
 from tierline.services.jobs.running.execute import Executor
 from tierline.services.jobs.running.recover import release
 from tierline.services.processes.connections import worker_pool
 from tierline.services.processes.wake_ups import Notifier
-from tierline.services.upkeep.history import History
 from workers.heartbeat import Heartbeat
 from workers.memory import keep_trimmed
-from workers.rounds import read_files, roll_up
+
+if TYPE_CHECKING:
+    from workers.maintenance import Maintenance
 
 log = structlog.get_logger(__name__)
+
+ROUNDS = 2  # of maintenance; each holds a connection
 
 
 class Worker:
@@ -40,11 +43,10 @@ class Worker:
         config = settings()
         self.name = name
         self.queues = queues
-        kinds = (roll_up, read_files) if MAINTENANCE in queues else ()
         self.pool = worker_pool(
             config.database,
             name,
-            min(config.pool_size, threads + max(1, len(kinds))),  # rounds hold one each
+            min(config.pool_size, threads + (ROUNDS if MAINTENANCE in queues else 1)),
             by_index=MAINTENANCE not in queues,
         )
         self.heartbeat = Heartbeat(config.database, name, queues, threads, config.beat_s)
@@ -59,23 +61,32 @@ class Worker:
             wake_ups=self.notifier,
             stopping=self._leaving.is_set,
         )
-        self.drift = Drift(self.pool, timedelta(seconds=config.drift_look_s))
-        self.history = History()
-        self.rounds = [kind(self.pool) for kind in kinds]
+        self._maintenance = (
+            _maintenance(self.pool, timedelta(seconds=config.drift_look_s))
+            if MAINTENANCE in queues
+            else None
+        )
+
+    @property
+    def maintenance(self) -> "Maintenance":
+        """Raises RuntimeError if this worker does not serve the queue `maintenance`."""
+        if self._maintenance is None:
+            raise RuntimeError(f"worker {self.name} has no queue {MAINTENANCE}")
+        return self._maintenance
 
     def start(self) -> None:
         self.pool.open()
         self.heartbeat.start()
         self.notifier.start()
-        for rounds in self.rounds:
-            rounds.start()
+        if self._maintenance is not None:
+            self._maintenance.start()
         keep_trimmed()
 
     def stop(self) -> None:
         """Called after the last attempt has ended."""
         self._leaving.set()
-        for rounds in self.rounds:
-            rounds.stop()
+        if self._maintenance is not None:
+            self._maintenance.stop()
         self.heartbeat.stop()
         self.notifier.stop()
         self.pool.close()
@@ -97,6 +108,12 @@ class Worker:
             log.warning("left_at_once", claims=len(held), error=type(error).__name__)
         finally:
             os._exit(0)
+
+
+def _maintenance(pool: ConnectionPool[Any], look: timedelta) -> "Maintenance":
+    from workers.maintenance import Maintenance  # slow, and the other workers do not need it
+
+    return Maintenance(pool, look)
 
 
 _worker: Worker | None = None

@@ -10,9 +10,6 @@ from uuid import UUID
 import structlog
 
 from tierline.rules.queues import BACKFILLS
-from tierline.services.evidence.evaluation.evaluation_steps import step_due
-from tierline.services.operations.bulk_steps import step_bulk_action
-from tierline.services.upkeep.sweep import sweep
 from tierline.services.webhooks.deliver import deliver
 from workers.app import app
 from workers.hints import BULK_ACTION_STEP, EVALUATION_STEP
@@ -60,9 +57,7 @@ def deliver_webhook(delivery_id: str) -> None:
 def step_evaluation(evaluation_id: str) -> None:
     """Make the next step of an evaluation."""
     here = worker()
-    with here.pool.connection() as connection:
-        queued = step_due(connection, int(evaluation_id))
-    if queued:
+    if here.maintenance.step_evaluation(int(evaluation_id)):
         here.notifier.ready()
 
 
@@ -71,9 +66,7 @@ def step_evaluation(evaluation_id: str) -> None:
 def step_bulk(bulk_action_id: str) -> None:
     """Make the next step of a bulk action."""
     here = worker()
-    with here.pool.connection() as connection:
-        ended = step_bulk_action(connection, UUID(bulk_action_id))
-    if ended:
+    if here.maintenance.step_bulk(UUID(bulk_action_id)):
         here.notifier.ready()
 
 
@@ -81,5 +74,4 @@ def step_bulk(bulk_action_id: str) -> None:
 @_without_content
 def maintenance_sweep() -> None:
     """Remove what is no longer needed."""
-    here = worker()
-    sweep(here.pool, here.drift, here.history)
+    worker().maintenance.sweep()

@@ -46,7 +46,7 @@ NEEDLESS = {
     "workers.flower": "httpx ruamel.yaml psycopg pydantic tierline.services workers.tasks",
     "workers.__main__": "ruamel.yaml fastapi tierline.features.parse",
     "api.app": "genai_prices",
-    "workers.tasks": "genai_prices",
+    "workers.tasks": "genai_prices workers.maintenance tierline.services.upkeep.sweep",
     "tierline.stack.up": "ruamel.yaml httpx sqlalchemy alembic celery tierline.checks",
 }
 
