@@ -5,10 +5,13 @@ take the cores from each other. Hypothesis sets no time limit: a busy machine is
 tries 30 examples of a property in the suite, and 1000 in `make nightly`.
 Ctrl-C reaches the processes that the tests start, also where a shell started the tests in the
 background and told them to ignore it.
+The garbage collector is off until the tests begin, and never looks at what was imported and
+collected before them: nothing of it is garbage.
 Compiled modules are kept also where the environment says not to: the suite starts hundreds of
 processes, and each would compile the product again.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -19,6 +22,7 @@ from hypothesis import settings
 from tests.support.processes.prepared_home import make_home  # noqa: F401 - a fixture of any test
 from tests.support.processor_time import ProcessorTime
 
+gc.disable()
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -54,6 +58,11 @@ LONG = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))  # stable: else as collected
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
