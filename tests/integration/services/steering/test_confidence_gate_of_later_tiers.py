@@ -96,7 +96,7 @@ def tier_by_kind(bench: Bench, made: list[UUID]) -> set[tuple[str, str]]:
     return {(kind, tier) for kind, tier in rows}
 
 
-def test_each_tier_gets_its_own_promise_and_serves_what_it_is_sure_of(
+def test_each_tier_gets_its_own_promise_serves_what_it_is_sure_of_and_is_compared_with_the_last(
     bench: Bench, numbers: Iterator[int]
 ) -> None:
     version, feature = applied(bench)
@@ -120,30 +120,7 @@ def test_each_tier_gets_its_own_promise_and_serves_what_it_is_sure_of(
         ("fair", "mid"),
         ("hard", "frontier"),
     }
-    with bench.pool.connection() as connection:
-        states = {one.tier: one.state for one in calibrations_of(connection, feature.name)}
-        assert states == {"slm": "in_force", "mid": "in_force"}
-        withdraw(connection, feature.name, int(first.id), "to see what happens")
-        states = {one.tier: one.state for one in calibrations_of(connection, feature.name)}
-    assert states == {"slm": "withdrawn", "mid": "of_another_version"}
-    look_again(bench)
-    # What reaches mid is everything again, and nothing is known of that.
-    assert {tier for _, tier in tier_by_kind(bench, jobs(bench, version, numbers, 1))} == {
-        "frontier"
-    }
-
-
-def test_what_a_tier_between_answered_is_compared_with_the_last_ones_shadow(
-    bench: Bench, numbers: Iterator[int]
-) -> None:
-    """And one shadow does for all outcomes of its job."""
-    version, feature = applied(bench)
-    jobs(bench, version, numbers, 80)
-    compare(bench)
-    calibrated(bench, feature, "slm")
-    jobs(bench, version, numbers, 80)
-    compare(bench)
-    calibrated(bench, feature, "mid")
+    # What mid answered is compared with the last tier's shadow, one for all outcomes of its job.
     later = jobs(bench, version, numbers, 4)
     compare(bench)
     rows = bench.all(
@@ -165,6 +142,17 @@ def test_what_a_tier_between_answered_is_compared_with_the_last_ones_shadow(
         later,
     )
     assert dict(differs) == {"slm": True, "mid": False}
+    with bench.pool.connection() as connection:
+        states = {one.tier: one.state for one in calibrations_of(connection, feature.name)}
+        assert states == {"slm": "in_force", "mid": "in_force"}
+        withdraw(connection, feature.name, int(first.id), "to see what happens")
+        states = {one.tier: one.state for one in calibrations_of(connection, feature.name)}
+    assert states == {"slm": "withdrawn", "mid": "of_another_version"}
+    look_again(bench)
+    # What reaches mid is everything again, and nothing is known of that.
+    assert {tier for _, tier in tier_by_kind(bench, jobs(bench, version, numbers, 1))} == {
+        "frontier"
+    }
 
 
 def test_a_tier_that_is_not_calibrated_is_named(bench: Bench) -> None:

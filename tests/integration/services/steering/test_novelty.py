@@ -1,6 +1,7 @@
 """A calibration is about inputs like those that it was made on: others escalate."""
 
 import random
+from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
@@ -22,6 +23,10 @@ SORTS = ("invoice of {n} euros", "please pay {n} dollars", "the bill says {n} po
 
 @pytest.fixture(autouse=True)
 def embedding(bench: Bench) -> None:
+    prepare(bench)
+
+
+def prepare(bench: Bench) -> None:
     bench.server.answer = lambda _: '{"amount": 1}'
     if isinstance(bench.executor.embedding, NoEmbedding):
         bench.executor.embedding = Embedding()
@@ -51,10 +56,28 @@ def calibrated(bench: Bench, feature: Feature) -> Calibration:
     return made
 
 
-def test_an_input_of_another_kind_escalates_and_becomes_no_outcome(bench: Bench) -> None:
-    version, feature = bench.apply(CALIBRATED)
-    jobs(bench, version, 320)
-    made = calibrated(bench, feature)
+@dataclass(frozen=True)
+class Learnt:
+    """A version that knows its kind of inputs."""
+
+    version: int
+    feature: Feature
+    calibration: Calibration
+
+
+@pytest.fixture(scope="module")
+def learnt(module_bench: Bench) -> Learnt:
+    prepare(module_bench)
+    version, feature = module_bench.apply(CALIBRATED)
+    # A quarter of them are the known inputs: 50 at least are needed.
+    jobs(module_bench, version, 320)
+    return Learnt(version, feature, calibrated(module_bench, feature))
+
+
+def test_an_input_of_another_kind_escalates_and_becomes_no_outcome(
+    bench: Bench, learnt: Learnt
+) -> None:
+    version, made = learnt.version, learnt.calibration
     assert made.state == "in_force"
     assert made.least_likeness is not None
     alike = bench.submit(version, "invoice of 4711 euros")
@@ -68,12 +91,11 @@ def test_an_input_of_another_kind_escalates_and_becomes_no_outcome(bench: Bench)
     assert bench.all("SELECT FROM outcomes WHERE job_id = %s", strange) == []
 
 
-def test_a_worker_that_cannot_tell_serves_nothing_of_such_a_calibration(bench: Bench) -> None:
-    version, feature = bench.apply(CALIBRATED)
-    jobs(bench, version, 320)  # a quarter of them are the known inputs: 50 at least are needed
-    calibrated(bench, feature)
+def test_a_worker_that_cannot_tell_serves_nothing_of_such_a_calibration(
+    bench: Bench, learnt: Learnt
+) -> None:
     look_again(bench, NoEmbedding())
-    job = bench.submit(version, "invoice of 4711 euros")
+    job = bench.submit(learnt.version, "invoice of 4711 euros")
     bench.run(job)
     assert bench.job(job)["tier"] == "frontier"
     assert "cannot check whether calibration" in bench.job(job)["escalation_reason"]
@@ -100,11 +122,8 @@ def test_an_embedding_is_removed_with_its_input(bench: Bench) -> None:
     assert not bench.one(kept, job)
 
 
-def test_a_listed_calibration_says_what_it_is_about(bench: Bench) -> None:
-    version, feature = bench.apply(CALIBRATED)
-    jobs(bench, version, 320)
-    calibrated(bench, feature)
+def test_a_listed_calibration_says_what_it_is_about(bench: Bench, learnt: Learnt) -> None:
     with bench.pool.connection() as connection:
-        (listed,) = calibrations_of(connection, feature.name)
+        (listed,) = calibrations_of(connection, learnt.feature.name)
     assert 0.0 < listed.least_likeness < 1.0
     assert listed.samples + listed.fitted + listed.novel == 320
