@@ -28,6 +28,15 @@ def test_the_product_logs_in_as_no_superuser_and_owns_its_database(stack: Server
         connection.rollback()
 
 
+def test_its_random_password_is_not_stretched_at_each_connection(stack: Servers) -> None:
+    with psycopg.connect(postgres.admin_url(stack.home)) as connection:
+        stored = connection.execute(
+            "SELECT rolpassword FROM pg_authid WHERE rolname = 'tierline_app'"
+        ).fetchone()
+    assert stored is not None
+    assert stored[0].startswith("SCRAM-SHA-256$1:")
+
+
 @pytest.mark.parametrize(
     "statement",
     [
