@@ -1,6 +1,8 @@
 """`tierline backfill` on a real API and Postgres; rows are answered by hand, as a worker would."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import signal
@@ -14,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.support.database.rows import add_feature
 from tests.support.processes.terminal import Screen, on_terminal
 from tests.support.processes.up import environment
 from tests.support.scenes.batches import FEATURE, Scene
 from tests.support.waiting import DEADLINE_S, wait_until
+from tierline.cli import main
+from tierline.cli.shared import output
 from tierline.features.parse import parse_feature
 
 PRICED = """
@@ -42,7 +47,10 @@ class Ended:
 
 
 class Bench:
-    """A folder, the command as a process of its own, and a hand that answers what is queued."""
+    """A folder, the command, and a hand that answers what is queued.
+
+    What a signal ends, and what reads a pipe or a terminal, is a process of its own (`start`).
+    """
 
     def __init__(self, scene: Scene, folder: Path) -> None:
         self.scene = scene
@@ -64,8 +72,11 @@ class Bench:
         )
 
     def run(self, *arguments: object, stdin: str | None = None) -> Ended:
+        """To its end: in this process, unless something is piped into it."""
+        if stdin is None:
+            return self.command("backfill", *arguments)
         process = self.start(*arguments)
-        out, err = process.communicate(stdin, timeout=120)
+        out, err = process.communicate(stdin, timeout=DEADLINE_S)
         assert "Traceback" not in err
         return Ended(process.returncode, out, err)
 
@@ -74,10 +85,24 @@ class Bench:
         return on_terminal(["backfill", file, "--feature", FEATURE], env, cwd=self.folder)
 
     def command(self, of: str, *arguments: object) -> Ended:
-        process = self.start(*arguments, of=of)
-        out, err = process.communicate(timeout=120)
-        assert "Traceback" not in err
-        return Ended(process.returncode, out, err)
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+        output.console.cache_clear()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            structlog.testing.capture_logs(),  # those of the API, which runs in this process too
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            patch.chdir(self.folder)
+            patch.setenv("TIERLINE_URL", self.scene.url)
+            patch.setenv("TIERLINE_API_KEY", self.scene.key)
+            code = main.run([of, *map(str, arguments)])
+        printed = []
+        for stream in (out, err):
+            stream.seek(0)
+            printed.append(stream.read())
+        assert "Traceback" not in printed[1]
+        return Ended(code, *printed)
 
     def open_jobs(self) -> int:
         row = self.scene.connection.execute("SELECT count(*) FROM jobs WHERE status = 'queued'")
@@ -466,9 +491,11 @@ def test_a_folder_gives_a_row_a_file(bench: Bench) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
+def test_what_cannot_be_carried_out_as_written_exits_with_2(bench: Bench) -> None:
+    bench.file("t.jsonl", rows(1))
+    bench.file("t.csv", ["id,body", "a,b"])
+    bench.file("other.txt", ["somebody's"])
+    for arguments in (
         ("missing.csv", "--feature", FEATURE),
         ("t.jsonl", "--feature", "nothing-of-this-name"),
         ("t.jsonl", "--feature", FEATURE, "--out", "t.jsonl"),
@@ -477,15 +504,8 @@ def test_a_folder_gives_a_row_a_file(bench: Bench) -> None:
         ("t.jsonl", "--feature", FEATURE, "--max-cost-usd", "lots"),
         ("t.jsonl", "--feature", FEATURE, "--out", "other.txt"),
         ("t.csv", "--feature", FEATURE),
-    ],
-)
-def test_what_cannot_be_carried_out_as_written_exits_with_2(
-    bench: Bench, arguments: tuple[str, ...]
-) -> None:
-    bench.file("t.jsonl", rows(1))
-    bench.file("t.csv", ["id,body", "a,b"])
-    bench.file("other.txt", ["somebody's"])
-    ran = bench.run(*arguments)
-    assert (ran.code, ran.err.count("\n")) == (2, 1), ran.err
-    assert bench.jobs() == 0
-    assert not list(bench.folder.glob("*.state.json"))
+    ):
+        ran = bench.run(*arguments)
+        assert (ran.code, ran.err.count("\n")) == (2, 1), (arguments, ran.err)
+        assert bench.jobs() == 0, arguments
+        assert not list(bench.folder.glob("*.state.json")), arguments
