@@ -53,9 +53,10 @@ $(VENV)/peers/.ready: requirements/peers.lock | tools
 	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/peers" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/peers.lock
 	@touch $@
 
-# OpenAI's Python client of a year ago, in an environment of its own, and the test that runs with it.
+# OpenAI's Python client of a year ago, in an environment of its own, and its clients for Node, which the test
+# installs with npm where Node is there.
 clients: $(VENV)/clients/.ready
-	@$(BIN)/pytest -m nightly tests/integration/api/openai/test_older_client.py
+	@$(BIN)/pytest -m nightly -rs tests/integration/api/openai/test_older_client.py tests/integration/api/openai/test_node_client.py
 
 $(VENV)/clients/.ready: requirements/clients.lock | tools
 	@echo "clients: installing the older client (10 MB)"
