@@ -69,7 +69,31 @@ class _Plain:
             plain = _plain(value, about.annotation)
             if plain is not None and _is_within(plain, about.parameter_info):
                 return plain
-        return self.fallback().coerce(value, param=param, ctx=ctx)
+        try:
+            return self.fallback().coerce(value, param=param, ctx=ctx)
+        except typer.BadParameter as error:
+            message = _in_our_words(error.__cause__, value)
+            if message is None:
+                raise
+            raise typer.BadParameter(message, ctx=ctx, param=param) from None
+
+
+def _in_our_words(cause: BaseException | None, value: object) -> str | None:
+    """What is wrong with a number; None if it is not one of pydantic's errors about numbers."""
+    about: list[dict[str, Any]] = getattr(cause, "errors", list)()
+    if not about:
+        return None
+    least, most = (about[0].get("ctx", {}).get(name) for name in ("ge", "le"))
+    wanted = {
+        "int_parsing": "a whole number",
+        "int_parsing_size": "a smaller whole number",
+        "int_from_float": "a whole number",
+        "float_parsing": "a number",
+        "finite_number": "a number",
+        "greater_than_equal": f"at least {least}",
+        "less_than_equal": f"at most {most}",
+    }.get(about[0]["type"])
+    return None if wanted is None else f"must be {wanted}, not {value!r}"
 
 
 def _plain(value: object, kind: object) -> str | int | float | None:

@@ -51,7 +51,28 @@ def read(kind: Any, option: Any, text: str, *, ours: bool) -> str:
 )
 @pytest.mark.parametrize("text", ["12", "0", "100", "101", "-1", "1.5", "x", "", "9" * 30, "007"])
 def test_a_value_is_read_as_typer_reads_it(kind: Any, option: Any, text: str) -> None:
-    assert read(kind, option, text, ours=True) == read(kind, option, text, ours=False)
+    ours, typers = (read(kind, option, text, ours=one) for one in (True, False))
+    if typers.startswith("Invalid value for"):
+        assert ours.startswith("Invalid value for '--value': must be ")
+        assert ours.endswith(f", not {text!r}")
+    else:
+        assert ours == typers
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (int, "x", "must be a whole number, not 'x'"),
+        (int, "1.5", "must be a whole number, not '1.5'"),
+        (float, "x", "must be a number, not 'x'"),
+        (int, "0", "must be at least 1, not '0'"),
+        (float, "200", "must be at most 100.0, not '200'"),
+    ],
+)
+def test_what_is_wrong_with_a_number_is_said_in_our_words(
+    kind: Any, text: str, message: str
+) -> None:
+    assert read(kind, typer.Option(min=1, max=100), text, ours=True).endswith(f": {message}")
 
 
 @pytest.mark.parametrize("text", ["1_0", "١٢", "1_0.5"])
