@@ -18,6 +18,7 @@ MOST_ROWS = 5_000  # that are read
 MOST_LABELS = 50
 REPEATED = 2.0  # rows for each distinct value, from which a column is taken for labels
 MOST_EXAMPLES = 2
+MOST_LABEL_EXAMPLES = 6  # one of each label, up to so many
 MOST_CASES = 8
 LONGEST_EXAMPLE = 2_000  # characters of a row that becomes an example or a case
 _OUTPUT = "output."
@@ -54,9 +55,10 @@ def proposed(text: str, source: str, name: str, file: str, schema: str) -> str:
         (_cells(input_columns, row_index), _cells(output_columns, row_index))
         for row_index in range(len(rows))
     ]
-    chosen = _chosen(pairs, output_columns)
-    examples, cases = chosen[:MOST_EXAMPLES], chosen[MOST_EXAMPLES:]
     labels = next((one for one in output_columns if one.is_label), None)
+    chosen = _chosen(pairs, output_columns)
+    shown = _examples_shown(labels)
+    examples, cases = chosen[:shown], chosen[shown : shown + MOST_CASES]
     only_label = labels is not None and len(output_columns) == 1
     fields = ", ".join(one.name for one in output_columns)
     grounded = [
@@ -79,18 +81,31 @@ def proposed(text: str, source: str, name: str, file: str, schema: str) -> str:
     if grounded:
         lines += ["checks:", f"  - grounded: {_json(grounded)}"]
     if only_label:
-        lines += ["confidence: {signal: label_logprob, threshold: 0.6}"]
+        lines += [
+            "# A label whose probability is below the threshold is not served: the job goes to the",
+            "# next tier, and fails after the last one. A higher threshold lets fewer wrong labels",
+            f"# through. Once people have labelled outcomes: tierline calibrate {name}",
+            "confidence: {signal: label_logprob, threshold: 0.6}",
+        ]
     if cases:
         lines += ["cases:"]
         lines += [
             f"  - {{input: {_json(row)}, expected: {_json(answer)}}}" for row, answer in cases
         ]
+    most_tokens = 20 if only_label else 60 + 60 * len(output_columns)
     lines += [
         "tiers:",
         "  - name: slm",
         "    models: [local:smollm2-135m]",
-        f"    max_tokens: {20 if only_label else 60 + 60 * len(output_columns)}",
+        f"    max_tokens: {most_tokens}",
         "    timeout_s: 60",
+        "  # A stronger model for what the first tier does not serve. Remove the # to use it:",
+        "  # - name: frontier",
+        "  #   models: [openai:gpt-6.1-sol]  # needs OPENAI_API_KEY in the workers' environment",
+        f"  #   max_tokens: {most_tokens}",
+        "  #   timeout_s: 60",
+        "  # Without a key: tierline models fetch qwen2.5-coder-1.5b (1.1 GB), and",
+        "  #   models: [local:qwen2.5-coder-1.5b]",
     ]
     return "\n".join((*lines, ""))
 
@@ -175,7 +190,14 @@ def _chosen(pairs: Sequence[_Pair], outputs: Sequence[_Column]) -> list[_Pair]:
         key = _json([answer[name] for name in labels])
         (rest if key in seen else first).append((row, answer))
         seen.add(key)
-    return [*first, *rest][: MOST_EXAMPLES + MOST_CASES]
+    return [*first, *rest]
+
+
+def _examples_shown(labels: _Column | None) -> int:
+    """How many rows become examples: a model rarely answers with a label that it was not shown."""
+    if labels is None:
+        return MOST_EXAMPLES
+    return max(MOST_EXAMPLES, min(len(set(map(str, labels.values))), MOST_LABEL_EXAMPLES))
 
 
 def _is_grounded(column: _Column, inputs: Sequence[_Column]) -> bool:

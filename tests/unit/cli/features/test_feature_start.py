@@ -50,6 +50,19 @@ def test_labels_become_an_enum_with_cases_of_each() -> None:
     assert not {str(one.input) for one in feature.examples} & {str(c.input) for c in feature.cases}
 
 
+def test_each_label_is_shown_and_the_file_names_the_next_tier() -> None:
+    text = proposed(LABELS, "x.csv", "mine", "mine.yaml", "s.json")
+    shown = [example.output["label"] for example in parse_feature(text).examples]
+    assert sorted(shown) == ["billing", "delivery", "other"]
+    assert "tierline calibrate mine" in text
+    uncommented = "\n".join(
+        line.replace("  # - name", "  - name").replace("  #   ", "    ")
+        for line in text.splitlines()
+        if not line.endswith("[local:qwen2.5-coder-1.5b]")
+    )
+    assert [tier.name for tier in parse_feature(uncommented).tiers] == ["slm", "frontier"]
+
+
 def test_fields_become_types_and_are_grounded_where_they_stand_in_the_input() -> None:
     feature = from_csv(FIELDS)
     properties = feature.output_schema["properties"]
