@@ -266,9 +266,13 @@ def _print_summary(summary: JSON, as_json: bool) -> None:
         print_json(summary)
         return
     statuses = ", ".join(f"{number:,} {name}" for name, number in summary["statuses"].items())
-    line(f"{summary['rows']:,} rows: {statuses or 'none'}")
+    rows = "1 row" if summary["rows"] == 1 else f"{summary['rows']:,} rows"
+    line(f"{rows}: {statuses or 'none'}")
     for name, number in summary["tiers"].items():
         line(f"  {name} answered {number:,}")
+    reasons = summary.get("reasons") or {}  # an older release's state file has none
+    for name, number in sorted(reasons.items(), key=lambda one: (-one[1], one[0])):
+        line(f"  {name}: {number:,} without an answer")
     unknown = summary["unknown_cost_calls"]
     more = f", and {unknown:,} calls of unknown cost" if unknown else ""
     line(f"cost {usd(summary['cost_usd'])}{more}")

@@ -131,7 +131,7 @@ def _fault(cells: list[str], width: int) -> str | None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "not UTF-8"
+        return "not UTF-8; if the whole file is in another encoding, give it with --encoding"
     if len(cells) != width:
         return f"has {len(cells)} cells where the header has {width}"
     return None

@@ -37,12 +37,16 @@ class Tally:
     rows: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     tiers: Counter[str] = field(default_factory=Counter)  # of completed rows
+    reasons: Counter[str] = field(default_factory=Counter)  # of all others: verdict or error code
 
     def add(self, result: dict[str, JSON]) -> None:
         self.rows += 1
         self.statuses[result["status"]] += 1
         if result["status"] == "completed":
             self.tiers[result["tier"]] += 1
+        elif result["status"] != "invalid":  # its own line was printed
+            reason = result["verdict"] or (result["error"] or {}).get("code")
+            self.reasons[reason or result["status"]] += 1
 
     @property
     def unanswered(self) -> int:

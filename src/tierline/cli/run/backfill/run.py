@@ -249,6 +249,7 @@ class Run:
             "batches": [one.id for one in self.state.batches],
             "rows": tally.rows,
             "statuses": dict(tally.statuses),
+            "reasons": dict(tally.reasons),
             "tiers": {name: tally.tiers[name] for name in self._tiers if tally.tiers[name]},
             "cost_usd": usd(sum((Decimal(one["cost_usd"]) for one in batches), Decimal(0))),
             "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in batches),

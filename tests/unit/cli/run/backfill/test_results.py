@@ -108,6 +108,17 @@ def test_out_is_jsonl_or_csv_by_its_name(tmp_path: Path) -> None:
         table = list(csv.DictReader(file))
     assert json.loads(table[0]["output"]) == {"text": "ü,\n"}
     assert (tally.rows, tally.unanswered) == (4, 2)
+    assert tally.reasons == {"failed": 1}  # an invalid row was reported before
+
+
+def test_rows_without_an_answer_are_counted_by_verdict_or_error(tmp_path: Path) -> None:
+    sent = [
+        job("failed", verdict="low_confidence"),
+        job("expired", error={"code": "deadline", "message": "too late"}),
+        job("failed", verdict="low_confidence"),
+    ]
+    tally = write_out(tmp_path / "o.jsonl", results(RECORDS, iter(sent)))
+    assert tally.reasons == {"low_confidence": 2, "deadline": 1}
 
 
 def test_out_stays_as_it_was_when_the_results_break_off(tmp_path: Path) -> None:

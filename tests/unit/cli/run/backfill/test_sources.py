@@ -61,7 +61,7 @@ def test_a_csv_row_that_is_not_right_costs_itself_only(tmp_path: Path) -> None:
     records = read(tmp_path / "x.csv", content)
     assert shown(records) == [
         (2, "ok"),
-        (3, "not UTF-8"),
+        (3, "not UTF-8; if the whole file is in another encoding, give it with --encoding"),
         (4, "n: is not a whole number"),
         (5, "has 1 cells where the header has 2"),
         (6, "has 3 cells where the header has 2"),
