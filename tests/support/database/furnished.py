@@ -21,6 +21,8 @@ from tierline.storage.calls import circuits
 
 Connection = psycopg.Connection[Any]
 
+# A long one: it has to wrap on a narrow page.
+CALL_ERROR = "provider_error: OPENAI_API_KEY is not set: set it in the environment of the workers"
 INVOICES = """
 feature: invoice-fields
 description: Reads supplier, number, date and total from an invoice.
@@ -175,8 +177,12 @@ def _job(rows: Connection, account: int, version: int, at: datetime, kind: str) 
         rows.execute(
             "INSERT INTO calls (job_id, attempt, number, account_id, purpose, model,"
             " answered_model, booked_at, settled_at, input_tokens, output_tokens, cost_usd,"
-            " latency_s) VALUES (%s, %s, 1, %s, 'answer', %s, %s, %s, %s, 420, 61, %s, %s)",
-            (job_id, number, account, model, answered, begin, ended, cost, took_s),
+            " latency_s, error)"
+            " VALUES (%s, %s, 1, %s, 'answer', %s, %s, %s, %s, 420, 61, %s, %s, %s)",
+            (
+                *(job_id, number, account, model, answered, begin, ended, cost, took_s),
+                CALL_ERROR if kind == "failed" else None,
+            ),
         )
         begin = ended + timedelta(seconds=1)
     return job_id
