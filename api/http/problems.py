@@ -49,7 +49,10 @@ OPENAI_IS_ELSEWHERE = (
     "OpenAI's API is at /openai/v1: set your client's base_url to this server's address followed by"
     " /openai/v1. Jobs are submitted with POST /v1/jobs; see /openapi.json"
 )
-OPENAI_PATHS = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/files")
+OPENAI_PATHS = (
+    *("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/files"),
+    *("/chat/", "/completions", "/responses", "/embeddings", "/files"),  # a base_url without /v1
+)
 UNMIGRATED = "the database is not migrated: run 'tierline db upgrade'"
 
 TITLES: Mapping[str, tuple[int, str]] = {
@@ -222,7 +225,7 @@ def install(app: FastAPI, unlisted: Sequence[APIRoute] = ()) -> None:
         response = of_error(error)
         if _unknown_path(error):
             if request.url.path.startswith(OPENAI_PATHS):
-                return problem("not-found", OPENAI_IS_ELSEWHERE)
+                return _openai_is_elsewhere()
             if request.url.path.startswith(OPENAI):
                 there_is = ", ".join(elsewhere)
                 detail = f"nothing is at this path. Of OpenAI's API there is: {there_is}"
@@ -241,6 +244,13 @@ def install(app: FastAPI, unlisted: Sequence[APIRoute] = ()) -> None:
         Exception,
     ):
         app.add_exception_handler(kind, handle)
+
+
+def _openai_is_elsewhere() -> Response:
+    """A problem with OpenAI's `error` too: its clients show no other part of an answer."""
+    answer = problem("not-found", OPENAI_IS_ELSEWHERE)
+    content = json.loads(bytes(answer.body)) | {"error": {"message": OPENAI_IS_ELSEWHERE}}
+    return Response(json.dumps(content), answer.status_code, media_type=MEDIA_TYPE)
 
 
 def _unknown_path(error: Exception) -> bool:

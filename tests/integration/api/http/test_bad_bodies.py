@@ -128,9 +128,13 @@ def test_an_unknown_path_and_method_are_problems(api: Api) -> None:
     assert api.send("PUT", "/v1/features", content=b"x").status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/files"])
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/responses", "/v1/files", "/chat/completions"]
+)
 def test_a_path_of_openai_is_told_where_jobs_are_submitted(api: Api, path: str) -> None:
     answer = api.post(path, json={"model": "gpt-5", "messages": []})
     assert answer.status_code == 404
     detail = answer.json()["detail"]
-    assert "POST /v1/jobs" in detail or "/openai/v1" in detail
+    assert "POST /v1/jobs" in detail
+    assert "/openai/v1" in detail
+    assert answer.json()["error"]["message"] == detail  # the part that OpenAI's clients show
