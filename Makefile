@@ -17,7 +17,7 @@ SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 .PHONY: setup tools clients peers pictures screenshots docs demo lifecycle test unit nightly compose-test lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
-	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
+	@echo "setup: done. Next: './tierline up' starts it, 'make demo' shows it at work."
 
 tools: $(VENV)/.tools
 

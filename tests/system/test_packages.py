@@ -99,7 +99,7 @@ def test_the_command_runs_from_the_wheels_in_an_empty_folder(
         path.stem for path in (ROOT / "examples" / "features").iterdir()
     )
     run(installed, tmp_path, "features", "examples", "ticket-triage")
-    assert "is right" in run(installed, tmp_path, "features", "validate", "ticket-triage.yaml")
+    assert "is valid" in run(installed, tmp_path, "features", "validate", "ticket-triage.yaml")
 
 
 @pytest.mark.nightly  # half a minute; the test above is its short form

@@ -66,7 +66,7 @@ def validate(files: Files, home: Home = None, as_json: Json = False) -> None:
             if not as_json:
                 for warning in item["warnings"]:
                     note(f"{path}: warning: {warning}")
-                line(f"{path}: {feature.name} is right")
+                line(f"{path}: {feature.name} is valid")
         items.append(item)
     if as_json:
         print_json({"data": items})

@@ -77,7 +77,7 @@ def test_validate_says_which_of_several_files_is_wrong(
     bad.write_text("feature: [")
     assert run("features", "validate", good, bad) == 2
     shown = capsys.readouterr()
-    assert f"{good}: good is right" in shown.out
+    assert f"{good}: good is valid" in shown.out
     assert shown.err.splitlines()[-1].startswith(str(bad))
 
 
