@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -31,17 +30,26 @@ def test_an_empty_database_comes_to_the_revision_of_this_code(empty_database_url
     assert migrate.upgrade(empty_database_url) == (revisions.head(), revisions.head())
 
 
-@pytest.mark.parametrize("before", sorted(revisions.all_revisions()))
-def test_a_database_with_rows_comes_from_each_earlier_revision_and_keeps_them(
+def test_the_rows_of_each_earlier_revision_come_to_this_one(empty_database_url: str) -> None:
+    """One database climbs from revision to revision; each adds its rows to those before it."""
+    jobs = {}
+    with psycopg.connect(empty_database_url, autocommit=True) as rows:
+        for before in sorted(revisions.all_revisions()):
+            upgrade_to(empty_database_url, before)
+            owner = add_account(rows, f"acme-{before}")
+            jobs[before] = add_job(rows, owner, add_feature(rows, two_tiers(f"echo-{before}")))
+        assert migrate.upgrade(empty_database_url) == (revisions.head(), revisions.head())
+        assert {status_of(rows, job) for job in jobs.values()} == {"queued"}
+        assert rows.execute("SELECT count(*) FROM accounts").fetchone() == (len(jobs),)
+        assert rows.execute("SELECT count(*) FROM job_requests").fetchone() == (len(jobs),)
+
+
+@pytest.mark.parametrize("before", [BEFORE, "0025", "0033", revisions.before(revisions.head())])
+def test_a_database_with_rows_comes_from_the_releases_and_keeps_them(
     empty_database_url: str, before: str
 ) -> None:
-    engine = migrate.create_engine(empty_database_url)
-    with engine.connect() as connection:
-        config = migrate.alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, before)
-        connection.commit()
-    engine.dispose()
+    """From the first revision, those of 0.1.0 and 0.2.0, and the one before, in one upgrade."""
+    upgrade_to(empty_database_url, before)
     with psycopg.connect(empty_database_url, autocommit=True) as rows:
         owner = add_account(rows, "acme")
         job = add_job(rows, owner, add_feature(rows, two_tiers()))
@@ -238,9 +246,26 @@ def test_a_migration_that_builds_indexes_may_be_run_again(
     """A cut at any index, or after the last one, leaves all that was done before it."""
     upgrade_to(empty_database_url, revision)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        made = schema(connection)
         before = revisions.before(revision)
         connection.execute("UPDATE alembic_version SET version_num = %s", (before,))
-        assert migrate.upgrade(empty_database_url) == (before, revisions.head())
+        upgrade_to(empty_database_url, revision)
+        assert revisions.current(empty_database_url) == revision
+        assert schema(connection) == made
+        assert unfinished(connection) == []
+
+
+def schema(connection: psycopg.Connection[Any]) -> list[tuple[str]]:
+    """Every index, constraint, trigger, and column with its type, as PostgreSQL says it."""
+    return connection.execute(
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        " UNION ALL SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable,"
+        " column_default) FROM information_schema.columns WHERE table_schema = 'public'"
+        " UNION ALL SELECT concat(conrelid::regclass, ' ', pg_get_constraintdef(oid))"
+        " FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+        " UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+        " ORDER BY 1"
+    ).fetchall()
 
 
 def unfinished(connection: psycopg.Connection[Any]) -> list[tuple[str]]:
