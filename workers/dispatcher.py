@@ -23,6 +23,7 @@ from tierline.base import lean_start, logs
 from tierline.base.errors import TierlineError
 from tierline.base.settings import Settings, settings
 from tierline.rules import queues
+from tierline.services.batches.pause import HeldBatches
 from tierline.services.evidence.evaluation.evaluation_hints import due_evaluations
 from tierline.services.jobs.dispatching.dispatch import Dispatch
 from tierline.services.jobs.dispatching.hints import take_back
@@ -46,7 +47,7 @@ cost more than the jobs."""
 FULL_GATHER_S = 0.025
 """The same while more jobs wait than there is room for. The hints beyond the idle threads keep the
 workers busy meanwhile."""
-SEARCH_S = 1.0  # between two tries to find jobs that no look has shown
+SEARCH_S = 1.0  # between two rounds of holding paused jobs and finding those no look has shown
 TRY_LEAD_S = 0.5  # between two tries to take over from another dispatcher
 BROKER_WAIT_S = 1.0  # before publishing is tried again after the broker was away
 STEPS_S = 0.1  # the least time between two checks for due evaluations and bulk actions
@@ -64,6 +65,7 @@ class Dispatcher:
         self._dispatch = Dispatch(
             config.hints_out, config.max_jobs_in_progress, config.rate_limits, config.hold_s
         )
+        self._held_batches = HeldBatches()
         self._stop = threading.Event()
         self._again = threading.Event()  # set by the watcher: choose now
         self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is sent
@@ -107,6 +109,8 @@ class Dispatcher:
         try:
             while not self._stop.wait(SEARCH_S):
                 try:
+                    if self._held_batches.look(self._pool, lambda: not self._stop.is_set()):
+                        self.hints_returned()
                     self._dispatch.search(self._pool)
                 except PASSING as error:
                     log.warning("search_failed", error=type(error).__name__)
@@ -157,7 +161,7 @@ class Dispatcher:
         return self._dispatch.out_jobs
 
     def hints_returned(self) -> None:
-        """Hints of jobs were taken back, so choose now."""
+        """Hints of jobs were taken back, or held jobs let go, so choose now."""
         self._dispatch.returned()
         self._again.set()
 

@@ -396,6 +396,16 @@ class AsyncBatches:
         """Cancel a batch. A repeat changes nothing."""
         return await self._driver.run(send(calls.cancel_batch(batch_id), self._retries))
 
+    async def pause(self, batch_id: str) -> Batch:
+        """Pause a batch: none of its waiting jobs begins until it is resumed. A repeat changes
+        nothing. Raises Conflict if it has ended.
+        """
+        return await self._driver.run(send(calls.pause_batch(batch_id), self._retries))
+
+    async def resume(self, batch_id: str) -> Batch:
+        """Let a paused batch go on. A repeat changes nothing. Raises Conflict if it has ended."""
+        return await self._driver.run(send(calls.resume_batch(batch_id), self._retries))
+
 
 class AsyncFeatures:
     """`client.features`."""

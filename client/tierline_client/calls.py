@@ -191,6 +191,16 @@ def cancel_batch(batch_id: str) -> Call[Batch]:
     return Call("POST", f"/v1/batches/{_quoted(batch_id)}/cancel", _batch)
 
 
+def pause_batch(batch_id: str) -> Call[Batch]:
+    """Pause a batch."""
+    return Call("POST", f"/v1/batches/{_quoted(batch_id)}/pause", _batch)
+
+
+def resume_batch(batch_id: str) -> Call[Batch]:
+    """End a batch's pause."""
+    return Call("POST", f"/v1/batches/{_quoted(batch_id)}/resume", _batch)
+
+
 def put_part(batch_id: str, number: int, rows: bytes) -> Call[None]:
     """Send a part. A repeat with the same bytes changes nothing."""
     path = f"/v1/batches/{_quoted(batch_id)}/parts/{number}"

@@ -454,6 +454,16 @@ class Batches:
         """Cancel a batch. A repeat changes nothing."""
         return self._driver.run(send(calls.cancel_batch(batch_id), self._retries))
 
+    def pause(self, batch_id: str) -> Batch:
+        """Pause a batch: none of its waiting jobs begins until it is resumed. A repeat changes
+        nothing. Raises Conflict if it has ended.
+        """
+        return self._driver.run(send(calls.pause_batch(batch_id), self._retries))
+
+    def resume(self, batch_id: str) -> Batch:
+        """Let a paused batch go on. A repeat changes nothing. Raises Conflict if it has ended."""
+        return self._driver.run(send(calls.resume_batch(batch_id), self._retries))
+
 
 class Features:
     """`client.features`."""

@@ -159,6 +159,7 @@ class Batch(Model):
     created_at: datetime
     sealed_at: datetime | None
     completed_at: datetime | None
+    paused_at: datetime | None = None  # None: it is not paused
     counts: Mapping[str, int] = Field(default_factory=dict[str, int])
     cost_usd: Decimal = Decimal(0)
     unknown_cost_calls: int = 0

@@ -1,6 +1,8 @@
 """The list of batches, a batch's page, and what a person may do with it."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -16,7 +18,7 @@ from api.state import LateDatabase, Report, Shared
 from tierline.base.ids import database_now
 from tierline.services.accounts import audit
 from tierline.services.batches import batch as services
-from tierline.services.batches import read_batches
+from tierline.services.batches import pause, read_batches
 from tierline.views.batches.batches import StoredBatch
 
 PATH = f"{CONSOLE}/batches"
@@ -73,7 +75,7 @@ def get_batch(request: Request, batch_id: str, caller: Reader, connection: Repor
         all_errors=len(unanswered) < MOST_ERRORS,
         counted_errors=len(unanswered),
         running=batch.completed_at is None,
-        may_cancel=caller.may("submit") and row["status"] in RUNNING,
+        may_change=caller.may("submit") and row["status"] in RUNNING,
         now=now,
     )
 
@@ -82,16 +84,30 @@ def get_batch(request: Request, batch_id: str, caller: Reader, connection: Repor
 async def cancel_batch(batch_id: str, caller: Submitter, _: Posted, state: Shared) -> Response:
     """Ask that the batch be cancelled: waiting jobs end at once, running ones at their next
     step."""
+    return await _change(batch_id, caller, state, audit.BATCH_CANCELLED, services.cancel)
+
+
+@router.post("/{batch_id}/pause")
+async def pause_batch(batch_id: str, caller: Submitter, _: Posted, state: Shared) -> Response:
+    """No waiting job begins until the batch is resumed."""
+    return await _change(batch_id, caller, state, audit.BATCH_PAUSED, pause.pause)
+
+
+@router.post("/{batch_id}/resume")
+async def resume_batch(batch_id: str, caller: Submitter, _: Posted, state: Shared) -> Response:
+    """End the pause."""
+    return await _change(batch_id, caller, state, audit.BATCH_RESUMED, pause.resume)
+
+
+async def _change(
+    batch_id: str,
+    caller: Submitter,
+    state: Shared,
+    action: str,
+    service: Callable[[Any, int, UUID], object],
+) -> Response:
     id = read_batch_id(batch_id)
-    await act(
-        state,
-        caller,
-        audit.BATCH_CANCELLED,
-        {"batch": str(id)},
-        services.cancel,
-        caller.account_id,
-        id,
-    )
+    await act(state, caller, action, {"batch": str(id)}, service, caller.account_id, id)
     state.ready.ready()
     return see_other(f"{PATH}/{id}")
 

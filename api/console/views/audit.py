@@ -32,6 +32,8 @@ WORDS = {
     audit.UPLOAD_REMOVED: "removed an uploaded file",
     audit.BATCH_STARTED: "started a batch",
     audit.BATCH_CANCELLED: "asked to cancel a batch",
+    audit.BATCH_PAUSED: "paused a batch",
+    audit.BATCH_RESUMED: "resumed a batch",
     audit.BATCH_DOWNLOADED: "downloaded a batch's rows",
     audit.TRIED: "tried an input",
     audit.DIFFERING_SHOWN: "looked at an evaluation's examples",

@@ -17,6 +17,8 @@ _MARKS = {
     "cancelled": Mark("⊘", "cancelled", "quiet"),
 }
 
+_PAUSED = Mark("‖", "paused", "waited")
+
 
 class Slice(NamedTuple):
     """A part of a bar."""
@@ -41,9 +43,11 @@ class Shown:
     to_come_usd: Decimal | None
 
 
-def batch_mark(status: str) -> Mark:
+def batch_mark(batch: Batch) -> Mark:
     """The mark of a batch's state."""
-    return _MARKS.get(status, Mark("•", status, "quiet"))
+    if batch.paused_at is not None:
+        return _PAUSED
+    return _MARKS.get(batch.status, Mark("•", batch.status, "quiet"))
 
 
 def shown_of(batch: Batch, now: datetime) -> Shown:

@@ -1,4 +1,4 @@
-"""/v1/batches: open, send parts, seal, poll, read outputs and errors, cancel."""
+"""/v1/batches: open, send parts, seal, poll, read outputs and errors, pause, resume, cancel."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ from api.routes.jobs.submit import IdempotencyKey, read_key
 from api.state import Database, Report, Shared, State
 from tierline.base.errors import Unavailable
 from tierline.services.batches import batch as service
-from tierline.services.batches import read_batches
+from tierline.services.batches import pause, read_batches
 from tierline.services.batches.batch import MAX_PARTS, Opening
 from tierline.views.batches.batches import (
     Batch,
@@ -284,6 +284,39 @@ def cancel_batch(
     body = batch_for(caller, row, read_batches.progress_if_quick(connection, row["id"]))
     ended = row["completed_at"] is not None
     return answer(body, 200 if ended else 202, None if ended else ask_again(row["created_at"]))
+
+
+@router.post(
+    "/{batch_id}/pause",
+    summary="Pause a batch",
+    responses={
+        200: returns("It is paused", BatchState),
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+def pause_batch(batch_id: BatchId, caller: Submit, connection: Database) -> Response:
+    """None of its waiting jobs begins until it is resumed; jobs that were sent to a worker end.
+    It still accepts parts. A repeat changes nothing; a batch that has ended is refused."""
+    row = pause.pause(connection, caller.account_id, read_batch_id(batch_id))
+    return answer(batch_for(caller, row))
+
+
+@router.post(
+    "/{batch_id}/resume",
+    summary="Resume a batch",
+    responses={
+        200: returns("It is not paused", BatchState),
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+def resume_batch(
+    batch_id: BatchId, caller: Submit, connection: Database, state: Shared
+) -> Response:
+    """Its waiting jobs take the places that they had before the pause. A repeat changes nothing;
+    a batch that has ended is refused."""
+    row = pause.resume(connection, caller.account_id, read_batch_id(batch_id))
+    state.loop.call_soon_threadsafe(state.ready.ready)
+    return answer(batch_for(caller, row))
 
 
 @router.get(

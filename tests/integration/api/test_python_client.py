@@ -20,6 +20,7 @@ from tierline.services.accounts.accounts import create_key
 from tierline_client import (
     AsyncTierline,
     BatchProgress,
+    Conflict,
     Forbidden,
     InvalidInput,
     JobFailed,
@@ -206,6 +207,15 @@ def test_rows_run_as_a_batch_and_come_back_in_order(
     assert (progress[-1].sent, progress[-1].done, progress[-1].sealed) == (6, 6, True)
     batch = client.batches.get(progress[-1].batch_id)
     assert (batch.rows, batch.bad_rows, batch.counts["completed"]) == (6, 1, 5)
+
+
+def test_a_batch_is_paused_and_resumed(client: Tierline, api: Api, feature: str) -> None:
+    batch = api.post("/v1/batches", json={"feature": feature}).json()["id"]
+    assert client.batches.pause(batch).paused_at is not None
+    assert client.batches.resume(batch).paused_at is None
+    client.batches.cancel(batch)
+    with pytest.raises(Conflict, match="the batch is cancelled"):
+        client.batches.pause(batch)
 
 
 def test_a_batch_goes_on_where_it_was_left(

@@ -134,6 +134,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/batches/{batch_id}/parts"): Row(ONE, READ),
     ("post", "/v1/batches/{batch_id}/seal"): Row(ONE, SUBMIT, {"parts": 0}),
     ("post", "/v1/batches/{batch_id}/cancel"): Row(ONE, SUBMIT),
+    ("post", "/v1/batches/{batch_id}/pause"): Row(ONE, SUBMIT),
+    ("post", "/v1/batches/{batch_id}/resume"): Row(ONE, SUBMIT),
     ("delete", "/v1/batches/{batch_id}/content"): Row(ONE, SUBMIT),
     ("get", "/v1/batches/{batch_id}/output"): Row(ONE, READ),
     ("get", "/v1/batches/{batch_id}/errors"): Row(ONE, READ),

@@ -20,6 +20,8 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/console/batches/uploads/{upload_id}/start": SUBMIT,
     "/console/batches/uploads/{upload_id}/remove": SUBMIT,
     "/console/batches/{batch_id}/cancel": SUBMIT,
+    "/console/batches/{batch_id}/pause": SUBMIT,
+    "/console/batches/{batch_id}/resume": SUBMIT,
     "/console/batches/{batch_id}/output": READ,
     "/console/batches/{batch_id}/errors": READ,
     "/console/features/{name}/try": SUBMIT,

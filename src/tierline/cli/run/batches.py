@@ -1,4 +1,4 @@
-"""`tierline batches`: list batches, show one, cancel one, and continue the backfill of one."""
+"""`tierline batches`: list and show them, pause, resume and cancel one, continue its backfill."""
 
 import json
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from tierline.base.errors import Forbidden, UsageError
+from tierline.base.errors import Forbidden, NotFound, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json, command_group
 
-app = command_group("List batches, show or cancel one, and resume its backfill.")
+app = command_group("List batches, show, pause, resume or cancel one, continue its backfill.")
 
 BatchId = Annotated[str, typer.Argument(metavar="ID", help="The batch's id.")]
 ENDED = ("completed", "cancelled")
@@ -41,7 +41,7 @@ def list_(
             *(Col("OPENED", rank=2), Col("FILE", least=12, rank=1)),
         ],
         lambda one: (
-            *(one["id"], one["feature"], one["status"], count(one["rows"])),
+            *(one["id"], one["feature"], _status(one), count(one["rows"])),
             *(when(one["created_at"]), one_line(_file(one), 40)),
         ),
         empty="no batches",
@@ -90,6 +90,21 @@ def cancel(batch_id: BatchId, home: Home = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def pause(batch_id: BatchId, home: Home = None, as_json: Json = False) -> None:
+    """Pause a batch: no waiting job begins until you resume it; running jobs end."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    with connect(home) as api:
+        batch = api.post(f"{_path(batch_id)}/pause")
+    if as_json:
+        print_json(batch)
+    else:
+        line(f"batch {batch['id']} is paused: running jobs end, and no more begin")
+        line(f"to go on: tierline batches resume {batch['id']}")
+
+
+@app.command()
 def resume(
     batch_id: BatchId,
     out: Annotated[
@@ -107,9 +122,13 @@ def resume(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Continue the backfill that this batch belongs to, with the options of its first run."""
+    """Let a paused batch go on. If it is not paused, continue the backfill that it belongs to, with
+    the options of its first run.
+    """
     from tierline.cli.run.backfill.command import backfill
 
+    if _end_pause(batch_id, home, as_json=as_json):
+        return
     request = _stored(batch_id, out)
     backfill(
         file=Path(request["file"]),
@@ -122,6 +141,27 @@ def resume(
         home=home,
         as_json=as_json,
     )
+
+
+def _end_pause(batch_id: str, home: Path | None, *, as_json: bool) -> bool:
+    """Resume the batch if it is paused. False if it is not, or this key cannot see it."""
+    from contextlib import suppress
+
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    with connect(home) as api:
+        paused = False
+        with suppress(Forbidden, NotFound):
+            paused = api.get(_path(batch_id)).get("paused_at") is not None
+        if not paused:
+            return False
+        batch = api.post(f"{_path(batch_id)}/resume")
+    if as_json:
+        print_json(batch)
+    else:
+        line(f"batch {batch['id']} goes on")
+    return True
 
 
 def _stored(batch_id: str, out: Path | None) -> JSON:
@@ -151,7 +191,7 @@ def _show(batch: JSON) -> None:
         [
             ("id", batch["id"]),
             ("feature", f"{batch['feature']} (version {batch['feature_version']})"),
-            ("status", batch["status"]),
+            ("status", _status(batch)),
             ("file", _file(batch) or None),
             ("rows", f"{count(batch['rows'])}, {count(batch['bad_rows'])} of them invalid"),
             ("jobs", ", ".join(_counted(batch["counts"])) or "none"),
@@ -161,6 +201,10 @@ def _show(batch: JSON) -> None:
             ("ended", when(batch["completed_at"]) or None),
         ]
     )
+
+
+def _status(batch: JSON) -> str:
+    return f"{batch['status']}, paused" if batch.get("paused_at") else str(batch["status"])
 
 
 def _counted(counts: JSON) -> Iterator[str]:

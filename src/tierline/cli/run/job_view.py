@@ -117,6 +117,6 @@ def remark(job: JSON) -> str:
     if job.get("error"):
         return str(job["error"]["message"])
     waits = job.get("waiting_for")
-    if waits is not None and waits["kind"] in ("model", "budget", "retry"):
+    if waits is not None and waits["kind"] in ("model", "budget", "retry", "paused"):
         return str(waits["message"])
     return job.get("status_label") or job.get("escalation_reason") or ""

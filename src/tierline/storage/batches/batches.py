@@ -291,7 +291,7 @@ def close_as_cancelled(connection: Connection[Any], account_id: int, batch_id: U
     True if it changed.
     """
     done = connection.execute(
-        "UPDATE batches SET status = 'cancelled'"
+        "UPDATE batches SET status = 'cancelled', paused_at = NULL, holds_jobs = false"
         " WHERE id = %s AND account_id = %s AND status IN ('open', 'sealed')",
         (batch_id, account_id),
     )
@@ -359,7 +359,8 @@ def sealed_and_ended(connection: Connection[Any]) -> list[UUID]:
 def complete_sealed(connection: Connection[Any], batch_id: UUID) -> bool:
     """Set a sealed batch whose jobs have all ended to completed. True for one caller only."""
     done = connection.execute(
-        "UPDATE batches SET status = 'completed', completed_at = clock_timestamp()"
+        "UPDATE batches SET status = 'completed', completed_at = clock_timestamp(),"
+        " paused_at = NULL, holds_jobs = false"
         " WHERE id = %s AND status = 'sealed' AND NOT EXISTS ("
         "SELECT FROM jobs WHERE part < 2 AND batch_id = batches.id AND completed_at IS NULL"
         " AND batch_row >= batches.ended_to)",

@@ -51,12 +51,12 @@ WHERE head.run_after <= statement_timestamp()
 # The version and the tier are compared with >= and <=, because with = the planner would use another
 # index for the order, and read every version's rows.
 DUE = """
-SELECT groups.account_id, due.id, groups.version_id, groups.tier, due.run_after
+SELECT groups.account_id, due.id, groups.version_id, groups.tier, due.run_after, due.batch_id
 FROM unnest(%(accounts)s::bigint[], %(versions)s::bigint[], %(tiers)s::text[],
         %(marks)s::timestamptz[], %(most)s::int[])
     AS groups (account_id, version_id, tier, mark, most)
 CROSS JOIN LATERAL (
-    SELECT id, run_after FROM jobs
+    SELECT id, run_after, batch_id FROM jobs
     WHERE part < 2 AND queue = %(queue)s AND account_id = groups.account_id
         AND (feature_version_id, tier, run_after)
             >= (groups.version_id, groups.tier, groups.mark)
@@ -176,6 +176,7 @@ class Due(NamedTuple):
     version_id: int
     tier: str
     run_after: datetime
+    batch_id: UUID | None
 
 
 def lock_choice(connection: Connection[Any], pool: str) -> bool:

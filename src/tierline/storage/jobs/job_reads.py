@@ -13,6 +13,7 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import class_row
 
 from tierline.base.json_text import JSONValue
+from tierline.storage.batches.pauses import IS_HELD
 from tierline.storage.db.columns import columns
 from tierline.storage.db.homes import (
     Span,
@@ -63,6 +64,8 @@ CASE WHEN j.status = 'queued' THEN (
 ) END
 """
 
+PAUSED = "SELECT FROM batches b WHERE b.id = j.batch_id AND b.paused_at IS NOT NULL"
+
 JOB_COLUMNS = columns(
     JobRow,
     "j",
@@ -79,7 +82,8 @@ JOB_COLUMNS = columns(
         "unknown_cost_calls": "s.unknown_cost_calls",
         "held_by": HELD_BY,
         "not_before": "CASE WHEN j.status = 'queued' AND j.run_after > statement_timestamp()"
-        " THEN j.run_after END",
+        f" AND NOT j.{IS_HELD} THEN j.run_after END",
+        "paused": f"j.status = 'queued' AND EXISTS ({PAUSED})",
         "hinted": "j.status = 'queued' AND j.hint_no IS NOT NULL",
         "last_verdict": "w.verdict",
         "last_reason": "w.reason",

@@ -39,6 +39,7 @@ class StoredBatch(TypedDict):
     created_at: datetime
     sealed_at: datetime | None
     completed_at: datetime | None
+    paused_at: datetime | None
     input_removed_at: datetime | None
     parts: int
     rows: int
@@ -92,6 +93,9 @@ class Batch(View):
     created_at: Time
     sealed_at: Time | None
     completed_at: Time | None
+    paused_at: Time | None = Field(
+        description="since when none of its waiting jobs begins; null: it is not paused"
+    )
     input_removed_at: Time | None = Field(
         description="when the problems of its invalid rows were removed"
     )

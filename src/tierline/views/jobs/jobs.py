@@ -72,6 +72,7 @@ class JobRow(Tokens):
     # why a queued job waits; null for others
     held_by: str | None  # why none of its models takes calls now
     not_before: datetime | None  # the time of its next try, if that is in the future
+    paused: bool | None  # its batch is paused
     hinted: bool | None  # it was dispatched to a worker
     last_verdict: str | None  # of its last attempt
     last_reason: str | None
@@ -99,7 +100,7 @@ class NewJob(BaseModel):
     )
 
 
-WAITS = ("model", "budget", "retry", "worker", "place")
+WAITS = ("model", "budget", "retry", "worker", "paused", "place")
 MOST_AT_ONCE = 100  # jobs of one call
 
 
@@ -126,7 +127,8 @@ class WaitingFor(View):
 
     kind: Annotated[str, WithJsonSchema({"type": "string", "enum": [*WAITS]})] = Field(
         description="model: its models take no calls now; budget: other calls under way; retry: "
-        "the time of its next try; worker: a worker has it next; place: a place in its queue"
+        "the time of its next try; worker: a worker has it next; paused: its batch is paused; "
+        "place: a place in its queue"
     )
     message: str
     until: Time | None = Field(description="the next try, if its time is known")
@@ -290,7 +292,9 @@ def waiting_for(row: Mapping[str, Any] | JobRow) -> dict[str, Any] | None:
     if row["status"] != Status.QUEUED:
         return None
     verdict, until = row["last_verdict"], row["not_before"]
-    if row["held_by"] is not None:
+    if row["paused"] and not row["hinted"]:
+        kind, message, until = "paused", "its batch is paused", None
+    elif row["held_by"] is not None:
         kind, message = "model", f"no model of this tier takes calls now: {row['held_by']}"
     elif until is not None and verdict == Verdict.BUDGET:
         kind, message = "budget", str(row["last_reason"])

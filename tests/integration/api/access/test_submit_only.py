@@ -39,6 +39,8 @@ SAYS_JOBS = {
     ("post", "/v1/jobs/{job_id}/cancel"),
     ("post", "/v1/jobs/{job_id}/retry"),
     ("post", "/v1/batches/{batch_id}/cancel"),
+    ("post", "/v1/batches/{batch_id}/pause"),
+    ("post", "/v1/batches/{batch_id}/resume"),
     ("post", "/v1/batches/{batch_id}/seal"),
     ("delete", "/v1/jobs/{job_id}/content"),
     ("delete", "/v1/batches/{batch_id}/content"),

@@ -111,6 +111,21 @@ def test_a_runaway_batch_is_cancelled(
     assert "Cancel the batch" not in browser.get(f"/console/batches/{batch}").text
 
 
+def test_a_batch_is_paused_and_resumed(
+    signed_in: SignIn, batch: str, api: Api, rows: Connection
+) -> None:
+    browser = signed_in("submit", "read")
+    assert browser.post(f"/console/batches/{batch}/pause").status_code == 303
+    text = text_of(browser.get(f"/console/batches/{batch}"))
+    assert "‖ paused" in text
+    assert "no other begins until the batch is resumed" in text
+    assert "‖ paused" in text_of(browser.get("/console/batches"))
+    assert api.get(f"/v1/batches/{batch}").json()["paused_at"] is not None
+    assert browser.post(f"/console/batches/{batch}/resume").status_code == 303
+    assert "‖ paused" not in text_of(browser.get(f"/console/batches/{batch}"))
+    assert logged(rows, 2) == ["batch.resumed", "batch.paused"]
+
+
 def test_a_file_becomes_a_batch_in_two_steps(signed_in: SignIn, api: Api, rows: Connection) -> None:
     browser = signed_in("submit", "read")
     before = rows.execute("SELECT count(*) FROM jobs").fetchone()

@@ -336,7 +336,13 @@ def test_batches_are_listed_shown_cancelled_and_a_backfill_is_resumed(bench: Ben
     missing = bench.command("batches", "resume", "019ab8d5-7c30-7000-8000-000000000000")
     assert (missing.code, "give --out OUT" in missing.err) == (2, True)
     opened = bench.scene.open()["id"]
+    assert f"tierline batches resume {opened}" in bench.command("batches", "pause", opened).out
+    assert "open, paused" in bench.command("batches", "get", opened).out
+    assert "goes on" in bench.command("batches", "resume", opened).out
+    assert bench.scene.get(opened)["paused_at"] is None
     assert bench.command("batches", "cancel", opened).code == 0
+    refused = bench.command("batches", "pause", opened)
+    assert (refused.code, "the batch is cancelled" in refused.err) == (1, True)
 
 
 def test_a_run_whose_state_was_lost_is_found_again(bench: Bench) -> None:

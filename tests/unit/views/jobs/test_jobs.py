@@ -95,6 +95,8 @@ def test_a_new_job_needs_its_feature_and_its_input(missing: str) -> None:
     [
         ({}, "place", "a place in the queue"),
         ({"hinted": True}, "worker", "a worker has it next"),
+        ({"paused": True}, "paused", "its batch is paused"),
+        ({"paused": True, "hinted": True}, "worker", "a worker has it next"),
         ({"held_by": "openai:gpt-5: key refused"}, "model", "openai:gpt-5: key refused"),
         (
             {"not_before": NOW, "last_verdict": "budget", "last_reason": "in use by other calls"},

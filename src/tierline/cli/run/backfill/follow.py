@@ -73,6 +73,7 @@ class Follower:
             tiers={name: batch["tiers"][name] for name in self._tiers if name in batch["tiers"]},
             cost_usd=str(self._spent + Decimal(batch["cost_usd"])),
             unknown_cost_calls=batch["unknown_cost_calls"],
+            paused=batch.get("paused_at") is not None,
         )
         self._progress.show(self.snapshot)
 

@@ -37,6 +37,7 @@ class Snapshot:
     cost_usd: str = "0"
     unknown_cost_calls: int = 0
     retry: int = 0
+    paused: bool = False
 
     @property
     def ended(self) -> int:
@@ -155,6 +156,8 @@ def progress_parts(snapshot: Snapshot, rate: float) -> list[str]:
         parts = [f"{ended} done, {snapshot.sent:,} sent so far"]
     if snapshot.retry:
         parts[0] = f"retry {snapshot.retry}: {parts[0]}"
+    if snapshot.paused:
+        return [*parts, "paused"]
     if rate * 60 >= 1:
         parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:.0f}/min")
         left = snapshot.sent - snapshot.ended

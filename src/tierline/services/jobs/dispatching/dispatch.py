@@ -39,6 +39,7 @@ from tierline.services.jobs.dispatching.memory import Memory
 from tierline.services.jobs.dispatching.models_in_use import ModelsInUse
 from tierline.services.jobs.dispatching.out_jobs import OutJobs
 from tierline.services.jobs.dispatching.pace import Pace
+from tierline.services.jobs.dispatching.paused import without_paused
 from tierline.services.jobs.dispatching.stored_turns import StoredTurns
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import hints
@@ -53,7 +54,7 @@ class Choice:
     """The jobs that one choice marked as hinted."""
 
     queue_of: dict[UUID, str] = field(default_factory=dict)  # job → the queue of its hint
-    full: bool = False  # all room was used, so more jobs may be waiting
+    full: bool = False  # more jobs may be waiting than it read
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,10 @@ class Dispatch:
                 turns = self._turns.read(connection, queue)
                 lane = _Lane(name, queue, threads, spare, in_use, limited_too=chooses_limited)
                 groups = self._near(connection, lane, most, turns)
-                due = self._due(connection, queue, worth_reading(groups, most, turns))
+                read = self._due(connection, queue, worth_reading(groups, most, turns))
+                due = without_paused(connection, read)
+                # Their places may go to jobs behind them, which the next choice reads.
+                choice.full = choice.full or len(due) < len(read)
                 due = self._held_jobs.without_held(connection, _sorted(due, turns), self._models)
                 if not due:
                     continue
@@ -229,7 +233,7 @@ class Dispatch:
 
     def _due(
         self, connection: Connection[Any], queue: str, worth: Sequence[tuple[Group, int]]
-    ) -> list[Due]:
+    ) -> Sequence[Due]:
         """The due jobs of these groups, at most so many of each. Notes in the memory when each
         group's first job is due.
         """

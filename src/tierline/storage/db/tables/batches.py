@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Identity,
@@ -44,8 +45,17 @@ batches = Table(
         server_default="0",
         comment="once it is sealed: all lower rows have ended",
     ),
+    when("paused_at", comment="none of its waiting jobs begins; null: it is not paused"),
+    Column(
+        "holds_jobs",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="it is paused, or some of its jobs are still held from when it was",
+    ),
     UniqueConstraint("account_id", "idempotency_key"),
     Index("batches_account_id_seq_key", "account_id", "seq", unique=True),
+    Index("batches_holds_jobs_idx", "id", postgresql_where=text("holds_jobs")),
     Index("batches_unfinished_idx", "id", postgresql_where=text("status = 'sealed'")),
     Index(
         "batches_cancelled_idx",

@@ -3,6 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -165,6 +166,38 @@ def test_cancelling_ends_what_waits_and_takes_no_more(scene: Scene) -> None:
     assert scene.http.post(f"/v1/batches/{batch}/cancel").json()["status"] == "cancelled"
     assert scene.put(batch, 2, rows(1)).status_code == 409
     assert scene.seal(batch, 1).status_code == 409
+
+
+def test_two_pauses_at_once_are_one_and_a_repeated_resume_changes_nothing(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.put(batch, 1, rows(2))
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: scene.http.post(f"/v1/batches/{batch}/pause"), range(4)))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({answer.json()["paused_at"] for answer in answers} - {None}) == 1
+    job = scene.http.get("/v1/jobs", params={"batch_id": batch}).json()["data"][0]
+    assert job["waiting_for"]["kind"] == "paused"
+    assert scene.put(batch, 2, rows(1, 3)).status_code == 201, "it still accepts parts"
+    for _ in range(2):
+        answer = scene.http.post(f"/v1/batches/{batch}/resume")
+        assert (answer.status_code, answer.json()["paused_at"]) == (200, None)
+    assert scene.get(batch)["counts"]["queued"] == 3
+
+
+def test_an_ended_batch_is_neither_paused_nor_resumed(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.put(batch, 1, rows(2))
+    scene.http.post(f"/v1/batches/{batch}/pause")
+    assert scene.http.post(f"/v1/batches/{batch}/cancel").json()["paused_at"] is None
+    for verb, done in (("pause", "paused"), ("resume", "resumed")):
+        answer = scene.http.post(f"/v1/batches/{batch}/{verb}")
+        assert answer.status_code == 409
+        assert f"the batch is cancelled: it cannot be {done}" in answer.text
+    other = scene.open()["id"]
+    scene.http.post(f"/v1/batches/{other}/pause")
+    scene.seal(other, 0)
+    assert UUID(other) in scene.complete(), "without a waiting job it ends, paused or not"
+    assert scene.get(other)["paused_at"] is None
 
 
 def test_another_account_sees_nothing_of_it(scene: Scene) -> None:

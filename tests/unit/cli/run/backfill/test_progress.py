@@ -1,5 +1,7 @@
 """What the bar says, and how it fits."""
 
+from dataclasses import replace
+
 from tierline.cli.run.backfill.progress import Rate, Snapshot, answer_parts, progress_parts, wrapped
 
 SNAPSHOT = Snapshot(
@@ -26,6 +28,11 @@ def test_the_pieces_say_how_far_how_fast_which_tier_and_what_it_cost() -> None:
         "bad 2",
         "cost $0.0123",
     ]
+
+
+def test_a_paused_batch_is_shown_as_paused() -> None:
+    paused = replace(SNAPSHOT, paused=True)
+    assert progress_parts(paused, 38.2) == ["1,243 of 5,000", "paused"]
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
