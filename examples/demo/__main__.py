@@ -123,8 +123,8 @@ def _demo(
     texts = feature_texts(second)
     features = {name: parse_feature(text, name) for name, text in texts.items()}
     console.print(f"[bold]{len(rows)} inputs, {len(texts)} features[/bold]")
-    console.print(f"first: a classifier for the tickets, {SMALL} for the invoices", markup=False)
-    console.print(f"then: {second.words}", markup=False)
+    _say(console, f"first: a classifier for the tickets, {SMALL} for the invoices")
+    _say(console, f"then: {second.words}")
     limit = _budget(console, rows, features, second) if second.paid else None
     folder = home / "demo"
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def _demo(
         for name, text in texts.items():
             _apply(console, product, name, text)
         promise = train(product, lambda line: console.print(line, markup=False))
-        console.print(f"its promise: {promise.words}", markup=False)
+        _say(console, f"its promise: {promise.words}")
         if not second.paid and local_url is None:
             product.wait_for_model(second.model.partition(":")[2])
         state, receiver, again = _run_state(
@@ -307,6 +307,11 @@ def _say_whole(console: Console, submission: Submission) -> bool:
     if submission.product.restarts:
         console.print(f"'tierline up' was started again {submission.product.restarts} times.")
     return True
+
+
+def _say(console: Console, text: str) -> None:
+    """A sentence; on a terminal its lines break between words."""
+    console.print(text, markup=False, soft_wrap=not console.is_terminal)
 
 
 def _say_where(console: Console, product: Product) -> None:

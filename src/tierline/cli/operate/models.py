@@ -55,7 +55,7 @@ def list_(
     if models:
         bands = ", ".join(f"{one} {MARKET[one]}" for one in reversed(CLASSES))
         note("USD per million tokens, at the standard rate; unpriced: the price is not known.")
-        note(f"Usual: {bands}. Real prices may be outside these bands.")
+        note(f"Usual: {bands}.\nReal prices may be outside these bands.")
 
 
 @app.command()

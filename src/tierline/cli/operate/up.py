@@ -71,7 +71,7 @@ def in_words(addresses: "Addresses", home: Path) -> str:
     lines = [
         "tierline is up.",
         f"  API      {addresses.api}  (docs at {addresses.api}/docs)",
-        f"  console  {addresses.api}/console  (sign in with the key in the file below)",
+        f"  console  {addresses.api}/console  (sign in with the key below)",
     ]
     if addresses.flower is not None:
         lines += [
@@ -79,7 +79,7 @@ def in_words(addresses: "Addresses", home: Path) -> str:
             f"  password {addresses.flower_password}",
         ]
     lines += [
-        f"  key      {home / 'run' / 'api_key'}",
+        f"  key      {home / 'run' / 'api_key'}  (a file)",
         f"  logs     {home / 'log'}",
         "Ctrl-C stops everything.",
     ]

@@ -7,6 +7,7 @@ characters are shown as escapes, so that an answer cannot control the terminal.
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -83,6 +84,25 @@ def print_json(value: JSON) -> None:
 def line(text: str = "") -> None:
     """One line on stdout."""
     sys.stdout.write(plain(text) + "\n")
+
+
+def sentences(text: str) -> None:
+    """A text on stdout; on a terminal its lines break between words."""
+    out = console()
+    if out.is_terminal:
+        text = "\n".join(_broken(one, out.width) for one in text.split("\n"))
+    line(text)
+
+
+def _broken(text: str, width: int, indent: str = "") -> str:
+    """A line of prose in lines of at most `width` columns; the later ones are indented."""
+    return textwrap.fill(
+        text,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def print_page(
@@ -208,13 +228,20 @@ def _width(rich_table: "Table") -> int:
     return Measurement.get(out, out.options.update(width=UNBOUNDED), rich_table).maximum
 
 
-def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
-    """Named values, one per line, with aligned names; None values are left out."""
+def print_pairs(pairs: Sequence[tuple[str, object]], prose: str | None = None) -> None:
+    """Named values, one per line, with aligned names; None values are left out.
+
+    `prose`: what explains the last value, below it; on a terminal it breaks between words.
+    """
     shown = [(name, show(value)) for name, value in pairs if value is not None]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         indent = "\n" + " " * (width + 2)
         line(f"{name.ljust(width)}  {value.replace(chr(10), indent)}")
+    if prose is not None:
+        margin = " " * (width + 2)
+        out = console()
+        line(_broken(margin + prose, out.width, margin) if out.is_terminal else margin + prose)
 
 
 def show(value: object) -> str:

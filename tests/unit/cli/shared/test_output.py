@@ -14,6 +14,7 @@ from tierline.cli.shared.output import (
     print_pairs,
     print_table,
     seconds,
+    sentences,
     usd,
 )
 
@@ -142,3 +143,26 @@ def test_a_table_that_fits_a_narrow_terminal_stays_one(
     monkeypatch.setattr(output, "console", lambda: narrow)
     print_table([Col("A"), Col("B")], [("x", "y")], empty="none")
     assert capsys.readouterr().out.splitlines()[0].split() == ["A", "B"]
+
+
+WORDS = "see whether a small model is worth trying; then add one before it"
+
+
+def test_prose_breaks_between_words_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    sentences(WORDS)
+    print_pairs([("next", "tierline advise")], prose=WORDS)
+    assert capsys.readouterr().out == f"{WORDS}\nnext  tierline advise\n      {WORDS}\n"
+    narrow = Console(force_terminal=True, width=40, height=25, color_system=None)
+    monkeypatch.setattr(output, "console", lambda: narrow)
+    sentences(WORDS)
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), " ".join(lines)) == (2, WORDS)
+    print_pairs([("next", "tierline advise")], prose=WORDS)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 40 for line in lines)
+    assert " ".join(line.strip() for line in lines[1:]) == WORDS
+    assert {line[:6] for line in lines[1:]} == {" " * 6}

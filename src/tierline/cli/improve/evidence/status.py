@@ -31,8 +31,8 @@ def status(
             ("this month", _month(answer["month"])),
             *watched(answer.get("watch")),
             ("next", answer["next"]),
-            ("", answer["why"]),
-        ]
+        ],
+        prose=answer["why"],
     )
 
 

@@ -205,7 +205,7 @@ def _show(
     name: str, signals: "Sequence[Signal]", recommendation: "Recommendation", next_: tuple[str, str]
 ) -> None:
     from tierline.advice.recommend import IN_WORDS
-    from tierline.cli.shared.output import Col, line, print_table
+    from tierline.cli.shared.output import Col, line, print_table, sentences
 
     print_table(
         [Col("SIGNAL", wrap=False), Col("FOR", wrap=False), Col("EVIDENCE")],
@@ -220,16 +220,16 @@ def _show(
         empty="",
     )
     line()
-    line(f"{name}: {IN_WORDS[recommendation.tier]}.")
+    sentences(f"{name}: {IN_WORDS[recommendation.tier]}.")
     unknown = sum(one.points == "unknown" for one in signals)
-    line(
+    sentences(
         f"Confidence: {recommendation.sure:.0%}; {unknown} of {len(signals)} signals are unknown. "
         "Signals are hints, not rules."
     )
     missing = _missing(signals)
     if missing:
-        line(f"A clearer answer needs: {', '.join(missing)}.")
-    line(f"Next: {next_[0]}  ({next_[1]})")
+        sentences(f"A clearer answer needs: {', '.join(missing)}.")
+    sentences(f"Next: {next_[0]}  ({next_[1]})")
 
 
 def _missing(signals: "Sequence[Signal]") -> list[str]:
