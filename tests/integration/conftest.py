@@ -13,6 +13,7 @@ import redis
 from psycopg import sql
 
 from tests.support.processes.broker import with_db
+from tests.support.processes.prepared_home import MakeHome
 from tierline.base.settings import settings
 from tierline.stack.embedded import postgres, valkey
 from tierline.stack.embedded.servers import Servers, running_servers
@@ -22,20 +23,20 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def stack(tmp_path_factory: pytest.TempPathFactory, make_home: MakeHome) -> Iterator[Servers]:
     """The embedded servers; `stack.postgres` and `stack.valkey` are the children themselves."""
-    with running_servers(tmp_path_factory.mktemp("home")) as servers:
+    with running_servers(make_home(tmp_path_factory.mktemp("stack") / "home")) as servers:
         _without_waiting_for_the_disk(servers)
         yield servers
 
 
 @pytest.fixture(scope="session")
 def migrated_template(stack: Servers) -> str:
-    """A database with every migration applied and nothing in it, to be copied."""
-    from tierline.storage.db import migrate
+    """A database with every migration applied and nothing in it, to be copied.
 
-    _admin(stack, "CREATE DATABASE {}", TEMPLATE)
-    migrate.upgrade(postgres.url(stack.home, TEMPLATE))
+    It is a copy of the home's own, because nobody may be connected to a database that is copied.
+    """
+    _admin(stack, f"CREATE DATABASE {{}} TEMPLATE {postgres.DATABASE} STRATEGY file_copy", TEMPLATE)
     return TEMPLATE
 
 
