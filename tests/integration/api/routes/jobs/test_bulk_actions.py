@@ -1,5 +1,7 @@
 """/v1/bulk-actions: one action on all jobs that match a filter."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,7 @@ import pytest
 
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, end_job, two_tiers
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.services.operations.bulk_steps import step_bulk_action
 
@@ -26,6 +29,19 @@ def feature(api: Api, rows: Connection) -> str:
 def ended_before(rows: Connection) -> None:
     """No action of another test is running."""
     rows.execute("UPDATE bulk_actions SET status = 'completed' WHERE status = 'running'")
+
+
+MANY_AT_ONCE = 2  # an API has few connections for routes in threads
+
+
+def waiting(rows: Connection) -> int:
+    """How many transactions wait for an advisory lock in this database."""
+    row = rows.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database ="
+        " (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def begin(api: Api, body: dict[str, Any], key: str | None = None) -> Any:
@@ -115,5 +131,21 @@ def test_the_list_has_pages(api: Api, feature: str) -> None:
     assert [one["id"] for one in first["data"]] == [made[2], made[1]]
     rest = api.get("/v1/bulk-actions", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     assert rest["data"][0]["id"] == made[0]
-    sixth = [begin(api, {"action": "cancel", "filter": {}}).status_code for _ in range(3)]
-    assert sixth == [201, 201, 409]
+
+
+def test_no_more_than_five_run_however_many_are_begun_at_once(
+    api: Api, rows: Connection, feature: str
+) -> None:
+    body = {"action": "cancel", "filter": {"feature": feature}}
+    account = rows.execute("SELECT id FROM accounts WHERE name = 'default'").fetchone()
+    with ThreadPoolExecutor(8) as crowd:
+        # All have counted their jobs and stand before the count of running actions at once.
+        with rows.transaction():
+            rows.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('bulk_actions', %s))", account
+            )
+            begun = [crowd.submit(begin, api, body) for _ in range(8)]
+            wait_until(lambda: waiting(rows) >= MANY_AT_ONCE, DEADLINE_S, "them to wait")
+        codes = Counter(one.result().status_code for one in begun)
+    assert codes == {201: 5, 409: 3}
+    assert begin(api, body).status_code == 409
