@@ -1,13 +1,13 @@
 """Providers and the circuits of their models."""
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from api.console.actions import act, require
+from api.console.actions import require
 from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Posted, Reader
 from api.console.views.providers import circuits_of, providers_of
 from api.state import Database, Shared
-from tierline.services.accounts import audit
 from tierline.services.calls.probe import probe_now
 from tierline.services.features.models import list_models
 from tierline.services.features.provider_hosts import provider_hosts
@@ -40,6 +40,8 @@ async def probe_model(caller: Reader, form: Posted, state: Shared) -> Response:
     """Ask that the next waiting job of a held model goes out as its probe."""
     require(caller, "operator")
     model = form.get("model", "")[:300]
-    await act(state, caller, audit.PROBED, {"model": model}, probe_now, model)
+    await run_in_threadpool(
+        state.with_connection, probe_now, caller.account_id, caller.key_id, model
+    )
     state.ready.ready()
     return see_other(f"{CONSOLE}/providers")

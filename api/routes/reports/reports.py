@@ -1,19 +1,22 @@
 """/v1/queues, /v1/circuits, /v1/usage: waiting and running jobs, open circuits, usage."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.access.auth import Read
-from api.document.openapi import returns
-from api.http.bodies import Time, answer, aware
+from api.access.auth import Operator, Read
+from api.document.openapi import returns, takes
+from api.http.bodies import Time, answer, aware, read_json, read_model
 from api.http.problems import documented
 from api.state import Database, LateReport, Shared
 from tierline.base.errors import InvalidInput, Problem
+from tierline.services.calls.probe import probe_now
 from tierline.services.reports.installation import circuits_of_models
 from tierline.services.reports.usage import GROUPS, day_of, usage_of
-from tierline.views.reports.installation import Circuits, Queues, Usage
+from tierline.views.reports.installation import Circuit, Circuits, Queues, Usage
 
 router = APIRouter(tags=["reports"])
 
@@ -58,6 +61,34 @@ def get_queues(_: Read, connection: LateReport, state: Shared) -> Response:
 def get_circuits(_: Read, connection: Database) -> Response:
     """For the whole installation. A model that is not listed never failed."""
     return answer(Circuits.model_validate({"data": circuits_of_models(connection)}))
+
+
+class Probe(BaseModel):
+    """Which model to probe."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str = Field(max_length=300, description="provider:model, as /v1/circuits names it")
+
+
+@router.post(
+    "/v1/circuits/probe",
+    summary="Probe a held model now",
+    responses={
+        200: returns("Its next waiting job goes out as the probe", Circuit),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=takes(Probe, {"model": "openai:gpt-5"}),
+)
+async def probe_circuit(request: Request, caller: Operator, state: Shared) -> Response:
+    """Use it when the cause is mended, instead of waiting for the next interval. It is logged in
+    /v1/audit. A repeat changes nothing. 409 if the circuit is closed or a probe is under way."""
+    body = read_model(Probe, await read_json(request, state.settings.max_json_depth))
+    circuit = await asyncio.to_thread(
+        state.with_connection, probe_now, caller.account_id, caller.key_id, body.model
+    )
+    state.ready.ready()
+    return answer(Circuit.model_validate(circuit))
 
 
 @router.get(

@@ -149,6 +149,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/prices"): Row(ALL, OPERATOR, PRICE),
     ("get", "/v1/queues"): Row(ALL, READ),
     ("get", "/v1/circuits"): Row(ALL, READ),
+    ("post", "/v1/circuits/probe"): Row(ALL, OPERATOR, {"model": "openai:none"}),
     ("get", "/v1/usage"): Row(LIST, READ, query={"group_by": "feature"}),
     ("post", "/v1/webhook-endpoints"): Row(OWN, MANAGE, ENDPOINT),
     ("get", "/v1/webhook-endpoints"): Row(LIST, READ),

@@ -58,7 +58,7 @@ WHERE model = %(model)s AND open AND probe_token = %(token)s
 
 PROBE_NOW = """
 UPDATE circuits SET probe_at = clock_timestamp()
-WHERE model = %s AND open AND probe_token IS NULL
+WHERE model = %s AND open AND probe_token IS NULL AND probe_at > clock_timestamp()
 """
 
 PAUSE = """
@@ -156,8 +156,8 @@ def give_back_probe(connection: Connection[Any], model: str, token: UUID) -> Non
 
 
 def probe_now(connection: Connection[Any], model: str) -> bool:
-    """Let the next probe of an open circuit go out at once. False: it is closed, or a probe is
-    under way.
+    """Let the next probe of an open circuit go out at once. True for one of several callers. False:
+    it may go out already, a probe is under way, or the circuit is closed.
     """
     return connection.execute(PROBE_NOW, (model,)).rowcount == 1
 

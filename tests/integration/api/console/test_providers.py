@@ -1,5 +1,6 @@
 """Providers and the circuits of their models."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -47,6 +48,22 @@ def test_an_operator_lets_a_probe_go_out_now_and_it_is_logged(
     assert "Next probe with the next job" in text_of(browser.get("/console/providers"))
     logged = rows.execute("SELECT action, detail FROM audit_log ORDER BY id DESC LIMIT 1")
     assert logged.fetchone() == ("circuit.probe_asked", {"model": MODEL})
+
+
+def test_probes_that_several_ask_for_at_once_are_one(
+    api: Api, rows: Connection, refused: None
+) -> None:
+    rows.execute("DELETE FROM audit_log")
+    with ThreadPoolExecutor(4) as crowd:
+        answers = list(
+            crowd.map(lambda _: api.post("/v1/circuits/probe", json={"model": MODEL}), range(4))
+        )
+    assert [one.status_code for one in answers] == [200] * 4
+    assert {(one.json()["model"], one.json()["probe_in_s"]) for one in answers} == {(MODEL, 0)}
+    assert probe_in_s(rows) <= 0
+    logged = rows.execute("SELECT action, detail FROM audit_log").fetchall()
+    assert logged == [("circuit.probe_asked", {"model": MODEL})]
+    assert api.post("/v1/circuits/probe", json={"model": "openai:nothing"}).status_code == 404
 
 
 @pytest.mark.parametrize(
