@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from tierline.base.errors import InvalidInput, Problem
-from tierline.services.jobs.read_jobs import Before
+from tierline.services.jobs.read_jobs import Before, Matches
 from tierline.views.jobs.jobs import JobRow
 
 Row = TypeVar("Row")
@@ -36,9 +36,9 @@ def read_cursor(text: str | None) -> int | None:
     raise _not_a_cursor()
 
 
-def write_job_cursor(row: JobRow) -> str:
+def write_job_cursor(seq: int, id: UUID) -> str:
     """The cursor of the page after this job."""
-    return _written(f"{_JOB_MARK}{row['seq']}.{row['id'].hex}")
+    return _written(f"{_JOB_MARK}{seq}.{id.hex}")
 
 
 def read_job_cursor(text: str | None) -> Before | None:
@@ -92,4 +92,14 @@ def read_job_page(
     """`read_page`, of jobs."""
     rows = read(read_job_cursor(cursor), limit + 1)
     page = rows[:limit]
-    return page, write_job_cursor(page[-1]) if len(rows) > limit else None
+    if len(rows) <= limit:
+        return page, None
+    return page, write_job_cursor(page[-1]["seq"], page[-1]["id"])
+
+
+def search_job_page(
+    cursor: str | None, limit: int, search: Callable[[Before | None, int], Matches]
+) -> tuple[Sequence[JobRow], str | None]:
+    """The same of a search, whose page may have fewer jobs although another page follows."""
+    rows, stopped = search(read_job_cursor(cursor), limit)
+    return rows, None if stopped is None else write_job_cursor(stopped.seq, stopped.id)

@@ -362,14 +362,23 @@ class Jobs:
         status: str | None = None,
         tier: str | None = None,
         batch_id: str | None = None,
+        verdict: str | None = None,
+        user: str | None = None,
+        session: str | None = None,
+        metadata: tuple[str, str] | None = None,
+        escalated: bool | None = None,
         page_size: int = 100,
     ) -> Iterator[Job[Any]]:
         """The account's jobs, the newest first; further pages are read when they are needed.
+        `metadata`: a field of it, and its value as text.
 
         >>> next(client.jobs.list(feature="invoice-fields", status="completed")).status
         'completed'
         """
         filters = {"feature": feature, "status": status, "tier": tier, "batch_id": batch_id}
+        filters |= {"verdict": verdict, "user": user, "session": session}
+        filters["metadata"] = None if metadata is None else "=".join(metadata)
+        filters["escalated"] = None if escalated is None else str(escalated).lower()
         steps = each_job({**filters, "limit": page_size}, self._retries)
         for job in self._driver.iterate(steps):
             yield self._job(job, None)

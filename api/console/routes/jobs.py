@@ -14,11 +14,11 @@ from api.access.shown import job_for
 from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Posted, Reader, Submitter, session_cookie
 from api.console.views.audit import entry_text
-from api.console.views.job_filters import STATUSES, read_filters
+from api.console.views.job_filters import STATUSES, VERDICTS, details_of, read_filters
 from api.console.views.road import picture_of, place_of, steps_of
 from api.console.visible import Cut, cut
 from api.http.problems import Refused
-from api.parameters.cursors import read_job_page
+from api.parameters.cursors import read_job_page, search_job_page
 from api.parameters.ids import read_id
 from api.routes.jobs.events import LastOfJob, TimeoutS, job_stream
 from api.state import Database, LateDatabase, Shared, State
@@ -47,19 +47,33 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{16}")
 def get_jobs(request: Request, caller: Reader, connection: LateDatabase) -> Response:
     """A page of the account's jobs, the newest first."""
     filters, selection = read_filters(request.query_params)
-    rows, cursor = read_job_page(
-        request.query_params.get("cursor"),
-        PAGE,
-        lambda before, most: read_jobs.list_jobs(
-            connection, caller.account_id, selection, before, most
-        ),
-    )
+    details = details_of(filters)
+    begin = request.query_params.get("cursor")
+    if details:
+        rows, cursor = search_job_page(
+            begin,
+            PAGE,
+            lambda before, most: read_jobs.search_jobs(
+                connection, caller.account_id, selection, details, before, most
+            ),
+        )
+    else:
+        rows, cursor = read_job_page(
+            begin,
+            PAGE,
+            lambda before, most: read_jobs.list_jobs(
+                connection, caller.account_id, selection, before, most
+            ),
+        )
     return page(
         request,
         "jobs.html",
         jobs=[(job_for(caller, row), row["place"]) for row in rows],
         filters=filters,
         statuses=STATUSES,
+        verdicts=VERDICTS,
+        most_examined=read_jobs.MOST_EXAMINED,
+        full=len(rows) == PAGE,
         features=[version.name for version in current_versions(connection)],
         older=None if cursor is None else filters.query(cursor),
         later="cursor" in request.query_params,

@@ -15,7 +15,8 @@ from api.document.openapi import STORABLE, returns, takes
 from api.http.ask_again import ask_again
 from api.http.bodies import answer, read_json, read_model
 from api.http.problems import documented
-from api.parameters.cursors import read_job_page
+from api.parameters.cursors import read_job_page, search_job_page
+from api.parameters.job_details import read_metadata
 from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.read import JobId, read_job_id
 from api.routes.jobs.submit import (
@@ -30,10 +31,11 @@ from api.routes.jobs.submit import (
 from api.state import Database, LateDatabase, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.rules.jobs import TERMINAL
+from tierline.rules.verdicts import Verdict
 from tierline.services.evidence.labels.feedback import MAX_COMMENT, AnswerFeedback, give_feedback
 from tierline.services.jobs import read_jobs
 from tierline.services.jobs.cancel import cancel
-from tierline.services.jobs.read_jobs import Filters, attempts_of, read_job
+from tierline.services.jobs.read_jobs import Details, Filters, attempts_of, read_job
 from tierline.services.jobs.submitting.current_versions import UnknownFeature
 from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.views.evidence.feedback import Feedback
@@ -66,6 +68,18 @@ def list_jobs(
     drafts: Annotated[
         bool, Query(description="also jobs of drafts: feature files that were tried, not applied")
     ] = True,
+    verdict: Annotated[Verdict | None, Query(description="of one of its attempts")] = None,
+    user: Annotated[str | None, Query(min_length=1, max_length=255, pattern=STORABLE)] = None,
+    session: Annotated[str | None, Query(min_length=1, max_length=255, pattern=STORABLE)] = None,
+    metadata: Annotated[
+        str | None,
+        Query(
+            max_length=1_000,
+            pattern=STORABLE,
+            description="key=value: the metadata's field `key` has this value, as text",
+        ),
+    ] = None,
+    escalated: Annotated[bool | None, Query(description="it left its first tier")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE), ASCII_DIGITS] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
     ids: Annotated[
@@ -78,19 +92,33 @@ def list_jobs(
         ),
     ] = None,
 ) -> Response:
-    """Lists only jobs of the caller's account."""
+    """Lists only jobs of the caller's account. A page with `verdict`, `user`, `session`, `metadata`
+    or `escalated` examines at most 50,000 jobs: it may have fewer jobs than `limit`, or none, and
+    `next_cursor` goes on with older ones.
+    """
+    details = Details(verdict, user, session, read_metadata(metadata), escalated)
     if ids is not None:
-        job_ids = _ids(ids, (feature, status, tier, batch_id, cursor))
+        given = (feature, status, tier, batch_id, cursor, details or None)
+        job_ids = _ids(ids, given)
         rows = read_jobs.jobs_of(connection, caller.account_id, job_ids)
         return answer(JobPage(data=[job_for(caller, row) for row in rows], next_cursor=None))
     filters = Filters(feature, status, tier, batch_id, drafts)
-    page, next_cursor = read_job_page(
-        cursor,
-        limit,
-        lambda before, most: read_jobs.list_jobs(
-            connection, caller.account_id, filters, before, most
-        ),
-    )
+    if details:
+        page, next_cursor = search_job_page(
+            cursor,
+            limit,
+            lambda before, most: read_jobs.search_jobs(
+                connection, caller.account_id, filters, details, before, most
+            ),
+        )
+    else:
+        page, next_cursor = read_job_page(
+            cursor,
+            limit,
+            lambda before, most: read_jobs.list_jobs(
+                connection, caller.account_id, filters, before, most
+            ),
+        )
     return answer(JobPage(data=[job_for(caller, row) for row in page], next_cursor=next_cursor))
 
 

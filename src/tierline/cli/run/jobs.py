@@ -118,6 +118,18 @@ def list_(
         typer.Option(help="queued, in_progress, completed, failed, cancelled or expired."),
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Only of this batch.")] = None,
+    verdict: Annotated[
+        str | None, typer.Option(help="Only with an attempt that ended so: schema, rule, …")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only of this session.")] = None,
+    metadata: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE", help="Only with this in their metadata.")
+    ] = None,
+    escalated: Annotated[
+        bool | None,
+        typer.Option("--escalated/--not-escalated", help="Only those that left their first tier."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="Jobs in one page.")] = 20,
     cursor: Annotated[
         str | None, typer.Option(help="The cursor of the next page, from the last page.")
@@ -137,6 +149,11 @@ def list_(
         "feature": feature,
         "status": status,
         "batch_id": batch,
+        "verdict": verdict,
+        "user": user,
+        "session": session,
+        "metadata": metadata,
+        "escalated": None if escalated is None else str(escalated).lower(),
         "limit": limit,
         "cursor": cursor,
     }

@@ -12,19 +12,28 @@ from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_pages, job_reads
 from tierline.storage.jobs.job_pages import Before, Filters
 from tierline.storage.jobs.job_reads import RequestRow
+from tierline.storage.jobs.job_search import Details, Matches, search
+from tierline.storage.operations import bulk_actions
 from tierline.views.jobs.attempts import AttemptRow, CallRow
 from tierline.views.jobs.jobs import JobRow
 
 __all__ = [
     "Attempts",
     "Before",
+    "Details",
     "Filters",
+    "Matches",
     "attempts_of",
     "find_job",
     "jobs_of",
     "list_jobs",
     "read_job",
+    "search_jobs",
 ]
+
+
+MOST_EXAMINED = 50_000  # jobs, for one page of a search
+AT_ONCE = 5_000  # jobs that one statement examines
 
 
 class Attempts(NamedTuple):
@@ -73,6 +82,31 @@ def list_jobs(
 ) -> list[JobRow]:
     """An account's jobs behind `before`, the newest first."""
     return job_pages.list_jobs(connection, account_id, filters, before, limit)
+
+
+def search_jobs(
+    connection: Connection[Any],
+    account_id: int,
+    filters: Filters,
+    details: Details,
+    before: Before | None,
+    limit: int,
+) -> Matches:
+    """At most `limit` jobs behind `before` with these details, among the next MOST_EXAMINED jobs.
+    No index helps, so a page may have fewer jobs, or none, although older ones match.
+    """
+    if before is None:
+        before = Before(bulk_actions.next_seq(connection))
+    return search(
+        connection,
+        account_id,
+        filters,
+        details,
+        before,
+        limit=limit,
+        most=MOST_EXAMINED,
+        at_once=AT_ONCE,
+    )
 
 
 def attempts_of(connection: Connection[Any], account_id: int, job_id: UUID) -> Attempts:

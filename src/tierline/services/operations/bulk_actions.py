@@ -25,9 +25,10 @@ from tierline.rules.jobs import Status
 from tierline.services.features.find_feature import current_feature
 from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.storage.jobs.job_pages import Before, Filters
+from tierline.storage.jobs.job_search import Examined, examine
 from tierline.storage.money.prices import own_prices
 from tierline.storage.operations import bulk_actions
-from tierline.storage.operations.bulk_actions import Examined, NewBulkAction, SampledJob
+from tierline.storage.operations.bulk_actions import NewBulkAction, SampledJob
 from tierline.views.operations.bulk_actions import (
     BulkAction,
     BulkActionRow,
@@ -197,7 +198,7 @@ def _count(
     matched = examined = 0
     before = Before(position)
     while matched < MOST_COUNTED and examined < MOST_EXAMINED:
-        rows = bulk_actions.examine(connection, account_id, filters, before, AT_ONCE)
+        rows = examine(connection, account_id, filters, before, AT_ONCE)
         matching = [row for row in rows if row.matches]
         newest += matching[: SAMPLED - len(newest)]
         matched += len(matching)

@@ -33,9 +33,9 @@ from tierline.services.operations.bulk_actions import filters_of
 from tierline.services.upkeep.retention import remove_content
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.job_pages import Before
+from tierline.storage.jobs.job_search import Examined, examine
 from tierline.storage.jobs.recovery import LockedJob, lock_job
 from tierline.storage.operations import bulk_actions
-from tierline.storage.operations.bulk_actions import Examined
 from tierline.views.operations.bulk_actions import BulkActionRow
 
 log = structlog.get_logger(__name__)
@@ -88,9 +88,7 @@ class _Step:
         before = Before(row["position"])
         done = 0
         while time.monotonic() < until_s:
-            jobs = bulk_actions.examine(
-                self._connection, row["account_id"], filters, before, EXAMINED
-            )
+            jobs = examine(self._connection, row["account_id"], filters, before, EXAMINED)
             for job in jobs:
                 if not job.matches:
                     continue

@@ -8,7 +8,7 @@ acts on a job, and what a killed one did is either stored with its position or n
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
@@ -17,37 +17,13 @@ from tierline.base.json_text import JSON
 from tierline.rules.bulk_actions import Action, BulkStatus, Reason
 from tierline.storage.db.homes import Span, at_homes, read_at_home
 from tierline.storage.db.rows import typed_row, typed_rows
-from tierline.storage.jobs.job_pages import (
-    Before,
-    Filters,
-    JobPosition,
-    groups,
-    in_few_weeks,
-    in_one_snapshot,
-    later,
-)
+from tierline.storage.jobs.job_pages import JobPosition, in_few_weeks
 from tierline.storage.jobs.job_reads import REQUEST, RequestRow
+from tierline.storage.jobs.job_search import Examined
 from tierline.views.operations.bulk_actions import BulkActionRow
 
 COLUMNS = """id, seq, account_id, key_id, action, filter, most, status, matched, more, at_most_usd,
     position, done, failed, errors, waits_for, created_at, ended_at"""
-
-# Every job counts as examined, whether it matches or not, so that a page costs the same with any
-# filter. A batch has an index.
-_EXAMINE = """
-SELECT j.seq, j.id, {matches} AS matches FROM {jobs} j
-WHERE j.account_id = %(account_id)s AND j.shadow_of IS NULL AND j.seq < %(before)s {batch}
-ORDER BY j.seq DESC LIMIT %(limit)s
-"""
-_MATCHES = {
-    "feature": "j.feature_version_id = ANY(ARRAY("
-    "SELECT v.id FROM feature_versions v WHERE v.name = %(feature)s))",
-    "status": "j.status = %(status)s",
-    "tier": "j.tier = %(tier)s",
-    "batch_id": "j.batch_id = %(batch_id)s",
-    "no_drafts": "NOT EXISTS (SELECT FROM feature_versions v"
-    " WHERE v.id = j.feature_version_id AND v.version < 0)",
-}
 
 _ADD = f"""
 INSERT INTO bulk_actions (id, account_id, key_id, action, filter, most, matched, more, at_most_usd,
@@ -75,14 +51,6 @@ WHERE id IN (
     ORDER BY step_at NULLS FIRST LIMIT %s FOR UPDATE SKIP LOCKED
 ) RETURNING id
 """
-
-
-class Examined(NamedTuple):
-    """A job on the walk."""
-
-    seq: int
-    id: UUID
-    matches: bool
 
 
 @dataclass(frozen=True)
@@ -119,39 +87,6 @@ def next_seq(connection: Connection[Any]) -> int:
     row = connection.execute("SELECT last_value + 1 FROM jobs_seq_seq").fetchone()
     assert row is not None, "a sequence has one row"
     return int(row[0])
-
-
-def examine(
-    connection: Connection[Any], account_id: int, filters: Filters, before: Before, limit: int
-) -> list[Examined]:
-    """The next `limit` jobs of the account behind `before`, the newest first, and whether each
-    matches. Of a batch only its own jobs are examined.
-    """
-    values = {
-        "feature": filters.feature,
-        "status": filters.status,
-        "tier": filters.tier,
-        "batch_id": filters.batch_id,
-        "no_drafts": None if filters.drafts else True,
-    }
-    conditions = {name: value for name, value in values.items() if value is not None}
-    matches = " AND ".join(_MATCHES[name] for name in conditions) or "true"
-    batch = f"AND {_MATCHES['batch_id']}" if "batch_id" in conditions else ""
-    parameters = {**conditions, "account_id": account_id, "before": before.seq, "limit": limit}
-    ceiling = None if before.id is None else later(before.id)
-
-    def read() -> list[Examined]:
-        examined: list[Examined] = []
-        for group in groups(connection, ceiling=ceiling):
-            statement = _EXAMINE.format(matches=matches, jobs=group.jobs, batch=batch)
-            named = at_homes(connection, statement, group.ids)
-            examined += [Examined(*row) for row in connection.execute(named, parameters)]
-            examined = sorted(set(examined), reverse=True)[:limit]
-            if len(examined) == limit and examined[-1].id >= group.newer:
-                break
-        return examined
-
-    return in_one_snapshot(connection, read)
 
 
 def sample(connection: Connection[Any], jobs: Sequence[Examined]) -> list[SampledJob]:

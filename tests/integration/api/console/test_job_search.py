@@ -1,0 +1,119 @@
+"""Jobs by what has no index, over REST and in the console: what matches, how much is examined."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.api.browser import SignIn, text_of
+from tests.support.api.served import Api
+from tests.support.database.rows import add_feature, end_job, two_tiers
+from tierline.base.ids import new_id
+from tierline.services.jobs import read_jobs
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def feature(api: Api, rows: Connection) -> str:
+    """A feature of the test's own."""
+    name = f"search-{new_id().hex}"
+    add_feature(rows, two_tiers(name))
+    return name
+
+
+@pytest.fixture
+def jobs(api: Api, rows: Connection, feature: str) -> list[str]:
+    """Four jobs; the second one has escalated."""
+    requests: list[dict[str, Any]] = [
+        {"user": "ann", "session": "s-1", "metadata": {"run": 7}},
+        {"user": "ann", "metadata": {"run": 8, "note": "a=b"}},
+        {"user": "bob", "session": "s-1"},
+        {},
+    ]
+    made = [str(api.submit("x", feature=feature, **more)["id"]) for more in requests]
+    end_job(rows, made[0])
+    rows.execute(
+        "UPDATE attempts SET verdict = 'schema' WHERE job_id = %s AND number = 1", (made[0],)
+    )
+    rows.execute("UPDATE jobs SET escalation_reason = 'rule' WHERE id = %s", (made[1],))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        ({"user": "ann"}, [1, 0]),
+        ({"session": "s-1"}, [2, 0]),
+        ({"user": "ann", "session": "s-1"}, [0]),
+        ({"metadata": "run=7"}, [0]),
+        ({"metadata": "note=a=b"}, [1]),
+        ({"metadata": "run=9"}, []),
+        ({"verdict": "schema"}, [0]),
+        ({"verdict": "passed"}, []),
+        ({"escalated": "true"}, [1]),
+        ({"escalated": "false"}, [3, 2, 0]),
+        ({"escalated": "false", "status": "queued"}, [3, 2]),
+    ],
+    ids=str,
+)
+def test_jobs_are_found_by_their_details(
+    api: Api, jobs: list[str], feature: str, query: dict[str, str], places: list[int]
+) -> None:
+    page = api.get("/v1/jobs", params={"feature": feature, **query}).json()
+    assert [job["id"] for job in page["data"]] == [jobs[place] for place in places]
+    assert page["next_cursor"] is None
+
+
+def test_a_page_examines_a_bounded_number_and_the_next_one_goes_on(
+    api: Api, jobs: list[str], feature: str, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_jobs, "MOST_EXAMINED", 2)
+    monkeypatch.setattr(read_jobs, "AT_ONCE", 1)
+    query = {"feature": feature, "user": "ann"}
+    first = api.get("/v1/jobs", params=query).json()
+    assert first["data"] == []
+    second = api.get("/v1/jobs", params={**query, "cursor": first["next_cursor"]}).json()
+    assert [job["id"] for job in second["data"]] == [jobs[1], jobs[0]]
+    page = signed_in("submit", "read").get("/console/jobs?" + f"feature={feature}&user=ann")
+    assert "None of the 2 jobs that were examined matches" in text_of(page)
+    assert "Search older" in page.text
+
+
+def test_pages_of_a_search_have_each_job_once(api: Api, jobs: list[str], feature: str) -> None:
+    query: dict[str, Any] = {"feature": feature, "escalated": "false", "limit": 2}
+    first = api.get("/v1/jobs", params=query).json()
+    rest = api.get("/v1/jobs", params={**query, "cursor": first["next_cursor"]}).json()
+    listed = [job["id"] for job in first["data"] + rest["data"]]
+    assert listed == [jobs[3], jobs[2], jobs[0]]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"verdict": "wrong"}, "?verdict"),
+        ({"metadata": "run"}, "must be key=value, such as run=7"),
+        ({"metadata": "=7"}, "must be key=value"),
+        ({"user": "\x00"}, "?user"),
+        ({"escalated": "perhaps"}, "?escalated"),
+        ({"user": "ann", "ids": str(new_id())}, "?ids"),
+    ],
+    ids=str,
+)
+def test_what_no_job_can_have_is_refused(api: Api, query: dict[str, str], words: str) -> None:
+    answer = api.get("/v1/jobs", params=query)
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
+def test_the_console_searches_and_offers_no_bulk_action_on_more_than_it_shows(
+    signed_in: SignIn, jobs: list[str], feature: str
+) -> None:
+    browser = signed_in("submit", "read")
+    page = browser.get(f"/console/jobs?feature={feature}&metadata=run%3D7&verdict=schema")
+    assert jobs[0] in page.text
+    assert jobs[1] not in page.text
+    assert "All jobs that match" not in page.text
+    assert "All jobs that match" in browser.get(f"/console/jobs?feature={feature}").text
+    assert browser.get("/console/jobs?verdict=wrong").status_code == 422
+    assert browser.get("/console/jobs?metadata=run").status_code == 422
