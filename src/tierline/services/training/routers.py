@@ -21,7 +21,7 @@ from tierline.services.training.artefacts import (
     sha256_of,
 )
 from tierline.services.training.embedding import embedded
-from tierline.storage.evidence.labelled_log import labelled
+from tierline.services.training.router_rows import router_rows
 from tierline.views.training.steering import Router, TrainingRow
 
 
@@ -33,8 +33,8 @@ def training_data(
 
     Raises NotFound, Conflict.
     """
-    _, tier = routed_tier(connection, name)
-    return _rows(connection, name, tier, account_id)
+    feature, tier = routed_tier(connection, name)
+    return router_rows(connection, feature, tier, account_id)
 
 
 def train(work: Work) -> None:
@@ -48,7 +48,7 @@ def train(work: Work) -> None:
     work.progress("reading")
     with work.pool.connection() as connection:
         feature, tier = routed_tier(connection, work.feature)
-        rows = _rows(connection, feature.name, tier, work.readable_account_id)
+        rows = router_rows(connection, feature, tier, work.readable_account_id)
     assert feature.complexity is not None, "routed_tier refuses others"
     right = [row.right for row in rows]
     texts = [input_text(row.input) for row in rows]
@@ -107,21 +107,6 @@ def routed_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
             "and apply it"
         )
     return feature, tier
-
-
-def _rows(
-    connection: Connection[Any], name: str, tier: Tier, account_id: int | None
-) -> list[TrainingRow]:
-    return [
-        TrainingRow(
-            job_id=row.job_id,
-            input=row.input,
-            right=row.is_right,
-            stands_for=row.stands_for,
-            step_usd=row.step_usd,
-        )
-        for row in labelled(connection, name, tier.name, account_id)
-    ]
 
 
 def _sha256_of(rows: Sequence[TrainingRow]) -> str:

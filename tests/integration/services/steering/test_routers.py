@@ -9,9 +9,11 @@ from tierline.base.errors import Conflict, InvalidInput
 from tierline.routing.learned.gain_training import train_gain
 from tierline.routing.learned.router_training import LoggedRows
 from tierline.routing.learned.trained import again, from_parts, predict, to_parts
+from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.labels.feedback import AnswerFeedback, give_feedback
 from tierline.services.jobs.running.decision_log import decisions_of
 from tierline.services.steering.routers import Routers
+from tierline.services.training import router_rows
 from tierline.services.training.artefacts import Trained, routers_of, withdraw_router
 from tierline.services.training.routers import add_uploaded, training_data
 from tierline.views.training.steering import Router, TrainingRow
@@ -167,6 +169,30 @@ def test_what_no_later_tier_mends_is_no_reason_to_skip_the_first(bench: Bench) -
         give_feedback(connection, bench.account, wrong, AnswerFeedback(correct=False))
         rows = training_data(connection, feature.name)
     assert {row.job_id: row.right for row in rows} == {lost: True, mended: False, wrong: True}
+
+
+def test_labels_of_drawn_answers_are_rows_and_complaints_are_none(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The feature compares nothing, so only people know. A job that was not drawn is no random
+    one, and what a calibration tests is left out.
+    """
+    version, feature = bench.apply(COMPLEX)
+    jobs = [bench.submit(version, f"{number}: it costs 12.50") for number in range(5)]
+    for job in jobs:
+        bench.run(job)
+    with bench.pool.connection() as connection:
+        drawn = [row.job_id for row in draw_for_labels(connection, feature.name, 4)]
+        wrong, right, _, tested = drawn  # one has no label yet
+        (complaint,) = set(jobs) - set(drawn)
+        give_feedback(connection, bench.account, wrong, AnswerFeedback(correct=False))
+        give_feedback(connection, bench.account, right, AnswerFeedback(expected={"amount": 12.5}))
+        for job in (complaint, tested):
+            give_feedback(connection, bench.account, job, AnswerFeedback(correct=False))
+        monkeypatch.setattr(router_rows, "fits", lambda key: key != str(tested))
+        rows = training_data(connection, feature.name)
+    assert {row.job_id: row.right for row in rows} == {wrong: False, right: True}
+    assert {row.stands_for for row in rows} == {2.5}, "five inputs were answered"
 
 
 def test_a_router_that_is_none_is_refused_and_so_is_a_feature_that_asks_for_none(

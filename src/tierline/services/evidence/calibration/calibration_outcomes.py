@@ -18,11 +18,12 @@ from tierline.routing.thresholds.promise import Outcome
 from tierline.routing.thresholds.sampling import equally_drawn
 from tierline.services.evidence.calibration.calibrated_tiers import compared_tier
 from tierline.services.evidence.labels.label_outcomes import draw_ended
+from tierline.services.evidence.labels.label_verdicts import is_wrong
 from tierline.services.evidence.watch.shadows import AT_ONCE, compare_open
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations, outcome_labels, outcomes, reviews
-from tierline.storage.evidence.judgements import JudgedOutcome, judged_same
-from tierline.storage.evidence.outcome_labels import EndedJob, LabelledOutcome, UnlabelledOutcome
+from tierline.storage.evidence.judgements import judged_same
+from tierline.storage.evidence.outcome_labels import EndedJob, UnlabelledOutcome
 from tierline.storage.evidence.outcomes import ComparedOutcome, OutcomeGroup
 from tierline.views.evidence.calibrations import OutcomeToLabel
 
@@ -140,7 +141,7 @@ def compared_outcomes(
             outcomes.compared(connection, recipe, group.fingerprint, group.last_seq)
         )
     labelled = outcome_labels.labelled(connection, recipe, group.fingerprint)
-    wrong = [_wrong(feature, row) for row in labelled]
+    wrong = [is_wrong(feature.compared_by, row) for row in labelled]
     _refuse_unlabelled(wrong)
     rows = [
         ComparedOutcome(
@@ -160,20 +161,6 @@ def compared_outcomes(
     return equally_drawn(rows)
 
 
-def _wrong(feature: Feature, row: LabelledOutcome | JudgedOutcome) -> bool | None:
-    """Whether the tier's answer is wrong according to people; None: their feedback does not say."""
-    how = feature.compared_by
-    if row.has_expected:
-        return not how.same(row.output, row.expected)
-    if row.correct is None or not row.has_served_output:
-        return None
-    if how.same(row.output, row.served_output):
-        return not row.correct
-    # The tier's answer is not the served one. If the served one is right, the tier's is wrong,
-    # except in free text, where both may be right. If the served one is wrong, it is unknown.
-    return True if row.correct and how.kind != "judge" else None
-
-
 def judge_confirmed_by_people(
     connection: Connection[Any], feature: Feature, recipe: str, group: OutcomeGroup | None
 ) -> Trusted:
@@ -183,7 +170,7 @@ def judge_confirmed_by_people(
     if group is None:
         return Trusted(0, 0)
     rows = equally_drawn(judged_same(connection, recipe, group.fingerprint))
-    wrong = [_wrong(feature, row) for row in rows]
+    wrong = [is_wrong(feature.compared_by, row) for row in rows]
     _refuse_unlabelled(wrong)
     return Trusted(len(wrong), sum(one is True for one in wrong))
 
