@@ -14,6 +14,7 @@ WORDS = {
     audit.BULK_ABORTED: "aborted a bulk action",
     audit.SIGNED_IN: "signed in",
     audit.SIGNED_OUT: "signed out",
+    audit.SIGN_IN_REFUSED: "was refused to sign in",
     audit.PROBED: "asked for a probe",
     audit.ENDPOINT_ADDED: "added a webhook endpoint",
     audit.ENDPOINT_DISABLED: "disabled a webhook endpoint",

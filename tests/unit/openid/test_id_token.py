@@ -167,6 +167,7 @@ def test_claims_that_are_no_object_are_refused(claims: object) -> None:
     assert reason(signed(claims)) == "token_unreadable"
 
 
+@pytest.mark.filterwarnings("ignore:Key size should be")
 def test_keys_that_cannot_be_used_are_left_out() -> None:
     weak = RSAKey.generate_key(1024, {"kid": "weak"}).as_dict(private=False)
     unfit = [{}, 7, {"kty": "RSA"}, {"kty": "oct", "k": "AAAA"}, {"kty": "AKP", "pub": "x"}, weak]

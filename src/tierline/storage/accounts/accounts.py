@@ -21,20 +21,23 @@ k.last_used_at, k.replaced_by
 _LIVE = """k.revoked_at IS NULL
     AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())"""
 _LIMITS = ", ".join(LIMITS)
+_OF_ACCOUNT = f"EXISTS (SELECT FROM budgets b WHERE b.account_id = a.id AND b.hard), {_LIMITS}"
 _ACCOUNT_COLUMNS = f"id, name, weight, {_LIMITS}, created_at"
 CHANGEABLE = ("weight", *LIMITS)
 
 
 @dataclass(frozen=True)
 class LiveKey:
-    """A valid key, as the API caches it for a moment."""
+    """A valid key, as the API caches it for a moment; or a person who is signed in by OpenID
+    Connect, as whom a session acts in the same way."""
 
-    id: int
+    id: int  # of api_keys, or of console_people, which shares its numbers
     account_id: int
     account: str  # its name
     scopes: frozenset[str]
     limits: Limits  # the account's own
     capped: bool  # it has hard budgets, which a submission must check
+    person: str = ""  # a person's name; empty: it is a key
 
 
 async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey | None:
@@ -46,19 +49,37 @@ async def live_key_where(
     connection: AsyncConnection[Any], condition: LiteralString, value: object
 ) -> LiveKey | None:
     """The key `k` of a condition with one parameter, unless it is unknown, revoked or expired."""
-    row = await (
-        await connection.execute(
-            "SELECT k.id, k.account_id, a.name, k.scopes,"
-            f" EXISTS (SELECT FROM budgets b WHERE b.account_id = a.id AND b.hard), {_LIMITS}"
-            f" FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE {condition} AND"
-            " k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())",
-            (value,),
-        )
-    ).fetchone()
+    return await _live(
+        connection,
+        f"SELECT k.id, k.account_id, a.name, k.scopes, '', {_OF_ACCOUNT}"
+        f" FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE {condition} AND {_LIVE}",
+        (value,),
+    )
+
+
+async def live_person(
+    connection: AsyncConnection[Any], session: bytes, issuer: str
+) -> LiveKey | None:
+    """The person of the session with that digest, unless the session is unknown or over, or the
+    person is of another identity provider."""
+    return await _live(
+        connection,
+        f"SELECT p.id, p.account_id, a.name, p.scopes, p.name, {_OF_ACCOUNT}"
+        " FROM console_sessions s JOIN console_people p ON p.id = s.key_id"
+        " JOIN accounts a ON a.id = p.account_id"
+        " WHERE s.digest = %s AND s.expires_at > clock_timestamp() AND p.issuer = %s",
+        (session, issuer),
+    )
+
+
+async def _live(
+    connection: AsyncConnection[Any], statement: LiteralString, values: Sequence[object]
+) -> LiveKey | None:
+    row = await (await connection.execute(statement, values)).fetchone()
     if row is None:
         return None
-    key_id, account_id, account, scopes, capped, *limits = row
-    return LiveKey(key_id, account_id, account, frozenset(scopes), Limits(*limits), capped)
+    id, account_id, account, scopes, person, capped, *limits = row
+    return LiveKey(id, account_id, account, frozenset(scopes), Limits(*limits), capped, person)
 
 
 async def note_used(connection: AsyncConnection[Any], key_ids: Collection[int]) -> None:

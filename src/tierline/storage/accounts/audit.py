@@ -32,6 +32,7 @@ class LoggedEntry(NamedTuple):
     key_id: int
     key_name: str
     key_prefix: str
+    person: str  # the name of who signed in by OpenID Connect; empty: it was a key
     action: str
     job_id: UUID | None
     detail: dict[str, str | int] | None
@@ -39,9 +40,11 @@ class LoggedEntry(NamedTuple):
 
 _READ = """
 SELECT l.id, l.at, coalesce(a.name, '') AS account, l.key_id, coalesce(k.name, '') AS key_name,
-    coalesce(k.prefix, '') AS key_prefix, l.action, l.job_id, l.detail
+    coalesce(k.prefix, '') AS key_prefix, coalesce(p.name, '') AS person, l.action,
+    l.job_id, l.detail
 FROM audit_log l
     LEFT JOIN api_keys k ON k.id = l.key_id
+    LEFT JOIN console_people p ON p.id = l.key_id
     LEFT JOIN accounts a ON a.id = l.account_id
 """
 _NEWEST = " ORDER BY l.id DESC LIMIT %(limit)s"

@@ -1,4 +1,8 @@
-"""Sessions of the console. A session is found through its key, so that it ends with it."""
+"""Sessions of the console.
+
+A session that began with a key is found through it, so that it ends with it. One that began by
+OpenID Connect is found through its person (`accounts.live_person`).
+"""
 
 from typing import Any
 
@@ -20,7 +24,8 @@ async def live_session_key(connection: AsyncConnection[Any], digest: bytes) -> L
 async def add_session(
     connection: AsyncConnection[Any], digest: bytes, key_id: int, lifetime_s: float
 ) -> None:
-    """Store a session, and remove those that are over. Safe to repeat; waits for nobody."""
+    """Store a session, and remove those that are over. Safe to repeat; waits for nobody. `key_id`:
+    a key's or a person's number."""
     await connection.execute(
         "WITH expired AS ("
         " DELETE FROM console_sessions WHERE digest IN ("

@@ -9,7 +9,9 @@ from tierline.services.accounts.audit import LoggedEntry
 
 
 def entry(action: str, detail: dict[str, Any] | None = None) -> LoggedEntry:
-    return LoggedEntry(1, datetime(2026, 3, 1, tzinfo=UTC), "a", 7, "", "tl_", action, None, detail)
+    return LoggedEntry(
+        1, datetime(2026, 3, 1, tzinfo=UTC), "a", 7, "", "tl_", "", action, None, detail
+    )
 
 
 def test_every_action_has_its_words() -> None:
