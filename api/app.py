@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi_swagger import patch_fastapi
 
 from api.access.keys import Keys
+from api.access.openid import OpenIdSignIn
 from api.access.rates import Rates
 from api.console.routes import ROUTES as CONSOLE_ROUTES
 from api.document.openapi import document
@@ -164,7 +165,8 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     cold_pool.timeout = report_pool.timeout = COLD_WAIT_S
     copies = ReplicaPools(NAME, config, pool)
     reports = Reports(report_pool, config.report_timeout_s, config.max_reports, copies.reports)
-    keys = Keys(pool, config.limits)
+    openid = OpenIdSignIn.of(config.openid)
+    keys = Keys(pool, config.limits, None if openid is None else openid.config.issuer)
     ready = ReadyNotifier(url, NAME)
     ended = EndedJobs(url, NAME)
     streams = OpenStreams(config.max_streams)
@@ -189,6 +191,7 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
         job_watch=job_watch,
         health=health,
         metrics=metrics,
+        openid=openid,
     )
     # The process starts even if the database is away; /readyz reports it.
     await health.look()
@@ -208,6 +211,8 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
         await asyncio.to_thread(cold_pool.close, 2.0)
         await asyncio.to_thread(report_pool.close, 2.0)
         await asyncio.to_thread(copies.close)
+        if openid is not None:
+            openid.close()
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from api.access.keys import Keys
+from api.access.openid import OpenIdSignIn
 from api.access.rates import Rates
 from api.health.metrics import Metrics
 from api.health.readiness import Health
@@ -45,6 +46,7 @@ class State:
     job_watch: JobWatch  # keeps the open streams up to date
     health: Health
     metrics: Metrics
+    openid: OpenIdSignIn | None = None  # sign-in by OpenID Connect, if it is configured
     last_hour: LastHour = field(default_factory=LastHour)
     queues: QueueDepths = field(default_factory=QueueDepths)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)

@@ -37,7 +37,8 @@ async def authorise(
 def needs(caller: Caller, scope: Scope, what: str = "this") -> Refused:
     """The refusal (403) of a key without `scope`; `what` names the thing that needs it."""
     has = ", ".join(sorted(caller.scopes))
-    return Refused("forbidden", f"{what} needs {NEEDED[scope]}; this key has: {has}")
+    who = "you have" if caller.person else "this key has"
+    return Refused("forbidden", f"{what} needs {NEEDED[scope]}; {who}: {has}")
 
 
 @dataclass(frozen=True)

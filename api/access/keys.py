@@ -41,14 +41,15 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tierline"'}
 
 @dataclass(frozen=True)
 class Caller:
-    """The account that a request acts for, and what its key may do."""
+    """The account that a request acts for, and what its key, or its person, may do."""
 
     account_id: int
     account: str  # its name
-    key_id: int
+    key_id: int  # a key's number, or a person's, which is no key's
     scopes: frozenset[str]
     limits: Limits  # the account's own, and the settings' where it has none
     capped: bool  # the account has hard budgets
+    person: str = ""  # the name of who signed in by OpenID Connect; empty: it is a key
 
     def may(self, scope: Scope) -> bool:
         return scope in reach(self.scopes)
@@ -62,9 +63,13 @@ class Caller:
 class Keys:
     """The recently used keys. One per process."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], defaults: Limits) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Any], defaults: Limits, issuer: str | None = None
+    ) -> None:
+        """`issuer`: the identity provider whose people may have sessions."""
         self._pool = pool
         self._defaults = defaults
+        self._issuer = issuer
         self._known: dict[bytes, tuple[Caller, float]] = {}  # with the time of the next look-up
         self._wrong: dict[bytes, float] = {}  # until when
         self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
@@ -103,11 +108,14 @@ class Keys:
         return await self._find(digest_of(key), authenticate.find_key)
 
     async def of_session(self, token: str) -> Caller | None:
-        """The same for the token of a session of the console. A session ends with its key."""
+        """The same for the token of a session of the console. A session ends with its key, if it
+        began with one."""
         if not SESSION_TOKEN.fullmatch(token):
             return None
-        caller = await self._find(digest_of(token), sessions.find_key)
-        if caller is not None:
+        caller = await self._find(
+            digest_of(token), lambda pool, digest: sessions.find_key(pool, digest, self._issuer)
+        )
+        if caller is not None and not caller.person:
             self._used.add(caller.key_id)
         return caller
 
@@ -145,7 +153,15 @@ class Keys:
 
     def _caller_of(self, live: LiveKey) -> Caller:
         limits = live.limits.over(self._defaults)
-        return Caller(live.account_id, live.account, live.id, live.scopes, limits, live.capped)
+        return Caller(
+            live.account_id,
+            live.account,
+            live.id,
+            live.scopes,
+            limits,
+            live.capped,
+            live.person,
+        )
 
     async def run(self) -> None:
         """Record when keys were used, until cancelled."""

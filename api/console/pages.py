@@ -138,7 +138,7 @@ def _signed_out(request: Request) -> Response:
         "error.html",
         HTTPStatus.UNAUTHORIZED,
         title="Your session has ended",
-        detail="Sign in again. A session ends with its API key, and after 12 hours.",
+        detail="Sign in again. A session ends with its API key, and after its time.",
         problems=(),
         retry_s=None,
     )

@@ -20,6 +20,7 @@ from api.access.keys import Caller
 from api.http.cold import CALLER
 from api.http.problems import Refused
 from api.state import state_of
+from tierline.openid.attempt import tag_of
 from tierline.rules.roles import Scope
 from tierline.services.accounts.sessions import SESSION_S
 
@@ -80,6 +81,11 @@ def session_cookie(request: Request) -> Cookie:
 def sign_in_cookie(request: Request) -> Cookie:
     """The cookie that ties the sign-in form to the browser that asked for it."""
     return _cookie(request, "tierline_sign_in")
+
+
+def openid_cookie(request: Request, state: str) -> Cookie:
+    """The cookie that holds a sign-in by OpenID Connect on its way, one for each tab."""
+    return _cookie(request, f"tierline_openid_{tag_of(state)}")
 
 
 def _cookie(request: Request, name: str) -> Cookie:

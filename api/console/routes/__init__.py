@@ -11,6 +11,7 @@ from api.console.routes import (
     keys,
     money,
     new_batch,
+    openid,
     overview,
     providers,
     review,
@@ -22,6 +23,7 @@ from api.console.routes import (
 ROUTES = (
     static_files,
     sign_in,
+    openid,
     overview,
     jobs,
     new_batch,  # before the pages of batches, whose ids are any text

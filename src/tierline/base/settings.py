@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from tierline.base.custom_checks import CustomCheck, parse_custom_checks
 from tierline.base.errors import UsageError
+from tierline.base.openid_settings import OpenIdSettings
 from tierline.base.provider_settings import ProviderSettings
 from tierline.rules.limits import Limits
 from tierline.rules.rate_limits import RateLimit, parse_limits
@@ -23,7 +24,7 @@ from tierline.webhooks.shares import MOST_IN_FLIGHT
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(ProviderSettings):
+class Settings(ProviderSettings, OpenIdSettings):
     model_config = SettingsConfigDict(env_prefix="TIERLINE_", extra="ignore")
 
     # Servers

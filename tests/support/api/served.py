@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -19,11 +20,14 @@ from tierline.base.settings import settings
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """The address of an API on the settings of this process, for as long as the block lasts."""
+def serving(listener: socket.socket | None = None) -> Iterator[str]:
+    """The address of an API on the settings of this process, for as long as the block lasts.
+    `listener`: where it listens, for settings that must name the address before it runs."""
     app = create_app()
     server = Server(configured(app, "127.0.0.1", 0), app.stop)
-    thread = threading.Thread(target=server.run, name="api")
+    thread = threading.Thread(
+        target=server.run, args=(None if listener is None else [listener],), name="api"
+    )
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive(), DEADLINE_S, "the API")

@@ -45,9 +45,10 @@ class Needs:
     keys: bool = False  # the providers' keys; if False, only whether they are set
     flower: bool = False
     broker: bool = True
+    sign_in: bool = False  # to the console, by OpenID Connect; with the client secret
 
 
-API = Needs(providers=True)  # it lists the models that can be called, but calls none
+API = Needs(providers=True, sign_in=True)  # it lists the models that can be called, but calls none
 DISPATCHER = Needs()
 WORKER = Needs(providers=True, keys=True)
 DELIVERING = Needs()  # sends webhooks and calls no model
@@ -115,6 +116,8 @@ def variables(needs: Needs, environ: Mapping[str, str]) -> frozenset[str]:
         names |= FLOWER
     if needs.settings:
         names |= _own_settings()
+    if needs.sign_in:
+        names |= _sign_in_settings()
     if needs.providers:
         names |= _provider_settings() - secret_variables(environ)
         names |= OF_GOOGLE
@@ -140,7 +143,14 @@ def _own_settings() -> set[str]:
     from tierline.base.provider_settings import ProviderSettings
     from tierline.base.settings import Settings
 
-    return {name for name, _ in _fields(Settings)} - {name for name, _ in _fields(ProviderSettings)}
+    others = {name for name, _ in _fields(ProviderSettings)} | _sign_in_settings()
+    return {name for name, _ in _fields(Settings)} - others
+
+
+def _sign_in_settings() -> set[str]:
+    from tierline.base.openid_settings import OpenIdSettings
+
+    return {name for name, _ in _fields(OpenIdSettings)}
 
 
 def _provider_settings() -> set[str]:

@@ -15,7 +15,8 @@ from tierline.services.accounts.accounts import create_key, revoke_key
 Connection = psycopg.Connection[Any]
 ROUTES = [route for module in CONSOLE_ROUTES for route in module.router.routes]
 WITH_A_FILE = "/console/batches/new"  # test_batches.py sends it
-OPEN = {"/console/sign-in", "/console/static/{version}/{name}", "/console/{path:path}"}
+OPENID = {"/console/sign-in/provider", "/console/sign-in/callback"}  # test_openid.py
+OPEN = OPENID | {"/console/sign-in", "/console/static/{version}/{name}", "/console/{path:path}"}
 JOB = "01a1f2b0-0000-7000-8000-000000000000"
 
 

@@ -77,6 +77,14 @@ def test_the_api_and_the_sweep_know_of_a_key_only_that_it_is_set(name: str) -> N
     assert got["OPENAI_BASE_URL"] == "http://models.invalid/v1"
 
 
+def test_only_the_api_gets_the_settings_of_sign_in_with_their_secret() -> None:
+    given = {**EVERYTHING, "TIERLINE_OIDC_CLIENT_SECRET": "sentinel", "TIERLINE_OIDC_ISSUER": "x"}
+    for name, words in COMMANDS.items():
+        got = environment.of_process(words, given)
+        assert ("TIERLINE_OIDC_CLIENT_SECRET" in got) == (name == "api"), name
+        assert ("TIERLINE_OIDC_ISSUER" in got) == (name == "api"), name
+
+
 def test_only_flower_gets_flowers_password_and_it_gets_no_database() -> None:
     for name, words in COMMANDS.items():
         got = environment.of_process(words, EVERYTHING)
