@@ -5,7 +5,7 @@ key or of a person, and the two never meet. Processes of the release before know
 person's number, so they treat such a session as over.
 
 Revision ID: 0057
-Revises: 0055
+Revises: 0056
 """
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "0057"
-down_revision = "0055"
+down_revision = "0056"
 branch_labels = None
 depends_on = None
 
