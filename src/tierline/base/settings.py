@@ -171,7 +171,8 @@ class Settings(ProviderSettings, OpenIdSettings):
         """The database's URL. Raises UsageError if it is not set."""
         if self.database_url is None:
             raise UsageError(
-                "DATABASE_URL is not set: name a PostgreSQL 15+ database, or run 'tierline up'"
+                "DATABASE_URL is not set: name a PostgreSQL 15+ database. The one of a running "
+                "'tierline up' is database_url in run/up.json of its home"
             )
         return self.database_url.get_secret_value()
 

@@ -100,6 +100,11 @@ def test_a_database_url_that_cannot_be_read_is_never_quoted(url: str) -> None:
     assert SECRET not in raised.value.message
 
 
+def test_a_missing_database_url_says_where_that_of_a_running_up_is() -> None:
+    with pytest.raises(UsageError, match=r"database_url in run/up\.json"):
+        Settings(DATABASE_URL=None).database  # type: ignore[call-arg]  # noqa: B018
+
+
 def test_a_broker_url_that_cannot_be_read_is_never_quoted() -> None:
     config = Settings(REDIS_URL=f"redis://:{SECRET}/more@127.0.0.1:6379/0")  # type: ignore[call-arg]
     with pytest.raises(UsageError) as raised:

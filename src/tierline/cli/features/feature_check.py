@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="The feature file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The feature file.")],
     input_: Annotated[
         str, typer.Option("--input", metavar="JSON", help="The job's input; - for stdin.")
     ],

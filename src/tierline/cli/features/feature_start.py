@@ -12,7 +12,8 @@ SCHEMA = "feature.schema.json"  # beside the file, as `features schema` writes i
 
 def init(
     name: Annotated[
-        str, typer.Argument(help="The feature's name: small letters, digits, hyphens.")
+        str,
+        typer.Argument(metavar="NAME", help="The feature's name: small letters, digits, hyphens."),
     ],
     out: Annotated[
         Path | None,

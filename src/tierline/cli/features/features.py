@@ -154,7 +154,7 @@ def list_(home: Home = None, as_json: Json = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="The feature's name.")],
+    name: Annotated[str, typer.Argument(metavar="FEATURE", help="The feature's name.")],
     version: Annotated[
         int | None, typer.Option(help="A version other than the current one.")
     ] = None,

@@ -10,7 +10,7 @@ from tierline.cli.shared.options import Home, Json, command_group
 
 app = command_group("Create, change and list accounts.")
 
-Name = Annotated[str, typer.Argument(help="The account's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 Weight = Annotated[
     int | None,
     typer.Option(min=1, max=100, help="Its weight in a queue, relative to other waiting accounts."),

@@ -61,7 +61,8 @@ def list_(
 @app.command()
 def fetch(
     name: Annotated[
-        str | None, typer.Argument(help="A local model's name; by default the larger one.")
+        str | None,
+        typer.Argument(metavar="NAME", help="A local model's name; by default the larger one."),
     ] = None,
     as_json: Json = False,
 ) -> None:

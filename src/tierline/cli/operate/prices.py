@@ -62,7 +62,9 @@ def list_(
 
 @app.command("set")
 def set_(
-    model: Annotated[str, typer.Argument(help="provider:model, exactly as features name it.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="provider:model, exactly as features name it.")
+    ],
     input_: Annotated[
         str | None, typer.Option("--input", metavar="USD", help="For a million tokens of input.")
     ] = None,

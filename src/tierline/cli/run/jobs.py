@@ -31,7 +31,7 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 
 @app.command()
 def submit(
-    feature: Annotated[str, typer.Argument(help="The feature to run.")],
+    feature: Annotated[str, typer.Argument(metavar="FEATURE", help="The feature to run.")],
     input_: Annotated[
         str,
         typer.Option(
