@@ -53,13 +53,16 @@ $(VENV)/peers/.ready: requirements/peers.lock | tools
 	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/peers" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/peers.lock
 	@touch $@
 
-# OpenAI's Python client of a year ago, in an environment of its own, and its clients for Node, which the test
-# installs with npm where Node is there.
+# Clients that are not ours, or not of this environment: OpenAI's Python client of a year ago and those for Node,
+# clients that are generated from the OpenAPI document, and pyright over our own. What is for Node is installed by
+# npm where it is there. `make nightly` runs these too.
 clients: $(VENV)/clients/.ready
-	@$(BIN)/pytest -m nightly -rs tests/integration/api/openai/test_older_client.py tests/integration/api/openai/test_node_client.py
+	@$(BIN)/pytest -m nightly -rs tests/integration/api/openai/test_older_client.py \
+		tests/integration/api/openai/test_node_client.py tests/conformance/test_generated_clients.py \
+		tests/unit/client/test_pyright.py
 
 $(VENV)/clients/.ready: requirements/clients.lock | tools
-	@echo "clients: installing the older client (10 MB)"
+	@echo "clients: installing the older client, a generator and pyright (110 MB)"
 	@$(BIN)/python -m venv --without-pip $(VENV)/clients
 	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/clients" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/clients.lock
 	@touch $@
@@ -81,7 +84,7 @@ unit: tools
 	@$(BIN)/pytest --numprocesses logical --dist loadfile -p no:schemathesis tests/unit $(ARGS)
 
 # What `make test` leaves out because it takes minutes; each has a short form there.
-nightly: $(VENV)/compose/.ready | tools
+nightly: $(VENV)/compose/.ready $(VENV)/clients/.ready | tools
 	@$(BIN)/pytest -m "nightly or hypothesis" --hypothesis-profile nightly -v --timeout 1800 --durations 0 --durations-min 5 $(ARGS)
 
 # Builds the image and runs docker-compose.yml with podman, on base images made from Debian's packages.

@@ -42,7 +42,10 @@ PLAIN = (
         "import AsyncIterator, Callable, Iterable, Mapping",
     ),
     *((f"class {name}:", f"class Async{name}:") for name in ("Jobs", "Batches", "Features")),
-    *((f"= {name}(self", f"= Async{name}(self") for name in ("Jobs", "Batches", "Features")),
+    *(
+        (f": {name} = {name}(self", f": Async{name} = Async{name}(self")
+        for name in ("Jobs", "Batches", "Features")
+    ),
 )
 STAY = r"__init__|_job|_ended|with_raw_response"
 

@@ -64,10 +64,10 @@ class AsyncTierline:
             base_url, api_key, timeout=timeout, retries=retries, proxy=proxy, app=app
         )
         self._driver = AsyncDriver(used, http_client)
-        self.jobs = AsyncJobs(self._driver)
-        self.batches = AsyncBatches(self._driver)
-        self.features = AsyncFeatures(self._driver)
-        self.webhooks = Webhooks(webhook_secret)
+        self.jobs: AsyncJobs = AsyncJobs(self._driver)
+        self.batches: AsyncBatches = AsyncBatches(self._driver)
+        self.features: AsyncFeatures = AsyncFeatures(self._driver)
+        self.webhooks: Webhooks = Webhooks(webhook_secret)
 
     async def __aenter__(self) -> Self:
         return self

@@ -69,10 +69,10 @@ class Tierline:
             base_url, api_key, timeout=timeout, retries=retries, proxy=proxy, app=app
         )
         self._driver = SyncDriver(used, http_client)
-        self.jobs = Jobs(self._driver)
-        self.batches = Batches(self._driver)
-        self.features = Features(self._driver)
-        self.webhooks = Webhooks(webhook_secret)
+        self.jobs: Jobs = Jobs(self._driver)
+        self.batches: Batches = Batches(self._driver)
+        self.features: Features = Features(self._driver)
+        self.webhooks: Webhooks = Webhooks(webhook_secret)
 
     def __enter__(self) -> Self:
         return self

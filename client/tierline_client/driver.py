@@ -17,7 +17,7 @@ from tierline_client.waiting import ENDED
 if TYPE_CHECKING:
     import httpx
 
-log = logging.getLogger("tierline_client")
+log: logging.Logger = logging.getLogger("tierline_client")
 
 STREAM_TYPE = "text/event-stream"
 IDENTITY = "tierline-api"

@@ -63,7 +63,7 @@ class InvalidInput(TierlineError):
     """
 
     def __init__(self, problems: Sequence[FieldProblem], left_out: int = 0) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[FieldProblem, ...] = tuple(problems)
         self.left_out = left_out
         text = "; ".join(str(problem) for problem in self.problems)
         super().__init__(text + (f"; and {left_out:,} more" if left_out else ""))
@@ -114,7 +114,7 @@ class OutputMismatch(TierlineError):
 
     def __init__(self, job_id: str, problems: Sequence[FieldProblem]) -> None:
         self.job_id = job_id
-        self.problems = tuple(problems)
+        self.problems: tuple[FieldProblem, ...] = tuple(problems)
         text = "; ".join(str(problem) for problem in self.problems)
         super().__init__(f"the output of job {job_id} does not match output_type: {text}")
 
@@ -168,7 +168,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
 def _fields(errors: object) -> list[FieldProblem]:
     if not isinstance(errors, list):
         return []
-    items: list[Any] = errors
+    items = cast(list[object], errors)
     listed = [cast(dict[str, Any], one) for one in items if isinstance(one, dict)]
     return [
         FieldProblem(

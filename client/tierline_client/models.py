@@ -6,7 +6,7 @@ Imported when the first answer is read, because importing pydantic takes longer 
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -21,7 +21,9 @@ MOST_PROBLEMS = 20  # of an output that does not match
 class Model(BaseModel):
     """The base of all models."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True, protected_namespaces=())
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, defer_build=True, protected_namespaces=()
+    )
 
 
 class JobError(Model):
@@ -82,7 +84,7 @@ class JobFailed(TierlineError):
 
     def __init__(self, job: JobFields) -> None:
         self.job = job
-        self.code = job.status if job.error is None else job.error.code
+        self.code: str = job.status if job.error is None else job.error.code
         detail = "" if job.error is None or not job.error.message else f": {job.error.message}"
         super().__init__(f"job {job.id} is {job.status} ({self.code}){detail}")
 

@@ -59,7 +59,7 @@ class Transport:
         place = place or Place.from_environment()
         if place is None:
             raise Misconfigured("TIERLINE_URL is not set: set it to the address of the API")
-        self.url = place.url
+        self.url: str = place.url
         self._known = False  # True once the server has identified itself as tierline
         parts = urlsplit(place.url)
         local, plain = parts.hostname in LOOPBACK, parts.scheme == "http"

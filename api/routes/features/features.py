@@ -44,7 +44,7 @@ FILE_BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "application/yaml": {"schema": {"type": "string"}, "example": _EXAMPLE},
-            "application/json": {"schema": {"type": "object"}},
+            "application/json": {"schema": {"type": "object", "additionalProperties": True}},
         },
     }
 }

@@ -226,10 +226,9 @@ class NewFeedback(BaseModel):
         extra="forbid",
         strict=True,
         json_schema_extra={
-            "anyOf": [
-                {"required": ["correct"], "properties": {"correct": {"type": "boolean"}}},
-                {"required": ["expected"], "properties": {"expected": {"not": {"type": "null"}}}},
-            ]
+            "not": {  # generators of clients split a model with anyOf
+                "properties": {"correct": {"type": "null"}, "expected": {"type": "null"}}
+            }
         },
     )
 

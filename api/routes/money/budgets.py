@@ -33,10 +33,10 @@ class NewBudget(BaseModel):
         extra="forbid",
         strict=True,
         json_schema_extra={
-            "anyOf": [
-                {"required": ["scope"], "properties": {"scope": {"enum": ["user", "session"]}}},
-                {"properties": {"key": {"maxLength": 0}}},
-            ]
+            "not": {  # generators of clients split a model with anyOf
+                "required": ["key"],
+                "properties": {"scope": {"enum": ["account"]}, "key": {"minLength": 1}},
+            }
         },
     )
 

@@ -94,7 +94,7 @@ class Page(View, Generic[Item]):
 class _PassedOn:
     """Marks a value that is passed on unchanged, neither checked nor copied."""
 
-    type: str | None = None  # in JSON Schema; None: any
+    object: bool = False  # else any JSON value
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.any_schema()
@@ -102,7 +102,8 @@ class _PassedOn:
     def __get_pydantic_json_schema__(
         self, _: CoreSchema, __: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {} if self.type is None else {"type": self.type}
+        # Without additionalProperties, openapi-typescript makes the type of an empty object.
+        return {"type": "object", "additionalProperties": True} if self.object else {}
 
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ AnyJson = Annotated[_Value, _PassedOn()]
 ANY_JSON = {"$ref": "#/components/schemas/Json"}
 """The schema of a JSON value in a request: it must be storable."""
 
-AnyObject = Annotated[_Object, _PassedOn("object")]
+AnyObject = Annotated[_Object, _PassedOn(object=True)]
 
 TextId = Annotated[str, BeforeValidator(str)]
 """A number from a row that is sent as text, so that no client rounds it."""

@@ -4,6 +4,7 @@ Every answer of every test in this folder is held against it by the client; here
 walked for the refusals that it documents.
 """
 
+import graphlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -91,21 +92,49 @@ def test_it_is_what_the_answers_of_all_tests_are_held_against(
     assert document == api.document
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
-    def references(value: Any) -> Iterator[str]:
-        if isinstance(value, dict):
-            if isinstance(value.get("$ref"), str):
-                yield value["$ref"]
-            for inner in value.values():
-                yield from references(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                yield from references(inner)
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
 
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     for reference in references(document):
         node: Any = document
         for part in reference.removeprefix("#/").split("/"):
             node = node[part]
+
+
+def test_no_component_refers_to_itself(document: dict[str, Any]) -> None:
+    """openapi-python-client drops each model that reaches one that does."""
+    refers = {
+        name: {reference.rpartition("/")[2] for reference in references(schema)}
+        for name, schema in document["components"]["schemas"].items()
+    }
+    graphlib.TopologicalSorter(refers).prepare()  # raises CycleError, which names the cycle
+
+
+def test_an_object_of_any_content_says_so(document: dict[str, Any]) -> None:
+    """openapi-typescript takes one that does not for the type of the empty object."""
+
+    def bare(value: Any, place: str) -> Iterator[str]:
+        if isinstance(value, dict):
+            kind = value.get("type")
+            is_object = kind == "object" or (isinstance(kind, list) and "object" in kind)
+            if is_object and not {"properties", "additionalProperties"} & value.keys():
+                yield place
+            for name, inner in value.items():
+                yield from bare(inner, f"{place}/{name}")
+        elif isinstance(value, list):
+            for inner in value:
+                yield from bare(inner, place)
+
+    assert not list(bare(document["components"]["schemas"], ""))
 
 
 def test_every_refusal_is_documented_as_a_problem(operations: list[Operation]) -> None:

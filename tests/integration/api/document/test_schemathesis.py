@@ -49,6 +49,7 @@ DEPENDS_ON_MORE = (
         "POST /v1/plans",
         "PUT /v1/accounts/{name}/plan",
     ),  # one budget a period; which plans there are
+    "POST /v1/features/{name}/calibrations",  # which models there are outcomes of
     "POST /v1/features/{name}/routers",  # what a router is
     "POST /v1/features/{name}/datasets",  # that something is labelled, and not all alike
     "POST /v1/features/{name}/micro-models",  # what a micro model is, and which features have one

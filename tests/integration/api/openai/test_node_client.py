@@ -1,9 +1,7 @@
 """OpenAI's client for Node, the newest and one of a year before, installed by npm for this test."""
 
 import json
-import os
 import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
+from tests.support.npm import install, needs_npm, run
 from tests.support.processes.played_batch_reader import reading_batches
 from tests.support.processes.played_worker import played
 from tests.support.samples.job_rows import AT, JOB_ID
@@ -23,22 +22,6 @@ from tierline.webhooks.sign import new_secret, signed_headers
 
 PROGRAM = Path(__file__).with_name("node_client.mjs")
 VERSIONS = ("7.59.0", "6.9.1")
-MISSING = [name for name in ("node", "npm") if shutil.which(name) is None]
-
-
-def run(command: list[str], folder: Path, more: dict[str, str] | None = None) -> str:
-    """What the command printed. Fails with what it said."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **(more or {})},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
 
 
 def webhook() -> dict[str, str]:
@@ -56,7 +39,7 @@ def webhook() -> dict[str, str]:
 
 
 @pytest.mark.nightly
-@pytest.mark.skipif(bool(MISSING), reason=f"not installed here: {', '.join(MISSING)}")
+@needs_npm
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_client_for_node_works_unchanged(
     version: str,
@@ -66,12 +49,10 @@ def test_the_client_for_node_works_unchanged(
     database_url: str,
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "package.json").write_text('{"private": true}')
-    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
-    run(["npm", "install", *quiet, f"openai@{version}"], tmp_path)
+    install(tmp_path, f"openai@{version}")
     shutil.copy(PROGRAM, tmp_path)
     feature = f"node-{version.replace('.', '-')}"
     add_feature(rows, two_tiers(feature))
     more = {"OPENAI_BASE_URL": f"{api.url}/openai/v1", "OPENAI_API_KEY": key, **webhook()}
     with reading_batches(database_url), played(database_url, feature):
-        assert run(["node", PROGRAM.name, feature], tmp_path, more) == version
+        assert run(("node", PROGRAM.name, feature), tmp_path, more) == version
