@@ -58,6 +58,12 @@ def test_every_command_has_json_unless_it_prints_a_file(path: tuple[str, ...]) -
     assert ALL[path].help
 
 
+@pytest.mark.parametrize("path", sorted(ALL), ids=" ".join)
+def test_every_argument_has_a_name_for_the_help(path: tuple[str, ...]) -> None:
+    arguments = [one for one in ALL[path].params if one.param_type_name == "argument"]
+    assert [one.name for one in arguments if not one.metavar] == []
+
+
 def test_every_exit_code_is_one_that_the_document_lists() -> None:
     documented = {int(code) for code in re.findall(r"^\| exit code (\d+) \|", DOC, re.MULTILINE)}
     used = set()
