@@ -26,7 +26,7 @@ TOLD_OF_JOBS = {
 KEPT_OF_JOBS = {"output", "metadata", "user", "session", "custom_id", "escalation_reason"}
 TOLD_OF_BATCHES = {
     *("id", "feature", "feature_version", "status", "parts", "rows", "bad_rows", "created_at"),
-    *("sealed_at", "completed_at", "input_removed_at", "output_url", "errors_url"),
+    *("sealed_at", "completed_at", "paused_at", "input_removed_at", "output_url", "errors_url"),
 }
 KEPT_OF_BATCHES = {"metadata", "webhook_url"}
 COUNTED = {"counts", "tiers", "cost_usd", "unknown_cost_calls"}  # where they were taken

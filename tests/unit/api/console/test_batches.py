@@ -17,7 +17,7 @@ def batch(counts: dict[str, int], cost: str = "0", **more: Any) -> Batch:
     document = {
         **{"id": ID, "feature": "echo", "feature_version": 1, "status": "sealed"},
         **{"metadata": None, "webhook_url": None, "parts": 1, "rows": 0, "bad_rows": 0},
-        **{"created_at": OPENED, "sealed_at": OPENED, "completed_at": None},
+        **{"created_at": OPENED, "sealed_at": OPENED, "completed_at": None, "paused_at": None},
         **{"input_removed_at": None, "output_url": "", "errors_url": ""},
         **{"counts": counts, "cost_usd": Decimal(cost), **more},
     }

@@ -24,7 +24,9 @@ def job(seq: int) -> JobRow:
 
 def test_a_cursor_of_jobs_tells_the_number_and_the_id_of_the_last_job() -> None:
     last = job(10**17)
-    assert read_job_cursor(write_job_cursor(last)) == Before(last["seq"], last["id"])
+    assert read_job_cursor(write_job_cursor(last["seq"], last["id"])) == Before(
+        last["seq"], last["id"]
+    )
 
 
 def test_a_cursor_of_the_release_before_still_leads_to_its_page() -> None:
