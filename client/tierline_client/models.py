@@ -228,6 +228,7 @@ class UsageRow(Model):
     tier: str | None = None
     model: str | None = None
     purpose: str | None = None
+    user: str | None = None
     jobs: int
     calls: int
     cost_usd: Decimal
@@ -241,6 +242,7 @@ class Usage(Model):
     since: datetime = Field(validation_alias="from")
     to: datetime
     data: list[UsageRow]
+    more_users: int = 0  # by user: those that are not in data
 
 
 def typed(value: Any, output_type: type[Output], job_id: str) -> Output:

@@ -22,7 +22,7 @@ from tierline.services.features.models import list_models
 from tierline.services.money.budgets import list_budgets
 from tierline.services.money.prices import list_prices
 from tierline.services.reports.economics import economics_of
-from tierline.services.reports.usage import day_of, usage_of
+from tierline.services.reports.usage import USER, day_of, usage_by_user, usage_of
 from tierline.views.money.budgets import Budget
 from tierline.views.money.prices import Price
 
@@ -30,7 +30,7 @@ PATH = f"{CONSOLE}/money"
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=ConsoleRoute)
 
 SPANS = (7, 30, 90)  # days
-GROUPS = ("feature", "tier", "model", "purpose", "day")
+GROUPS = ("feature", "tier", "model", "purpose", "day", USER)
 MOST_ROWS = 200
 MOST_ACCOUNTS = 20
 QUESTION_FIELDS = (
@@ -57,7 +57,10 @@ def get_money(request: Request, caller: Reader, connection: LateReport) -> Respo
     account, account_id = _account(connection, caller, query.get("account", ""))
     begin = day_of(datetime.now(UTC)) - timedelta(days=days - 1)
     daily = per_day(usage_of(connection, account_id, begin, None, ["day"]), begin.date(), days)
-    rows = usage_of(connection, account_id, begin, None, [by])
+    users = None
+    if by == USER:
+        users = usage_by_user(connection, account_id, begin, None)
+    rows = users.rows if users else usage_of(connection, account_id, begin, None, [by])
     names = [row["name"] for row in list_accounts(connection)] if operator else []
     return page(
         request,
@@ -72,7 +75,9 @@ def get_money(request: Request, caller: Reader, connection: LateReport) -> Respo
         daily=daily,
         chart=days_chart(daily),
         rows=sorted(rows, key=lambda row: (-row.cost_usd, getattr(row, by)))[:MOST_ROWS],
-        total=sum_of(rows),
+        total=sum_of(rows if users is None else usage_of(connection, account_id, begin, None, [])),
+        users=users,
+        cut=users is not None and users.since > begin,
         budgets=[
             budget_of(Budget.model_validate(row)) for row in list_budgets(connection, account_id)
         ]

@@ -15,13 +15,13 @@ from api.state import Database, LateReport, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.calls.probe import probe_now
 from tierline.services.reports.installation import circuits_of_models
-from tierline.services.reports.usage import GROUPS, day_of, usage_of
+from tierline.services.reports.usage import GROUPS, USER, day_of, usage_by_user, usage_of
 from tierline.views.reports.installation import Circuit, Circuits, Queues, Usage
 
 router = APIRouter(tags=["reports"])
 
 _GROUP = f"({'|'.join(GROUPS)})"
-_GROUP_BY = f"^({_GROUP}(,{_GROUP})*)?$"  # as shown in OpenAPI; spaces are accepted too
+_GROUP_BY = f"^({USER}|{_GROUP}(,{_GROUP})*)?$"  # as shown in OpenAPI; spaces are accepted too
 
 DEFAULT_DAYS = 30
 
@@ -110,22 +110,32 @@ def get_usage(
     group_by: Annotated[
         str,
         Query(
-            description="any of day, feature, tier, model, purpose; separated by commas",
+            description="any of day, feature, tier, model, purpose; separated by commas; or user"
+            " by itself",
             max_length=60,
             json_schema_extra={"pattern": _GROUP_BY},
         ),
     ] = "",
 ) -> Response:
-    """Tokens, calls, jobs and USD. Times without an offset are UTC; `to` is exclusive."""
+    """Tokens, calls, jobs and USD. Times without an offset are UTC; `to` is exclusive.
+
+    By user: the 100 users with the highest cost, from the newest 50,000 jobs. A job counts by the
+    time of its submission. `from` is later than asked for if they do not reach so far back.
+    """
     groups = list(dict.fromkeys(part.strip() for part in group_by.split(",") if part.strip()))
-    unknown = [name for name in groups if name not in GROUPS]
+    by_user = groups == [USER]
+    unknown = [] if by_user else [name for name in groups if name not in GROUPS]
     if unknown:
-        choices = ", ".join(GROUPS)
+        choices = ", ".join((*GROUPS, f"{USER} by itself"))
         raise InvalidInput([Problem(f"{unknown[0]!r} is not one of {choices}", "?group_by")])
     now = datetime.now(UTC)
     end = aware(until) or now
     begin = aware(since) or day_of(end) - timedelta(days=DEFAULT_DAYS)
     if begin > end:
         raise InvalidInput([Problem("must not be after `to`", "?from")])
+    if by_user:
+        users = usage_by_user(connection, caller.account_id, begin, aware(until))
+        shown = {"since": users.since, "more_users": users.more, "data": users.rows}
+        return answer(Usage.model_validate({"to": end, "group_by": groups, **shown}))
     rows = usage_of(connection, caller.account_id, begin, aware(until), groups)
     return answer(Usage(since=begin, to=end, group_by=groups, data=rows))

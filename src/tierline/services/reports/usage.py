@@ -2,14 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
-from tierline.storage.reports import usage
+from tierline.storage.jobs.job_pages import Before
+from tierline.storage.operations import bulk_actions
+from tierline.storage.reports import usage, user_usage
+from tierline.storage.reports.user_usage import UserSum
 from tierline.views.reports.installation import UsageRow
 
 GROUPS = tuple(usage.GROUPS)  # what usage can be grouped by
+USER = "user"  # by itself: see `usage_by_user`
+MOST_EXAMINED = 50_000  # jobs
+AT_ONCE = 5_000  # jobs that one statement examines
+MOST_USERS = 100
+
+
+class UserUsage(NamedTuple):
+    """An account's usage by user."""
+
+    rows: list[UsageRow]
+    more: int  # users that are not in `rows`
+    since: datetime  # no earlier job was examined
 
 
 def usage_of(
@@ -36,6 +51,35 @@ def usage_of(
         )
         for row in usage.usage(connection, account_id, since, until, groups)
     ]
+
+
+def usage_by_user(
+    connection: Connection[Any], account_id: int, since: datetime, until: datetime | None
+) -> UserUsage:
+    """Sums of the jobs submitted in [since, until), by user, the highest cost first: of the newest
+    MOST_EXAMINED jobs, and at most MOST_USERS users.
+    """
+    before = Before(bulk_actions.next_seq(connection))
+    sums, reaches = user_usage.usage_by_user(
+        connection, account_id, since, until, before, most=MOST_EXAMINED, at_once=AT_ONCE
+    )
+    rows = sorted((row for row in sums if row.calls), key=lambda row: (-row.cost_usd, row.user))
+    return UserUsage(
+        [_user_row(row) for row in rows[:MOST_USERS]],
+        max(0, len(rows) - MOST_USERS),
+        since if reaches is None else reaches,
+    )
+
+
+def _user_row(row: UserSum) -> UsageRow:
+    return UsageRow.model_validate(
+        {
+            **{name: getattr(row, name) for name in ("user", "jobs", "calls", "cost_usd")},
+            "unknown_cost_calls": row.unknown_cost_calls,
+            "usage": row,
+            "model_s": round(row.model_s, 6),
+        }
+    )
 
 
 def day_of(time: datetime) -> datetime:

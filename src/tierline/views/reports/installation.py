@@ -78,6 +78,7 @@ class UsageRow(View):
     feature: str = ""
     tier: str = ""
     model: str = ""
+    user: str = Field(default="", description="empty: the jobs have none")
     purpose: str = Field(
         default="",
         description="of the calls; shadow and judge calls compare answers, and no caller's budget"
@@ -98,6 +99,7 @@ class Usage(View):
     to: Time
     group_by: list[str]
     data: list[UsageRow]
+    more_users: int = Field(default=0, description="by user: how many others have used something")
 
 
 class Ready(View):

@@ -22,7 +22,12 @@ def used(api: Api, rows: Connection) -> None:
 
 @pytest.mark.parametrize(
     ("by", "said"),
-    [("feature", "echo 1 1 10 5 $0.000125 100%"), ("model", "openai:small"), ("day", "20")],
+    [
+        ("feature", "echo 1 1 10 5 $0.000125 100%"),
+        ("model", "openai:small"),
+        ("day", "20"),
+        ("user", "– 1 1 10 5 $0.000125 100%"),
+    ],
 )
 def test_usage_is_grouped_and_has_a_chart_with_a_table(
     signed_in: SignIn, by: str, said: str
@@ -33,7 +38,7 @@ def test_usage_is_grouped_and_has_a_chart_with_a_table(
     assert "The values as a table" in text_of(page)
 
 
-@pytest.mark.parametrize("query", ["by=user", "days=8", "days=x"])
+@pytest.mark.parametrize("query", ["by=users", "days=8", "days=x"])
 def test_what_cannot_be_shown_is_refused(signed_in: SignIn, query: str) -> None:
     assert signed_in("read").get(f"{MONEY}?{query}").status_code == 422
 

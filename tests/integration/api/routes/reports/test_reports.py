@@ -1,5 +1,6 @@
 """Queues, usage and metrics."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 from tests.support.api.served import Api
 from tests.support.database.rows import end_job
 from tests.support.waiting import DEADLINE_S, wait_until
+from tierline.services.reports import usage
 
 Connection = psycopg.Connection[Any]
 
@@ -64,10 +66,44 @@ def test_usage_is_the_sum_of_the_accounts_own_calls(api: Api, other: Api, rows: 
     ]
 
 
+def test_usage_by_user_lists_those_with_the_highest_cost_of_the_newest_jobs(
+    other: Api, rows: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user, jobs in (("ann", 1), ("bob", 3), ("eve", 2)):
+        for _ in range(jobs):
+            end_job(rows, other.submit(user=user)["id"])
+    other.submit(user="zoe")  # it has called no model
+    begin = datetime.now(UTC) - timedelta(days=1)
+    query = {"group_by": "user", "from": begin.isoformat()}
+    whole = other.get("/v1/usage", params=query).json()
+    named = [one for one in whole["data"] if one["user"]]  # other tests' jobs have no user
+    assert [(one["user"], one["jobs"], one["cost_usd"]) for one in named] == [
+        ("bob", 3, "0.000375"),
+        ("eve", 2, "0.00025"),
+        ("ann", 1, "0.000125"),
+    ]
+    assert named[0]["usage"]["input_tokens"] == 30
+    assert (
+        sum(one["calls"] for one in whole["data"])
+        == (other.get("/v1/usage").json()["data"][0]["calls"])
+    )
+    assert (datetime.fromisoformat(whole["from"]), whole["more_users"]) == (begin, 0)
+    monkeypatch.setattr(usage, "AT_ONCE", 1)
+    monkeypatch.setattr(usage, "MOST_EXAMINED", 4)
+    monkeypatch.setattr(usage, "MOST_USERS", 1)
+    part = other.get("/v1/usage", params=query).json()
+    assert [(one["user"], one["jobs"]) for one in part["data"]] == [("eve", 2)]
+    assert part["more_users"] == 1
+    assert datetime.fromisoformat(part["from"]) > begin
+    none = other.get("/v1/usage?group_by=user&from=2020-01-01&to=2020-01-02").json()
+    assert none["data"] == []
+
+
 @pytest.mark.parametrize(
     ("query", "path"),
     [
         ("group_by=colour", "?group_by"),
+        ("group_by=day,user", "?group_by"),
         ("from=yesterday", "?from"),
         ("from=2026-02-01&to=2026-01-01", "?from"),
     ],
