@@ -48,7 +48,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("id", name="console_people_pkey"),
-        sa.UniqueConstraint("issuer", "subject", name="console_people_issuer_key"),
+        sa.UniqueConstraint("issuer", "subject", name="console_people_issuer_subject_key"),
         comment="people who signed in to the console by OpenID Connect",
         if_not_exists=True,
     )
