@@ -49,6 +49,7 @@ from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import create_key, revoke_key
+from tierline.storage.calls import circuits
 
 Connection = psycopg.Connection[Any]
 
@@ -134,6 +135,7 @@ class _Filled(dict[str, str]):
 
 @pytest.fixture(scope="module")
 def things(api: Api, rows: Connection) -> Things:
+    circuits.pause(rows, "openai:none", 0.0)  # a model to ask a probe of, which its state refuses
     return Things(api, rows)
 
 
