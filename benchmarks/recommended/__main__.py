@@ -20,9 +20,25 @@ from tierline.routing.thresholds.search_chance import TARGET_CHANCE, chances
 from tierline.routing.thresholds.threshold_search import Scored, confidence_of_attempt
 
 CASES = ((KINDS[0], 0.03), (KINDS[0], 0.05), (KINDS[1], 0.05))
-LOOKS = (200, 500, 1_000)  # outcomes at the time of the dry run
+LOOKS = (100, 200, 400)  # outcomes at the time of the dry run
 SETS = 200  # per number of outcomes, to measure the chance
-NUMBERS = (100, 150, 200, 300, 400, 600, 800, 1_200, 1_600, 2_400, 3_200, 4_800, 6_400, 9_600)
+NUMBERS = (
+    100,
+    150,
+    200,
+    300,
+    400,
+    600,
+    800,
+    1_200,
+    1_600,
+    2_400,
+    3_200,
+    4_800,
+    6_400,
+    9_600,
+    19_200,
+)
 
 
 def main() -> int:

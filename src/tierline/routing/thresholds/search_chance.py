@@ -11,7 +11,10 @@ from tierline.routing.thresholds.many_searches import NONE, Array, search_each
 from tierline.routing.thresholds.threshold_search import Scored, grid
 
 TARGET_CHANCE = 0.9
-SIMULATIONS = 1_000  # simulated searches: a chance of 90% is found within about 2%
+WORLDS = 250  # error rates that the fitted outcomes may come from, drawn by Bayesian bootstrap
+UNSEEN = 0.5  # wrong answers that each world has besides, on average: the prior of Jeffreys
+BLOCK = 4  # searches in each, so 1,000: a chance of 90% is found within about 2%
+NEWTON_STEPS = 25
 FEWEST_FITTED = 20  # with fewer outcomes to simulate from, the chance is unknown
 MOST_TESTED = 50_000
 PRIOR = 10.0  # outcomes that the smooth curve counts as, against those with about the same score
@@ -25,7 +28,8 @@ class Chances:
     """What is known, before a search, about its success."""
 
     now: float  # the chance that a search on the present outcomes finds a promise
-    tested: int | None  # tested outcomes with which that chance is TARGET_CHANCE; None: too many
+    tested: int | None  # tested outcomes with which that chance is TARGET_CHANCE; None: too many,
+    # or too few are known to say
 
 
 def chances(
@@ -51,7 +55,12 @@ def chances(
 
 
 class _Simulations:
-    """Simulated searches on outcomes like the fitted ones."""
+    """Simulated searches on outcomes like the fitted ones.
+
+    The fitted outcomes are a sample. So each block of searches is of another world: the outcomes
+    with random weights, and a wrong answer besides, anywhere among the scores. Otherwise few
+    outcomes, which show no error by chance, would promise too much.
+    """
 
     def __init__(self, fitted: Sequence[Scored], max_error: float, confidence: float) -> None:
         import numpy as np
@@ -62,14 +71,25 @@ class _Simulations:
         wrong = np.array([one.wrong for one in fitted], dtype=float)
         # The cell of a score: the strictest threshold that serves it.
         cells = (scores[:, None] >= thresholds[None, :]).argmax(axis=1)
-        outcomes = np.bincount(cells, minlength=len(thresholds)).astype(float)
-        errors = np.bincount(cells, weights=wrong, minlength=len(thresholds))
-        smooth = _smooth(scores, wrong)
-        curve = np.bincount(cells, weights=smooth, minlength=len(thresholds))
-        curve = np.divide(curve, outcomes, out=np.full(len(curve), 0.5), where=outcomes > 0)
-        self.fitted = (outcomes.cumsum()[None, :], errors.cumsum()[None, :])
-        self.shares = outcomes / outcomes.sum()
-        self.rates = (errors + PRIOR * curve) / (outcomes + PRIOR)
+        in_cell = np.eye(len(thresholds))[cells]
+        draw = np.random.default_rng(SEED)
+        count = len(scores)
+        times = draw.exponential(1.0, (WORLDS, count))
+        times *= count / times.sum(axis=1, keepdims=True)
+        unseen = np.zeros((WORLDS, count))
+        unseen[np.arange(WORLDS), draw.integers(0, count, WORLDS)] = draw.gamma(UNSEEN, 1.0, WORLDS)
+        wrong_times = times * wrong + unseen
+        times = times + unseen
+        outcomes = times @ in_cell
+        errors = wrong_times @ in_cell
+        curve = (times * _smooth(scores, wrong_times, times)) @ in_cell
+        curve = np.divide(curve, outcomes, out=np.full(curve.shape, 0.5), where=outcomes > 0)
+        self.fitted = (
+            in_cell.sum(axis=0).cumsum()[None, :],
+            (wrong @ in_cell).cumsum()[None, :],
+        )
+        self.shares = (outcomes / outcomes.sum(axis=1, keepdims=True)).repeat(BLOCK, axis=0)
+        self.rates = ((errors + PRIOR * curve) / (outcomes + PRIOR)).repeat(BLOCK, axis=0)
 
     def chance(self, tested: int) -> float:
         """The share of searches on so many outcomes that find a promise."""
@@ -78,7 +98,7 @@ class _Simulations:
         if tested < 1:
             return 0.0
         draw = np.random.default_rng(SEED)
-        outcomes = draw.multinomial(tested, self.shares, SIMULATIONS)
+        outcomes = draw.multinomial(tested, self.shares)
         errors = draw.binomial(outcomes, self.rates)
         served = outcomes.cumsum(axis=1)
         wrong = errors.cumsum(axis=1)
@@ -86,16 +106,30 @@ class _Simulations:
         return float((chosen != NONE).mean())
 
 
-def _smooth(scores: Array, wrong: Array) -> Array:
-    """The chance that each answer is wrong, by a logistic curve over its score."""
+def _smooth(scores: Array, wrong: Array, times: Array) -> Array:
+    """The chance that each answer is wrong, by a logistic curve over its score, in each world.
+
+    `times`, `wrong`: worlds x answers, how often a world has each answer, and has it wrong. By
+    Newton's method, for all worlds at once.
+    """
     import numpy as np
-    from sklearn.linear_model import LogisticRegression
 
     inside = np.clip(scores, 1e-6, 1.0 - 1e-6)
     odds = np.log(inside / (1.0 - inside))
-    z = ((odds - odds.mean()) / (odds.std() or 1.0))[:, None]
-    seen = np.vstack([z, [[0.0], [0.0]]])
-    outcome = np.concatenate([wrong, [0.0, 1.0]])
-    weights = np.concatenate([np.ones(len(wrong)), [PSEUDO, PSEUDO]])
-    model = LogisticRegression(C=PENALTY).fit(seen, outcome, sample_weight=weights)
-    return model.predict_proba(z)[:, 1]
+    z = np.append((odds - odds.mean()) / (odds.std() or 1.0), [0.0, 0.0])
+    pseudo = np.full((len(times), 2), PSEUDO)
+    weights = np.hstack([times, pseudo])
+    errors = np.hstack([wrong, pseudo * [0.0, 1.0]])
+    level, slope = np.zeros((len(times), 1)), np.zeros((len(times), 1))
+    for _ in range(NEWTON_STEPS):
+        chance = 1.0 / (1.0 + np.exp(-(level + slope * z)))
+        off = weights * chance - errors
+        bend = weights * np.maximum(chance * (1.0 - chance), 1e-6)
+        down = (off.sum(axis=1, keepdims=True), off @ z[:, None] + slope / PENALTY)
+        aa, ab = bend.sum(axis=1, keepdims=True), bend @ z[:, None]
+        bb = bend @ (z * z)[:, None] + 1.0 / PENALTY
+        size = aa * bb - ab * ab
+        # Steps are bounded, since the first ones overshoot where few answers are wrong.
+        level = level - np.clip((bb * down[0] - ab * down[1]) / size, -1.0, 1.0)
+        slope = slope - np.clip((aa * down[1] - ab * down[0]) / size, -1.0, 1.0)
+    return (1.0 / (1.0 + np.exp(-(level + slope * z))))[:, :-2]

@@ -39,7 +39,7 @@ class OutcomeCount(View):
         " null: too few outcomes to say"
     )
     recommended: int | None = Field(
-        description="outcomes with which that chance is 90%; null: unknown, or no realistic number"
+        description="outcomes with which that chance is 90%; null: unknown, or too many"
     )
     reference_models: list[str]
     attempt: int = Field(description="number of the next calibration, from 1")

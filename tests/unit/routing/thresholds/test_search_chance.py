@@ -48,6 +48,16 @@ def test_the_fewest_that_can_pass_are_no_recommendation() -> None:
     assert chance.tested > 200
 
 
+def test_few_outcomes_without_an_error_promise_no_success() -> None:
+    """Of 25 right answers the error rate may still be above the 5% that is promised."""
+    chance = chances([Scored(place / 25, False) for place in range(25)], 300, 0.05, 0.955)
+    more = chances([Scored(place / 250, False) for place in range(250)], 300, 0.05, 0.955)
+    assert chance is not None
+    assert more is not None
+    assert chance.now < 0.85
+    assert more.now > 0.95
+
+
 def test_a_promise_below_what_the_tier_reaches_has_no_number() -> None:
     bad = [Scored(place / 300, place % 3 == 0) for place in range(300)]
     chance = chances(bad, 1_000, 0.01, 0.95)

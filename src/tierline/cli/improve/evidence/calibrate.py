@@ -71,7 +71,8 @@ def run(
     """Choose a tier's confidence threshold so that its share of errors stays below a limit.
 
     The server runs the search; Ctrl-C ends only the waiting. A calibration uses its outcomes up, so
-    the next one needs new outcomes. If its chance of success is below 90%, it asks first.
+    the next one needs new outcomes. If its chance of success is below 90%, it asks first. Without a
+    terminal it then needs --yes, and ends with exit code 2 otherwise.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import print_json
@@ -204,7 +205,10 @@ def _confirm_if_unlikely(count: JSON) -> None:
 
 def _advice(count: JSON) -> str:
     if count["recommended"] is None:
-        return "no realistic number of outcomes makes it 90%: promise a higher error rate"
+        return (
+            "from these it cannot be said how many outcomes make it 90%: collect more and repeat "
+            "the dry run, or promise a higher error rate"
+        )
     return f"with {count['recommended']:,} outcomes it is 90%"
 
 

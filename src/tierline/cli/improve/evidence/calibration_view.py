@@ -32,7 +32,10 @@ def _recommended(count: JSON) -> str:
         return f"{count['recommended']:,} outcomes ({more}): chance of success 90%"
     if count["chance"] is None:
         return f"at least {count['missing']:,} more, then ask again"
-    return "none: no realistic number makes this promise likely; promise a higher error rate"
+    return (
+        "none: these cannot say how many make it likely; collect more, or promise a higher error "
+        "rate"
+    )
 
 
 def show(calibration: JSON) -> None:
