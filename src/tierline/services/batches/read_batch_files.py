@@ -45,7 +45,7 @@ from tierline.storage.batches.batches import BadRow, GoodRow
 from tierline.storage.db.engine import within
 from tierline.storage.features import features
 from tierline.storage.files import files
-from tierline.storage.jobs.backlogs import count_queued_alone
+from tierline.storage.jobs.backlogs import count_queued_alone, count_queued_unlocked
 from tierline.storage.money.budgets import Holder, hard_ones
 from tierline.views.batches.files import BatchFile
 
@@ -53,6 +53,8 @@ log = structlog.get_logger(__name__)
 
 LINES_AT_ONCE = 1_000
 BYTES_AT_ONCE = 2 * 1024 * 1024  # of lines that are kept; one line may be as long as a body
+
+ParsedLine = tuple[RawLine, Request | BadLine | None]
 
 
 def read_due(pool: ConnectionPool[Any], until_s: float) -> int:
@@ -111,24 +113,27 @@ def _read(connection: Connection[Any], reading: BatchFile) -> int:
     feature = features.load_version(connection, row["feature_version_id"])
     refuse_spent(hard_ones(connection, Holder(account_id)))
     most_queued = limits_of(connection, account_id).over(settings().limits).max_queued_jobs
-    room = LINES_AT_ONCE
-    if most_queued is not None:
-        queued = count_queued_alone(connection, account_id, most_queued)
-        room = min(room, most_queued - queued)
-    if room <= 0:
-        raise LimitReached("the account has no room for more jobs", 0.0)
-    chunk, done = _chunk(connection, reading, room)
-    good, bad = _rows(connection, reading, feature, row["feature_version"], chunk)
+    if most_queued is not None:  # the lines of a full account are not parsed at each try
+        _room(most_queued, count_queued_unlocked(connection, account_id, most_queued))
+    lines, done = _lines(connection, reading)
+    parsed = _parsed(reading, feature, row["feature_version"], lines)
+    chunk = parsed
+    if most_queued is not None:  # only now: others cannot add jobs until this transaction ends
+        chunk = _first(
+            parsed, _room(most_queued, count_queued_alone(connection, account_id, most_queued))
+        )
+    done = done and len(chunk) == len(parsed)
+    good, bad = _rows(connection, reading, chunk)
     part = reading["parts"]
     if good or bad:
-        sha256 = hashlib.sha256(b"\n".join(line.raw or b"" for line in chunk)).digest()
+        sha256 = hashlib.sha256(b"\n".join(line.raw or b"" for line, _ in chunk)).digest()
         while True:  # a number may be taken by a part that was sent to the batch by /v1/batches
             part += 1
             stored = StoredPart(part, sha256, len(good) + len(bad), len(bad))
             if batches.claim_part(connection, batch_id, stored):
                 break
         write_rows(connection, account_id, row, feature, part, good, bad)
-    last = chunk[-1] if chunk else None
+    last = chunk[-1][0] if chunk else None
     batch_files.note_read(
         connection,
         batch_id,
@@ -143,50 +148,72 @@ def _read(connection: Connection[Any], reading: BatchFile) -> int:
     return max(1, len(chunk))
 
 
-def _chunk(
-    connection: Connection[Any], reading: BatchFile, most: int
-) -> tuple[list[RawLine], bool]:
+def _room(most_queued: int, queued: int) -> int:
+    """How many more jobs the account may have. Raises LimitReached if there is no room."""
+    if queued >= most_queued:
+        raise LimitReached("the account has no room for more jobs", 0.0)
+    return most_queued - queued
+
+
+def _lines(connection: Connection[Any], reading: BatchFile) -> tuple[list[RawLine], bool]:
     """The next lines, and whether they are the last ones."""
-    chunk: list[RawLine] = []
+    lines: list[RawLine] = []
     size = rows = 0
     blocks = files.blocks(connection, reading["file_id"], reading["read_to"])
     longest = settings().max_body_bytes
     for line in raw_lines(blocks, longest, offset=reading["read_to"], number=reading["line"]):
-        if rows >= most or size >= BYTES_AT_ONCE or len(chunk) >= 10 * LINES_AT_ONCE:
-            return chunk, False
-        chunk.append(line)
+        if rows >= LINES_AT_ONCE or size >= BYTES_AT_ONCE or len(lines) >= 10 * LINES_AT_ONCE:
+            return lines, False
+        lines.append(line)
         size += len(line.raw or b"")
-        rows += line.raw is None or bool(line.raw.strip())
-    return chunk, True
+        rows += not _is_blank(line)
+    return lines, True
+
+
+def _is_blank(line: RawLine) -> bool:
+    return line.raw is not None and not line.raw.strip()
+
+
+def _parsed(
+    reading: BatchFile, feature: Feature, version: int, lines: Sequence[RawLine]
+) -> list[ParsedLine]:
+    """Each line with what it asks for, or what is wrong with it; None for a blank line."""
+    check = schema_check(feature.input_schema)
+    endpoint, depth = reading["endpoint"], settings().max_json_depth
+    parsed: list[ParsedLine] = []
+    for line in lines:
+        request: Request | BadLine | None = None
+        if not _is_blank(line):
+            try:
+                request = read_line(line, feature, version, endpoint, depth)
+                problems = _misfits(check, request, where_sent_in(endpoint))
+                if problems:
+                    request = BadLine(request.custom_id, problems)
+            except BadLine as bad:
+                request = bad
+        parsed.append((line, request))
+    return parsed
+
+
+def _first(parsed: list[ParsedLine], room: int) -> list[ParsedLine]:
+    """The first lines: those of `room` rows, and the blank ones before the next row."""
+    rows = 0
+    for index, (_, request) in enumerate(parsed):
+        rows += request is not None
+        if rows > room:
+            return parsed[:index]
+    return parsed
 
 
 def _rows(
-    connection: Connection[Any],
-    reading: BatchFile,
-    feature: Feature,
-    version: int,
-    chunk: list[RawLine],
+    connection: Connection[Any], reading: BatchFile, chunk: Sequence[ParsedLine]
 ) -> tuple[list[GoodRow], list[BadRow]]:
     """The lines as rows of the batch's next part; blank lines are left out."""
-    check = schema_check(feature.input_schema)
-    endpoint, depth = reading["endpoint"], settings().max_json_depth
-    requests: list[tuple[int, RawLine, Request | BadLine]] = []
-    for line in chunk:
-        if line.raw is not None and not line.raw.strip():
-            continue
-        parsed: Request | BadLine
-        try:
-            parsed = read_line(line, feature, version, endpoint, depth)
-            problems = _misfits(check, parsed, where_sent_in(endpoint))
-            if problems:
-                parsed = BadLine(parsed.custom_id, problems)
-        except BadLine as bad:
-            parsed = bad
-        requests.append((len(requests) + 1, line, parsed))
-    ids = [one.custom_id for _, _, one in requests if isinstance(one, Request)]
+    requests = [(line, request) for line, request in chunk if request is not None]
+    ids = [one.custom_id for _, one in requests if isinstance(one, Request)]
     used_ids = batch_files.used_custom_ids(connection, reading["batch_id"], ids)
     good, bad_rows = [], []
-    for place, line, one in requests:
+    for place, (line, one) in enumerate(requests, 1):
         if isinstance(one, BadLine):
             bad_rows.append(_bad(place, line, one.custom_id, one.problems))
         elif one.custom_id in used_ids:

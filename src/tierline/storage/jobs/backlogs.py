@@ -151,5 +151,10 @@ async def lock_backlog(connection: AsyncConnection[Any], account_id: int) -> Non
 def count_queued_alone(connection: Connection[Any], account_id: int, most: int) -> int:
     """`lock_backlog` and `count_queued`, for parts of batches; in their transaction."""
     connection.execute(LOCK, (BACKLOG_LOCK, account_id))
+    return count_queued_unlocked(connection, account_id, most)
+
+
+def count_queued_unlocked(connection: Connection[Any], account_id: int, most: int) -> int:
+    """`count_queued`, while others may add jobs: for a first look that saves work."""
     row = connection.execute(COUNT, _parameters(account_id, most)).fetchone()
     return 0 if row is None else int(row[0])

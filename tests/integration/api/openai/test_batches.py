@@ -394,6 +394,37 @@ def test_a_full_account_waits_with_its_file_and_goes_on(
     assert batch.request_counts.completed == 5
 
 
+def test_an_account_with_a_limit_may_submit_while_lines_are_parsed(
+    api: Api,
+    client: openai.OpenAI,
+    rows: Connection,
+    feature: str,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = start(client, jsonl(line("1"), line("2"), line("3")))
+    parse, submitted = read_batch_files.read_line, []
+
+    def submit_and_parse(*arguments: Any) -> Any:
+        if not submitted:  # a submission counts the account's jobs alone, as the reader does
+            submitted.append(api.submit("x", feature=feature)["id"])
+        return parse(*arguments)
+
+    monkeypatch.setattr(read_batch_files, "read_line", submit_and_parse)
+    rows.execute("UPDATE accounts SET max_queued_jobs = 3 WHERE name = 'default'")
+    try:
+        with connect(database_url, "test") as connection:
+            id = made.metadata["tierline.batch_id"]
+            assert read_some(connection, id) == 2, "the submission took one of three places"
+            assert read_some(connection, id) == 0
+        for job in submitted:
+            api.post(f"/v1/jobs/{job}/cancel")
+    finally:
+        rows.execute("UPDATE accounts SET max_queued_jobs = NULL WHERE name = 'default'")
+    with reading_batches(database_url), played(database_url, feature):
+        assert ended(client, made.id).request_counts.completed == 3
+
+
 def test_reading_goes_on_where_it_was_cut_off_and_reads_nothing_twice(
     client: openai.OpenAI,
     rows: Connection,
