@@ -23,9 +23,9 @@ from tierline.base import lean_start, logs
 from tierline.base.errors import TierlineError
 from tierline.base.settings import Settings, settings
 from tierline.rules import queues
-from tierline.services.batches.pause import HeldBatches
 from tierline.services.evidence.evaluation.evaluation_hints import due_evaluations
 from tierline.services.jobs.dispatching.dispatch import Dispatch
+from tierline.services.jobs.dispatching.held_batches import HeldBatches
 from tierline.services.jobs.dispatching.hints import take_back
 from tierline.services.jobs.dispatching.out_jobs import OutJobs
 from tierline.services.operations.bulk_hints import due_bulk_actions

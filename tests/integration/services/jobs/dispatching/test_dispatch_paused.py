@@ -13,7 +13,7 @@ from tests.support.scenes.dispatching import account, choose_hints, fill, leadin
 from tierline.base.ids import new_id
 from tierline.services.batches import pause
 from tierline.services.batches.batch import cancel
-from tierline.services.batches.pause import HeldBatches
+from tierline.services.jobs.dispatching.held_batches import HeldBatches
 from tierline.storage.jobs import hints
 
 MANY = 5_000
