@@ -206,8 +206,8 @@ class Dispatcher:
             pass
 
     def choose_once(self) -> float | None:
-        """Make one choice for each pool. Returns seconds until the next one; None: nothing was
-        published.
+        """Make one choice for each pool. Returns seconds until the next one; None: there is
+        nothing to do for now.
 
         Chosen jobs are published even if a later choice fails: their rows are marked, and nobody
         else would publish them before their hints count as lost.
@@ -230,9 +230,10 @@ class Dispatcher:
             self._give_up_lead()
             self._send(chosen, due)
             raise
-        if not self._send(chosen, due, steps):
-            return None
-        return FULL_GATHER_S if full else GATHER_S
+        sent = self._send(chosen, due, steps)
+        if full:
+            return FULL_GATHER_S
+        return GATHER_S if sent else None
 
     def lead(self) -> psycopg.Connection[Any] | None:
         """The connection on which this dispatcher chooses; None while another one leads."""

@@ -1,7 +1,8 @@
 """Pausing a batch and letting it go on.
 
-From the request on, no waiting job of a paused batch is sent to a worker. What runs, or was sent to
-a worker before, ends as usual. How its waiting jobs are held: `storage.batches.pauses`.
+Once a pause is answered, no choice that begins later sends a waiting job of the batch to a worker.
+What runs, or was sent to a worker before, ends as usual. How its waiting jobs are held:
+`storage.batches.pauses`.
 """
 
 from typing import Any

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
+from tierline.base.errors import InvalidInput, Problem
 from tierline.storage.jobs.job_pages import Before
 from tierline.storage.operations import bulk_actions
 from tierline.storage.reports import usage, user_usage
@@ -57,12 +58,16 @@ def usage_by_user(
     connection: Connection[Any], account_id: int, since: datetime, until: datetime | None
 ) -> UserUsage:
     """Sums of the jobs submitted in [since, until), by user, the highest cost first: of the newest
-    MOST_EXAMINED jobs, and at most MOST_USERS users.
+    MOST_EXAMINED jobs, and at most MOST_USERS users. Raises InvalidInput if these jobs do not reach
+    back to `until`.
     """
     before = Before(bulk_actions.next_seq(connection))
     sums, reaches = user_usage.usage_by_user(
         connection, account_id, since, until, before, most=MOST_EXAMINED, at_once=AT_ONCE
     )
+    if until is not None and reaches is not None and reaches >= until:
+        text = f"the newest {MOST_EXAMINED:,} jobs, which it is read from, are all later than this"
+        raise InvalidInput([Problem(text, "?to")])
     rows = sorted((row for row in sums if row.calls), key=lambda row: (-row.cost_usd, row.user))
     return UserUsage(
         [_user_row(row) for row in rows[:MOST_USERS]],

@@ -3,7 +3,7 @@ would improve the result.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import Connection
@@ -12,7 +12,7 @@ from tierline.features import Feature, Tier
 from tierline.features.comparison import Comparison
 from tierline.routing.thresholds.promise import fits
 from tierline.services.evidence.labels.label_verdicts import is_wrong
-from tierline.storage.evidence.labelled_log import LoggedAnswer, count_answered, labelled
+from tierline.storage.evidence.labelled_log import MOST_ROWS, LoggedAnswer, count_answered, labelled
 from tierline.views.training.steering import TrainingRow
 
 
@@ -24,15 +24,19 @@ def router_rows(
     An answer of which only people know whether it is right counts if it was drawn for a label.
     Three quarters of these are left out: those on which a calibration tests a promise.
     """
+    newest = labelled(connection, feature.name, tier.name, account_id)
+    # As far back as the rows reach: failed answers are among them no further.
+    since = min(row.job_id for row in newest) if len(newest) == MOST_ROWS else None
     kept = [
         _Row(row, loses)
-        for row in labelled(connection, feature.name, tier.name, account_id)
-        if (row.stands_for is not None or fits(str(row.job_id)))
-        and (loses := loses_nothing(feature.compared_by, row)) is not None
+        for row in map(_untested, newest)
+        if row is not None and (loses := loses_nothing(feature.compared_by, row)) is not None
     ]
     labelled_only = sum(row.answer.stands_for is None for row in kept)
     answered = (
-        count_answered(connection, feature.name, tier.name, account_id) if labelled_only else 0
+        count_answered(connection, feature.name, tier.name, account_id, since)
+        if labelled_only
+        else 0
     )
     return [
         TrainingRow(
@@ -52,6 +56,15 @@ def router_rows(
 class _Row:
     answer: LoggedAnswer
     right: bool
+
+
+def _untested(row: LoggedAnswer) -> LoggedAnswer | None:
+    """The row without what a calibration by people tests. None: nothing else is known about it."""
+    if fits(str(row.job_id)):
+        return row
+    if row.stands_for is None:
+        return None
+    return replace(row, has_label=False, has_expected=False, correct=None)
 
 
 def loses_nothing(how: Comparison, row: LoggedAnswer) -> bool | None:

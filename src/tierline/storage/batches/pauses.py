@@ -32,9 +32,10 @@ SELECT id FROM batches WHERE id = ANY(%s) AND {RUNNING} AND paused_at IS NOT NUL
 """
 # For the choice, which waits for nobody: see `hints._FREE`.
 LOCK_PAUSED = f"{PAUSED_AMONG} FOR SHARE SKIP LOCKED"
+# Shared: a part that is written at the same time holds the batch like that.
 LOCK = f"""
 SELECT id, paused_at IS NOT NULL AND {RUNNING}, {RUNNING} FROM batches
-WHERE id = %s FOR NO KEY UPDATE
+WHERE id = %s FOR SHARE
 """
 
 _WAITS = "status = 'queued' AND hint_no IS NULL"
@@ -46,14 +47,20 @@ ORDER BY batch_row LIMIT %(most)s FOR UPDATE SKIP LOCKED
 NEXT_TO_HOLD = _NEXT.format(rows=f"NOT {IS_HELD}")
 NEXT_HELD = _NEXT.format(rows=IS_HELD)
 HOLD = f"UPDATE jobs SET run_after = run_after + {HELD_FOR} WHERE part < 2 AND id = ANY(%s)"
-LET_GO = f"UPDATE jobs SET run_after = run_after - {HELD_FOR} WHERE part < 2 AND id = ANY(%s)"
+# A pause is no wait for a model or for money, which would end the job or take it to another tier.
+LET_GO = f"""
+UPDATE jobs SET run_after = run_after - {HELD_FOR}, held_since = NULL
+WHERE part < 2 AND id = ANY(%s)
+"""
 FREE_TO_HOLD = f"""
 SELECT id FROM jobs WHERE part < 2 AND id = ANY(%s) AND {_WAITS} AND NOT {IS_HELD}
 FOR UPDATE SKIP LOCKED
 """
+# A process of the release before may have ended a paused batch.
 HOLDS_NONE = f"""
-UPDATE batches SET holds_jobs = false
-WHERE id = %(id)s AND (NOT ({RUNNING}) OR paused_at IS NULL AND NOT EXISTS (
+UPDATE batches SET holds_jobs = false, paused_at = CASE WHEN {RUNNING} THEN paused_at END
+WHERE id = (SELECT id FROM batches WHERE id = %(id)s FOR NO KEY UPDATE SKIP LOCKED)
+    AND (NOT ({RUNNING}) OR paused_at IS NULL AND NOT EXISTS (
     SELECT FROM jobs j WHERE j.part < 2 AND j.batch_id = %(id)s
         AND j.status = 'queued' AND {IS_HELD}))
 """
@@ -111,7 +118,9 @@ def hold_due(connection: Connection[Any], batch_of: Mapping[UUID, UUID]) -> None
 
 
 def lock(connection: Connection[Any], batch_id: UUID) -> Holding | None:
-    """Lock the batch until this transaction ends. None: there is no such batch."""
+    """Keep the batch from being paused or resumed until this transaction ends. None: there is no
+    such batch.
+    """
     row = connection.execute(LOCK, (batch_id,)).fetchone()
     return None if row is None else Holding(*row)
 
@@ -139,5 +148,5 @@ def _change(
 
 
 def note_holds_none(connection: Connection[Any], batch_id: UUID) -> bool:
-    """Record that a batch that is locked here holds no job any more, if that is so."""
+    """Record that the batch holds no job any more, if that is so and nobody else locks it."""
     return connection.execute(HOLDS_NONE, {"id": batch_id}).rowcount == 1

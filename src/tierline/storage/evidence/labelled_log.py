@@ -85,6 +85,7 @@ JOIN job_requests r ON r.job_id = a.job_id
 WHERE v.name = %(feature)s AND v.version > 0 AND a.tier = %(tier)s AND r.input IS NOT NULL
     AND j.shadow_of IS NULL AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
     AND a.verdict IN ('passed', 'low_confidence')
+    AND (%(since)s::uuid IS NULL OR a.job_id >= %(since)s)
 """
 
 
@@ -123,12 +124,16 @@ def labelled(
 
 
 def count_answered(
-    connection: Connection[Any], feature: str, tier: str, account_id: int | None = None
+    connection: Connection[Any],
+    feature: str,
+    tier: str,
+    account_id: int | None = None,
+    since: UUID | None = None,
 ) -> int:
     """How many different inputs the tier answered so that the checks passed; of one account or of
-    all.
+    all, from the job `since` on.
     """
-    parameters = {"feature": feature, "tier": tier, "account": account_id}
+    parameters = {"feature": feature, "tier": tier, "account": account_id, "since": since}
     row = connection.execute(ANSWERED, parameters).fetchone()
     assert row is not None
     return int(row[0])

@@ -22,6 +22,7 @@ from tierline.storage.jobs.job_pages import (
     JobPosition,
     in_few_weeks,
     in_one_snapshot,
+    later,
 )
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 from tierline.storage.jobs.job_search import examine
@@ -102,7 +103,7 @@ def usage_by_user(
             for row in _sums(connection, chosen):
                 earlier = sums.get(row.user)
                 sums[row.user] = row if earlier is None else earlier + row
-            if len(jobs) < at_once or jobs[-1].id < first:
+            if len(jobs) < at_once or later(jobs[-1].id) < first:
                 return list(sums.values()), None
             behind = Before(jobs[-1].seq, jobs[-1].id)
             if examined >= most:

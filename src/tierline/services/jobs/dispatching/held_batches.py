@@ -4,13 +4,14 @@ How they are held: `storage.batches.pauses`.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from tierline.services.jobs.dispatching.out_jobs import Rescan
 from tierline.services.jobs.running.recover import each
 from tierline.storage.batches import pauses
 from tierline.storage.batches.pauses import Holding
@@ -23,34 +24,51 @@ class HeldBatches:
     """Holds the waiting jobs of paused batches, and lets those of resumed ones go; one a process.
 
     Nothing depends on when it does so: a choice sends no job of a paused batch, held or not. It
-    remembers up to which row a batch was handled. A process that starts begins again, which reads
-    the rows and changes none twice.
+    remembers up to which row a batch was handled, and begins again now and then, because parts may
+    arrive in any order. Beginning again reads the rows and changes none twice.
     """
 
     def __init__(self) -> None:
         self._up_to: dict[Holding, int] = {}  # batch_row
+        self._batches: frozenset[Holding] = frozenset()  # as last seen
+        self._again = Rescan()
 
     def look(self, pool: ConnectionPool[Any], keep_on: Callable[[], bool] = lambda: True) -> bool:
-        """Go on for about MOST_S seconds. Returns whether jobs were let go, which no arrival shows
-        to a dispatcher.
+        """Go on for about MOST_S seconds. Returns whether jobs were let go, by this process or
+        another, which no arrival shows to a dispatcher.
         """
         until_s = time.monotonic() + MOST_S
-        let_go, more = False, True
+        let_go, handled = False, 1
+        begins_again = self._again.due()
+        if begins_again:
+            self._up_to.clear()
+            self._again.begins()
         with pool.connection() as connection:
-            while more and keep_on() and time.monotonic() < until_s:
-                more = False
-                batches = {one.batch_id: one for one in pauses.holding(connection)}
-                states = set(batches.values())
-                self._up_to = {one: row for one, row in self._up_to.items() if one in states}
-
-                def handle(batch_id: UUID) -> None:
-                    nonlocal let_go, more
-                    if self._handle(connection, batches[batch_id]):  # noqa: B023 - used at once
-                        more = True
-                        let_go = let_go or not batches[batch_id].paused  # noqa: B023
-
-                each(connection, batches, "holding paused batches", handle)
+            while handled and keep_on() and time.monotonic() < until_s:
+                batches = frozenset(pauses.holding(connection))
+                let_go = let_go or bool(self._batches - batches)  # resumed, or all were let go
+                self._batches = batches
+                self._up_to = {one: row for one, row in self._up_to.items() if one in batches}
+                # Resumed ones first, so that any number of paused batches does not hold them up.
+                resumed = self._handle_each(connection, (one for one in batches if not one.paused))
+                paused = self._handle_each(connection, (one for one in batches if one.paused))
+                let_go = let_go or resumed > 0
+                handled = resumed + paused
+        if begins_again:
+            self._again.ended()
         return let_go
+
+    def _handle_each(self, connection: Connection[Any], batches: Iterable[Holding]) -> int:
+        """Handle the next jobs of each. Returns of how many batches there were any."""
+        by_id = {one.batch_id: one for one in batches}
+        handled = []
+
+        def handle(batch_id: UUID) -> None:
+            if self._handle(connection, by_id[batch_id]):
+                handled.append(batch_id)
+
+        each(connection, by_id, "holding paused batches", handle)
+        return len(handled)
 
     def _handle(self, connection: Connection[Any], batch: Holding) -> bool:
         """Handle the next jobs, in the caller's transaction. Returns whether there were any."""

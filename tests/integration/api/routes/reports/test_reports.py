@@ -95,8 +95,12 @@ def test_usage_by_user_lists_those_with_the_highest_cost_of_the_newest_jobs(
     assert [(one["user"], one["jobs"]) for one in part["data"]] == [("eve", 2)]
     assert part["more_users"] == 1
     assert datetime.fromisoformat(part["from"]) > begin
-    none = other.get("/v1/usage?group_by=user&from=2020-01-01&to=2020-01-02").json()
-    assert none["data"] == []
+    far_back = "/v1/usage?group_by=user&from=2020-01-01&to=2020-01-02"
+    refusal = other.get(far_back)
+    assert refusal.status_code == 422, "none of the jobs that are read is from then"
+    assert refusal.json()["errors"][0]["pointer"] == "?to"
+    monkeypatch.undo()
+    assert other.get(far_back).json()["data"] == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from psycopg_pool import ConnectionPool
 from tests.support.database.explained import Recorded
 from tests.support.database.rows import add_job
 from tests.support.scenes.dispatching import account, choose_hints, fill, leading, owners
+from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.services.batches import pause
 from tierline.services.batches.batch import cancel
@@ -114,6 +115,57 @@ def test_a_job_that_is_locked_at_the_resume_goes_on_later(
         assert held(pool) == 1
     batches.look(pool)
     assert held(pool) == 0
+
+
+def test_parts_that_arrive_in_another_order_are_held_too(
+    pool: ConnectionPool[Any], version: int, owner: int, batch: UUID
+) -> None:
+    do(pool, pause.pause, owner, batch)
+    batches = HeldBatches()
+    batches.look(pool)
+    with pool.connection() as connection:
+        add_job(connection, owner, version, batch_id=batch, batch_row=1)
+
+    def all_held() -> bool:
+        batches.look(pool)
+        return held(pool) == ROWS + 1
+
+    wait_until(all_held, DEADLINE_S, "the job of the earlier part to be held")
+
+
+def test_a_pause_is_no_wait_for_a_model_or_for_money(
+    pool: ConnectionPool[Any], owner: int, batch: UUID
+) -> None:
+    with pool.connection() as connection:
+        connection.execute("UPDATE jobs SET held_since = now() - interval '1 hour'")
+    for service in (pause.pause, pause.resume):
+        do(pool, service, owner, batch)
+        HeldBatches().look(pool)
+    with pool.connection() as connection:
+        waits = connection.execute("SELECT DISTINCT held_since FROM jobs").fetchall()
+    assert waits == [(None,)], "else it would be over at once: the job would go to another tier"
+
+
+def test_jobs_that_another_dispatcher_let_go_are_reported_too(
+    pool: ConnectionPool[Any], owner: int, batch: UUID
+) -> None:
+    do(pool, pause.pause, owner, batch)
+    leads, other = HeldBatches(), HeldBatches()
+    assert not leads.look(pool)
+    do(pool, pause.resume, owner, batch)
+    assert other.look(pool)
+    assert leads.look(pool)
+    assert not leads.look(pool)
+
+
+def test_a_part_that_is_written_keeps_no_jobs_from_being_held(
+    pool: ConnectionPool[Any], owner: int, batch: UUID
+) -> None:
+    do(pool, pause.pause, owner, batch)
+    with pool.connection() as other, other.transaction():
+        other.execute("SELECT FROM batches WHERE id = %s FOR SHARE", (batch,))
+        HeldBatches().look(pool)
+        assert held(pool) == ROWS
 
 
 def test_a_paused_batch_can_be_cancelled(
