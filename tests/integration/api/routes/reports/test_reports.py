@@ -98,7 +98,7 @@ def test_usage_by_user_lists_those_with_the_highest_cost_of_the_newest_jobs(
     far_back = "/v1/usage?group_by=user&from=2020-01-01&to=2020-01-02"
     refusal = other.get(far_back)
     assert refusal.status_code == 422, "none of the jobs that are read is from then"
-    assert refusal.json()["errors"][0]["pointer"] == "?to"
+    assert refusal.json()["errors"][0]["path"] == "?to"
     monkeypatch.undo()
     assert other.get(far_back).json()["data"] == []
 
