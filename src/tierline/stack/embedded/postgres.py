@@ -197,7 +197,7 @@ def _left_over(home: Home) -> list[psutil.Process]:
         try:
             if process.cwd() == data and process.status() != psutil.STATUS_ZOMBIE:
                 processes.append(process)
-        except psutil.Error:
+        except (psutil.Error, OSError):  # it ended; psutil passes some errors of /proc on
             continue
     return processes
 
