@@ -59,8 +59,11 @@ class _Row:
 
 
 def _untested(row: LoggedAnswer) -> LoggedAnswer | None:
-    """The row without what a calibration by people tests. None: nothing else is known about it."""
-    if fits(str(row.job_id)):
+    """The row without what a calibration by people tests. None: nothing else is known about it.
+
+    No calibration tests an answer that failed a check.
+    """
+    if row.failed or fits(str(row.job_id)):
         return row
     if row.stands_for is None:
         return None
