@@ -61,7 +61,9 @@ class OpenIdSettings(BaseSettings):
         origin = check_url(value).rstrip("/")
         if origin.count("/") != 2:
             raise ValueError("must have no path: the console is always at /console")
-        return origin
+        scheme, _, host = origin.partition("://")
+        default = {"https": ":443", "http": ":80"}.get(scheme, "")
+        return origin.removesuffix(default) if default and host.endswith(default) else origin
 
     @field_validator("oidc_scopes")
     @classmethod

@@ -55,7 +55,7 @@ class Attempt:
     def cookie(self) -> str:
         """The value of the browser's cookie, which `read_attempt` reads."""
         content = f"{self.value}.{self.began_s}.{_text(self.then.encode())}"
-        return f"{content}.{_text(_mac(self.key, content))}"
+        return f"{content}.{_signature(self.key, content)}"
 
     def _derived(self, purpose: str) -> str:
         return _text(_mac(self.key, f"{purpose}:{self.value}"))
@@ -76,7 +76,7 @@ def read_attempt(cookie: str, key: bytes, now_s: float) -> Attempt | None:
     content, _, signature = cookie.rpartition(".")
     given = signature.encode("utf-8", "replace")
     if len(cookie) > MOST_COOKIE or not hmac.compare_digest(
-        given, _text(_mac(key, content)).encode()
+        given, _signature(key, content).encode()
     ):
         return None
     value, began, then = content.split(".")
@@ -88,6 +88,11 @@ def tag_of(state: str) -> str:
     """A part of the cookie's name, so that two tabs that sign in at once do not disturb each
     other."""
     return hashlib.sha256(state.encode()).hexdigest()[:12]
+
+
+def _signature(key: bytes, content: str) -> str:
+    """Of a cookie. The prefix keeps it apart from what is derived with the same key."""
+    return _text(_mac(key, f"cookie:{content}"))
 
 
 def _mac(key: bytes, text: str) -> bytes:

@@ -38,6 +38,12 @@ def test_none_of_them_or_empty_ones_configure_nothing(monkeypatch: pytest.Monkey
     assert configured(monkeypatch, **dict.fromkeys(GIVEN, "")).openid is None
 
 
+def test_the_port_that_browsers_leave_out_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    openid = configured(monkeypatch, BASE_URL="https://tierline.invalid:443").openid
+    assert openid is not None
+    assert openid.base_url == "https://tierline.invalid"
+
+
 @pytest.mark.parametrize("name", GIVEN)
 def test_a_missing_one_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with pytest.raises(UsageError, match=f"needs TIERLINE_OIDC_{name} too") as raised:

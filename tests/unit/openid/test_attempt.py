@@ -30,6 +30,11 @@ def test_state_nonce_and_verifier_differ_and_the_cookie_tells_none_of_them() -> 
     assert tag_of(begun.state) not in begun.state
 
 
+def test_what_is_derived_from_an_attempt_signs_no_cookie() -> None:
+    begun = begin_attempt(KEY, NOW_S, "/console")
+    assert read_attempt(f"state:{begun.value}.{begun.state}", KEY, NOW_S) is None
+
+
 @pytest.mark.parametrize("passed_s", [601, -61])
 def test_an_attempt_is_over_after_its_time(passed_s: float) -> None:
     assert (

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 KEEP_S = 3600.0  # how long addresses and keys are used without asking again
 KEEP_WITHOUT_ANSWER_S = 24 * 3600.0  # … while the provider does not answer
+RETRY_S = 60.0  # … until it is asked again after it did not
 MOST_ANSWER_BYTES = 256 * 1024
 MOST_DEPTH = 20
 KEY_LOOKS = 5  # how often keys are read early in LOOKS_S, because a token fits none of them
@@ -52,9 +53,13 @@ class IdentityProvider:
     """The identity provider of the settings. One per process; its methods block, for threads."""
 
     def __init__(self, config: OpenIdConfig) -> None:
+        import joserfc.jwk
+        import joserfc.jws  # noqa: F401 - now, and not within the deadline of the first sign-in
+
         self.config = config
         self._lock = threading.Lock()  # of the fields below; no request is made while it is held
         self._known: _Known | None = None
+        self._failed_at_s = float("-inf")  # when they could not be read again, monotonic
         self._looks: list[float] = []
         # The context reads SSL_CERT_FILE: a company's provider may have a certificate of its own.
         self._http = httpx.Client(
@@ -99,15 +104,22 @@ class IdentityProvider:
     def _current(self) -> _Known:
         """Addresses and keys, which are read again after KEEP_S. Raises ProviderFailed."""
         with self._lock:
-            known = self._known
-        age_s = float("inf") if known is None else time.monotonic() - known.at_s
-        if known is not None and age_s < KEEP_S:
+            known, failed_at_s = self._known, self._failed_at_s
+        if known is None:
+            return self._read()
+        now_s = time.monotonic()
+        age_s = now_s - known.at_s
+        lasts = age_s <= KEEP_WITHOUT_ANSWER_S
+        if age_s < KEEP_S or (lasts and now_s - failed_at_s < RETRY_S):
             return known
         try:
             return self._read()
         except ProviderFailed:
-            if known is None or age_s > KEEP_WITHOUT_ANSWER_S:
+            if not lasts:
                 raise
+            # A provider that hangs takes the time of this sign-in, and of no other one for now.
+            with self._lock:
+                self._failed_at_s = time.monotonic()
             return known
 
     def _read(self) -> _Known:
@@ -165,6 +177,7 @@ class IdentityProvider:
                 headers={"accept": "application/json", "accept-encoding": "identity"},
                 timeout=self.config.timeout_s,
             ) as response:
+                self._http.cookies.clear()  # each sign-in is another person's
                 for part in response.iter_raw():
                     body += part
                     if len(body) > MOST_ANSWER_BYTES:

@@ -13,6 +13,9 @@ from tierline.storage.accounts.accounts import LiveKey, live_key_where
 _LIVE = (
     "k.id = (SELECT s.key_id FROM console_sessions s"
     " WHERE s.digest = %s AND s.expires_at > clock_timestamp())"
+    # Keys and people have numbers of one sequence. If a restore sets it back, no person's session
+    # becomes a key's.
+    " AND NOT EXISTS (SELECT FROM console_people p WHERE p.id = k.id)"
 )
 
 

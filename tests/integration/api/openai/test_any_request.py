@@ -16,7 +16,7 @@ from tests.support.processes.played_worker import played
 from tests.support.waiting import DEADLINE_S
 
 NAME = "any-request"
-NOBODY = "0" * 24 + "7000" + "0" * 4
+NOBODY = "0" * 12 + "70008000" + "0" * 12
 
 text = st.text(max_size=8) | st.sampled_from(["hi", NAME, f"{NAME}@1", "\x00", "\ud800", ""])
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | text

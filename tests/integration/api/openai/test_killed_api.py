@@ -5,7 +5,6 @@ nothing is lost, half kept or there twice.
 import io
 import json
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from tests.support.processes.played_worker import played
 from tests.support.processes.started import process
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.services.files.files import PART_BYTES, remove_expired
+from tierline.stack.ports import free_port
 from tierline.storage.db.engine import connect
 
 Connection = psycopg.Connection[Any]
@@ -31,12 +31,14 @@ NAME = "killed-door"
 
 
 @pytest.fixture(scope="module")
-def port(api: Api, rows: Connection) -> int:
-    """Of an API process that a test starts itself."""
+def feature(api: Api, rows: Connection) -> None:
     add_feature(rows, two_tiers(NAME))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def port(feature: None) -> int:
+    """Of an API process that a test starts itself."""
+    return free_port()
 
 
 @contextmanager
@@ -44,6 +46,7 @@ def started(port: int) -> Iterator[Callable[[], None]]:
     """An API process that answers. The value kills it and waits for its end."""
 
     def answers() -> bool:
+        assert child.poll() is None, "the API has ended"
         try:
             return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=1).status_code == 200
         except httpx.HTTPError:
