@@ -18,8 +18,8 @@ from api.console.views.job_filters import STATUSES, VERDICTS, details_of, read_f
 from api.console.views.road import picture_of, place_of, steps_of
 from api.console.visible import Cut, cut
 from api.http.problems import Refused
-from api.parameters.cursors import read_job_page, search_job_page
 from api.parameters.ids import read_id
+from api.parameters.job_pages import job_page
 from api.routes.jobs.events import LastOfJob, TimeoutS, job_stream
 from api.state import Database, LateDatabase, Shared, State
 from tierline.base.errors import NotFound
@@ -47,24 +47,14 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{16}")
 def get_jobs(request: Request, caller: Reader, connection: LateDatabase) -> Response:
     """A page of the account's jobs, the newest first."""
     filters, selection = read_filters(request.query_params)
-    details = details_of(filters)
-    begin = request.query_params.get("cursor")
-    if details:
-        rows, cursor = search_job_page(
-            begin,
-            PAGE,
-            lambda before, most: read_jobs.search_jobs(
-                connection, caller.account_id, selection, details, before, most
-            ),
-        )
-    else:
-        rows, cursor = read_job_page(
-            begin,
-            PAGE,
-            lambda before, most: read_jobs.list_jobs(
-                connection, caller.account_id, selection, before, most
-            ),
-        )
+    rows, cursor = job_page(
+        connection,
+        caller.account_id,
+        selection,
+        details_of(filters),
+        request.query_params.get("cursor"),
+        PAGE,
+    )
     return page(
         request,
         "jobs.html",

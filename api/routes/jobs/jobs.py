@@ -15,8 +15,8 @@ from api.document.openapi import STORABLE, returns, takes
 from api.http.ask_again import ask_again
 from api.http.bodies import answer, read_json, read_model
 from api.http.problems import documented
-from api.parameters.cursors import read_job_page, search_job_page
 from api.parameters.job_details import read_metadata
+from api.parameters.job_pages import job_page
 from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.read import JobId, read_job_id
 from api.routes.jobs.submit import (
@@ -103,22 +103,7 @@ def list_jobs(
         rows = read_jobs.jobs_of(connection, caller.account_id, job_ids)
         return answer(JobPage(data=[job_for(caller, row) for row in rows], next_cursor=None))
     filters = Filters(feature, status, tier, batch_id, drafts)
-    if details:
-        page, next_cursor = search_job_page(
-            cursor,
-            limit,
-            lambda before, most: read_jobs.search_jobs(
-                connection, caller.account_id, filters, details, before, most
-            ),
-        )
-    else:
-        page, next_cursor = read_job_page(
-            cursor,
-            limit,
-            lambda before, most: read_jobs.list_jobs(
-                connection, caller.account_id, filters, before, most
-            ),
-        )
+    page, next_cursor = job_page(connection, caller.account_id, filters, details, cursor, limit)
     return answer(JobPage(data=[job_for(caller, row) for row in page], next_cursor=next_cursor))
 
 

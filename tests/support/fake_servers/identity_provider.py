@@ -8,17 +8,17 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
+from tests.support.fake_servers.held_server import HeldServer, running
 from tests.support.waiting import DEADLINE_S
 
 CLIENT_ID = "tierline console"  # with a space: it is encoded in the header
@@ -27,13 +27,11 @@ Answer = tuple[int, str, bytes]  # status, content type, body
 HTML: Answer = (200, "text/html", b"<html>Maintenance: sentinel-html</html>")
 
 
-class IdentityProvider(ThreadingHTTPServer):
+class IdentityProvider(HeldServer):
     """Signs in whoever comes, as the person of `claims`."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Request)
+        super().__init__(_Request)
         self.issuer = f"http://127.0.0.1:{self.server_port}"
         self.rsa: Any = RSAKey.generate_key(2048, {"kid": "rsa"})
         self.ec: Any = ECKey.generate_key("P-256", {"kid": "ec"})
@@ -48,7 +46,6 @@ class IdentityProvider(ThreadingHTTPServer):
         self.secret_in_form = False
         self.paths: list[str] = []
         self.granted: dict[str, dict[str, str]] = {}  # the request of each code
-        self.released = threading.Event()
         self.slow: set[str] = set()  # paths that answer when the test is over
 
     def behave(self) -> None:
@@ -189,12 +186,5 @@ def _text(raw: bytes) -> str:
 @contextmanager
 def identity_provider() -> Iterator[IdentityProvider]:
     """A provider that runs inside the block."""
-    with IdentityProvider() as provider:
-        thread = threading.Thread(target=provider.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield provider
-        finally:
-            provider.released.set()
-            provider.shutdown()
-            thread.join(timeout=DEADLINE_S)
+    with running(IdentityProvider()) as provider:
+        yield provider

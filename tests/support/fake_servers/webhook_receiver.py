@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
+from tests.support.fake_servers.held_server import HeldServer, running
 from tests.support.waiting import DEADLINE_S
 
 
@@ -22,19 +23,17 @@ class Request:
     body: bytes
 
 
-class Receiver(ThreadingHTTPServer):
+class Receiver(HeldServer):
     """Answers every POST by `manner`, which a test may change at any time."""
 
-    daemon_threads = True
     request_queue_size = 64
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(_Answer)
         self.manner: Callable[[_Answer], None] = status(204)
         self.requests: list[Request] = []
         self.held = 0
         self.most_held = 0
-        self.released = threading.Event()  # set at the end, so that hanging threads go home
         self.lock = threading.Lock()
 
     @property
@@ -139,12 +138,5 @@ def flood_body(request: _Answer) -> None:
 @contextmanager
 def receiving() -> Iterator[Receiver]:
     """A receiver that runs inside the block."""
-    with Receiver() as receiver:
-        thread = threading.Thread(target=receiver.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver.released.set()
-            receiver.shutdown()
-            thread.join(timeout=DEADLINE_S)
+    with running(Receiver()) as receiver:
+        yield receiver

@@ -3,10 +3,8 @@
 import asyncio
 import io
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -19,15 +17,22 @@ from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
 from tests.support.processes.played_batch_reader import reading_batches
 from tests.support.processes.played_worker import played
+from tests.support.scenes.openai_batches import (
+    NAME,
+    chat_line,
+    content,
+    ended,
+    jsonl,
+    line,
+    start,
+)
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.features.parse import parse_feature
 from tierline.services.accounts.accounts import create_key
-from tierline.services.batches import read_batch_files
 from tierline.services.batches.read_batch_files import read_some
 from tierline.storage.db.engine import connect
 
 Connection = psycopg.Connection[Any]
-NAME = "batched"
 
 
 @pytest.fixture(scope="module")
@@ -45,50 +50,6 @@ def processes(feature: str, database_url: str) -> Iterator[None]:
 
     with reading_batches(database_url), played(database_url, feature, answer):
         yield
-
-
-def line(custom_id: object, text: object = "hi", **more: Any) -> dict[str, Any]:
-    body = {"model": NAME, "input": text}
-    return {"custom_id": custom_id, "method": "POST", "url": "/v1/responses", "body": body, **more}
-
-
-def chat_line(custom_id: str, text: str) -> dict[str, Any]:
-    body = {"model": NAME, "messages": [{"role": "user", "content": text}]}
-    return line(custom_id, url="/v1/chat/completions", body=body)
-
-
-def jsonl(*lines: Any) -> bytes:
-    return b"".join(
-        (one if isinstance(one, bytes) else json.dumps(one).encode()) + b"\n" for one in lines
-    )
-
-
-def start(
-    client: openai.OpenAI, content: bytes, endpoint: Any = "/v1/responses", **more: Any
-) -> Any:
-    file = client.files.create(file=("in.jsonl", content), purpose="batch")
-    return client.batches.create(
-        input_file_id=file.id, endpoint=endpoint, completion_window="24h", **more
-    )
-
-
-def ended(client: openai.OpenAI, batch_id: str) -> Any:
-    return until(lambda: client.batches.retrieve(batch_id), ("completed", "cancelled"))
-
-
-def until(ask: Callable[[], Any], statuses: tuple[str, ...]) -> Any:
-    def reached() -> Any:
-        state = ask()
-        return state if state.status in statuses else None
-
-    return wait_until(reached, DEADLINE_S, " or ".join(statuses))
-
-
-def content(client: openai.OpenAI, file_id: str) -> dict[str, Any]:
-    lines = client.files.content(file_id).text.splitlines()
-    lines_by_id = {one["custom_id"]: one for one in map(json.loads, lines)}
-    assert len(lines_by_id) == len(lines)
-    return lines_by_id
 
 
 def test_a_batch_of_responses_answers_each_line(client: openai.OpenAI, processes: None) -> None:
@@ -372,117 +333,6 @@ def test_deleting_the_files_of_a_batch_removes_its_content(
     assert rows.execute(kept, (id,)).fetchone() == (0,)
     after = client.batches.retrieve(made.id)
     assert (after.output_file_id, after.error_file_id) == (None, None)
-
-
-def test_a_full_account_waits_with_its_file_and_goes_on(
-    api: Api, client: openai.OpenAI, rows: Connection, feature: str, database_url: str
-) -> None:
-    made = start(client, jsonl(*(line(str(at)) for at in range(5))))
-    rows.execute("UPDATE accounts SET max_queued_jobs = 2 WHERE name = 'default'")
-    try:
-        with reading_batches(database_url):
-            until(lambda: client.batches.retrieve(made.id), ("in_progress",))
-            queued = rows.execute(
-                "SELECT count(*) FROM jobs WHERE batch_id = %s AND status = 'queued'",
-                (made.metadata["tierline.batch_id"],),
-            ).fetchone()
-            assert queued == (2,)
-            with played(database_url, feature):
-                batch = ended(client, made.id)
-    finally:
-        rows.execute("UPDATE accounts SET max_queued_jobs = NULL WHERE name = 'default'")
-    assert batch.request_counts.completed == 5
-
-
-def test_an_account_with_a_limit_may_submit_while_lines_are_parsed(
-    api: Api,
-    client: openai.OpenAI,
-    rows: Connection,
-    feature: str,
-    database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made = start(client, jsonl(line("1"), line("2"), line("3")))
-    parse, submitted = read_batch_files.read_line, []
-
-    def submit_and_parse(*arguments: Any) -> Any:
-        if not submitted:  # a submission counts the account's jobs alone, as the reader does
-            submitted.append(api.submit("x", feature=feature)["id"])
-        return parse(*arguments)
-
-    monkeypatch.setattr(read_batch_files, "read_line", submit_and_parse)
-    rows.execute("UPDATE accounts SET max_queued_jobs = 3 WHERE name = 'default'")
-    try:
-        with connect(database_url, "test") as connection:
-            id = made.metadata["tierline.batch_id"]
-            assert read_some(connection, id) == 2, "the submission took one of three places"
-            assert read_some(connection, id) == 0
-        for job in submitted:
-            api.post(f"/v1/jobs/{job}/cancel")
-    finally:
-        rows.execute("UPDATE accounts SET max_queued_jobs = NULL WHERE name = 'default'")
-    with reading_batches(database_url), played(database_url, feature):
-        assert ended(client, made.id).request_counts.completed == 3
-
-
-def test_reading_goes_on_where_it_was_cut_off_and_reads_nothing_twice(
-    client: openai.OpenAI,
-    rows: Connection,
-    feature: str,
-    database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made = start(client, jsonl(*(line(str(at)) for at in range(7))))
-    id = made.metadata["tierline.batch_id"]
-    monkeypatch.setattr(read_batch_files, "LINES_AT_ONCE", 3)
-    with connect(database_url, "test") as connection:
-        assert read_some(connection, id) == 3
-
-        def cut(*_: object, **__: object) -> None:
-            raise RuntimeError("cut off")
-
-        with monkeypatch.context() as broken:
-            broken.setattr(read_batch_files.batch_files, "note_read", cut)
-            with pytest.raises(RuntimeError):
-                read_some(connection, id)
-        assert [read_some(connection, id) for _ in range(3)] == [3, 1, 0]
-    with reading_batches(database_url), played(database_url, feature):
-        batch = ended(client, made.id)
-    assert list(content(client, batch.output_file_id)) == [str(at) for at in range(7)]
-
-
-READER = """
-import sys, time
-from psycopg_pool import ConnectionPool
-from tierline.services.batches import read_batch_files
-read_batch_files.LINES_AT_ONCE = 2
-with ConnectionPool(sys.argv[1], min_size=1, kwargs={"autocommit": True}) as pool:
-    read_batch_files.read_due(pool, time.monotonic() + 600)
-"""
-
-
-def test_a_killed_reader_leaves_nothing_half_read(
-    client: openai.OpenAI, rows: Connection, feature: str, database_url: str
-) -> None:
-    made = start(client, jsonl(*(line(str(at)) for at in range(3_000))))
-    id = made.metadata["tierline.batch_id"]
-    read = "SELECT count(*), count(DISTINCT custom_id) FROM jobs WHERE batch_id = %s"
-
-    def counted() -> tuple[int, int]:
-        row = rows.execute(read, (id,)).fetchone()
-        assert row is not None
-        return row
-
-    with subprocess.Popen([sys.executable, "-c", READER, database_url]) as reader:
-        wait_until(lambda: counted()[0], DEADLINE_S, "the first lines")
-        reader.kill()  # SIGKILL
-    at_the_kill = counted()
-    assert 0 < at_the_kill[0] < 3_000
-    with reading_batches(database_url):
-        wait_until(lambda: counted()[0] == 3_000, DEADLINE_S, "all lines")
-        assert counted() == (3_000, 3_000)
-        client.batches.cancel(made.id)
-        ended(client, made.id)
 
 
 def test_a_key_that_may_only_submit_creates_and_does_not_read(
