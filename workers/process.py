@@ -129,7 +129,9 @@ def worker() -> Worker:
 def install(name: str, queues: tuple[str, ...], threads: int) -> None:
     """Make this process a worker when Celery is about to start it."""
 
-    @signals.worker_init.connect(weak=False)
+    # Not at `worker_init`: Celery sets variables of the environment after that, and libpq, which
+    # reads some in the threads of the worker, may crash the process meanwhile.
+    @signals.celeryd_after_setup.connect(weak=False)
     def _start(**_: Any) -> None:
         global _worker  # noqa: PLW0603 - one per process, as Celery's own state is
         _worker = Worker(name, queues, threads)

@@ -344,7 +344,13 @@ class Scene:
         urls = {name: str(self.up.line[name.lower()]) for name in ("DATABASE_URL", "REDIS_URL")}
         env = environment({**self._env, **urls, **python_path(root), **more})
         with processes(commands, env, root=root) as children:
-            yield children
+            try:
+                yield children
+            except BaseException as error:
+                for child in children:
+                    if child.poll() is not None:
+                        error.add_note(f"{child.args!r} had ended with {child.returncode}")
+                raise
             for child in children:
                 ended = child.poll()
                 assert ended in {None, -signal.SIGKILL}, f"{child.args!r} ended with {ended}"

@@ -51,6 +51,36 @@ def test_a_worker_that_starts_while_the_broker_has_no_room_waits_for_some(tmp_pa
             assert worker.wait(DEADLINE_S) == 0
 
 
+STARTS = """
+import os, sys, threading
+from celery import signals
+from workers.__main__ import main
+
+environment = type(os.environ)
+set_variable = environment.__setitem__
+
+def set_alone(variables, name, value):
+    if threading.active_count() > 1:
+        os.write(2, f"{name} is set beside other threads".encode())
+        os._exit(1)
+    set_variable(variables, name, value)
+
+environment.__setitem__ = set_alone
+signals.worker_ready.connect(lambda **_: os._exit(0), weak=False)
+sys.argv = ["workers", "--queues", "slm", "--name", "alone", "--threads", "1"]
+main()
+"""
+
+
+@pytest.mark.usefixtures("environment")
+def test_no_variable_is_set_while_other_threads_may_read_one() -> None:
+    """libpq reads variables on each new connection, which may crash the process meanwhile."""
+    ended = subprocess.run(
+        [sys.executable, "-c", STARTS], capture_output=True, timeout=DEADLINE_S, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 @pytest.mark.usefixtures("environment")
 def test_celery_and_its_events_see_what_a_worker_does() -> None:
     from workers.app import create_app

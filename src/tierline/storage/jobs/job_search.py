@@ -117,8 +117,8 @@ def search(
             if examined >= most:
                 stopped = JobPosition(rows[-1].seq, rows[-1].id)
                 break
-        found = [row for ids in in_few_weeks(matching) for row in job_rows(connection, ids)]
-        return Matches(sorted(found, key=lambda row: -row["seq"]), stopped)
+        jobs = [row for ids in in_few_weeks(matching) for row in job_rows(connection, ids)]
+        return Matches(sorted(jobs, key=lambda row: -row["seq"]), stopped)
 
     return in_one_snapshot(connection, read)
 
