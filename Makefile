@@ -84,7 +84,7 @@ unit: tools
 	@$(BIN)/pytest --numprocesses logical --dist loadfile -p no:schemathesis tests/unit $(ARGS)
 
 # What `make test` leaves out because it takes minutes; each has a short form there.
-nightly: $(VENV)/compose/.ready $(VENV)/clients/.ready | tools
+nightly: $(VENV)/compose/.ready $(VENV)/clients/.ready $(VENV)/peers/.ready | tools
 	@$(BIN)/pytest -m "nightly or hypothesis" --hypothesis-profile nightly -v --timeout 1800 --durations 0 --durations-min 5 $(ARGS)
 
 # Builds the image and runs docker-compose.yml with podman, on base images made from Debian's packages.
