@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from examples.demo.bar import BAR_MISSED
-from tests.support.processes.demo import of_home, start
+from tests.support.processes.demo import SLOW_S, of_home, start
 from tests.support.waiting import DEADLINE_S, wait_until
 
 MARKS = {
@@ -42,18 +42,17 @@ def victim(home: Path, mark: str) -> psutil.Process | None:
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MARKS)
 def test_every_job_ends_once_after_a_kill(name: str, tmp_path: Path) -> None:
     home, log = tmp_path / "home", tmp_path / "log"
     demo = start(home, log)
     try:
-        wait_until(lambda: "completed" in log.read_text(), 240, "the first jobs to be done")
+        wait_until(lambda: "completed" in log.read_text(), SLOW_S, "the first jobs to be done")
         chosen = victim(home, MARKS[name])
         assert chosen is not None, f"no process of the demo is {name}"
         chosen.send_signal(signal.SIGKILL)
         began = time.monotonic()
-        code = demo.wait(600)
+        code = demo.wait(SLOW_S)
     finally:
         demo.kill()
     said = log.read_text()

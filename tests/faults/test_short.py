@@ -36,7 +36,6 @@ def test_what_is_left_to_the_night_has_its_like_in_the_suite() -> None:
     assert set(LIKE).isdisjoint(LIKE.values())
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.nightly)])
 def test_nothing_is_lost_or_repeated_whatever_breaks(
     tmp_path: Path, make_home: MakeHome, every: bool

@@ -38,7 +38,6 @@ def bench(prepared: Path) -> Bench:
             env={**os.environ, "BENCH_PREPARED_HOME": str(prepared)},
             capture_output=True,
             text=True,
-            timeout=280,
             check=False,
         )
         assert ran.returncode in (0, 1), ran.stderr

@@ -131,7 +131,6 @@ def backfill(key: str, folder: Path, first: int) -> None:
         env={**os.environ, "TIERLINE_URL": API, "TIERLINE_API_KEY": key},
         capture_output=True,
         text=True,
-        timeout=600,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

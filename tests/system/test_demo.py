@@ -17,7 +17,7 @@ import pytest
 from examples.demo.bar import BAR_MISSED
 from examples.demo.rows import read_rows
 from tests.support.fake_servers.stand_ins import answering_demo
-from tests.support.processes.demo import of_home, start
+from tests.support.processes.demo import SLOW_S, of_home, start
 from tests.support.processes.prepared_home import MakeHome
 from tests.support.waiting import wait_until
 
@@ -40,7 +40,6 @@ def local_url(every: int, interrupted: Event) -> Iterator[str | None]:
         yield url
 
 
-@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("every", [FEW, pytest.param(1, marks=pytest.mark.nightly)])
 def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_row(
     tmp_path: Path,
@@ -52,17 +51,17 @@ def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_r
     home, log = make_home(tmp_path / "demo home"), tmp_path / "log"
     demo = start(home, log, every, local_url)
     try:
-        wait_until(lambda: "completed" in log.read_text(), 240, "the first jobs to be done")
+        wait_until(lambda: "completed" in log.read_text(), SLOW_S, "the first jobs to be done")
         demo.send_signal(signal.SIGINT)
         interrupted.set()
-        assert demo.wait(90) == 130, log.read_text()
+        assert demo.wait(SLOW_S) == 130, log.read_text()
     finally:
         demo.kill()
     assert not of_home(home)
     run = json.loads((home / "demo" / "run.json").read_text())
     demo = start(home, log, every, local_url)
     try:
-        code = demo.wait(1000)
+        code = demo.wait(SLOW_S)
     finally:
         demo.kill()
     said = log.read_text()

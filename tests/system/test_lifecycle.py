@@ -26,7 +26,6 @@ STAGES = (
 SEEDS = (1, 2, 3, 4)  # of the tickets of each part
 
 
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("short", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_a_feature_goes_from_the_frontier_to_a_classifier_and_back(
     tmp_path: Path, make_home: MakeHome, short: bool
@@ -46,7 +45,6 @@ def test_a_feature_goes_from_the_frontier_to_a_classifier_and_back(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=1700,
             check=False,
         )
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]

@@ -29,7 +29,6 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=120,
             check=False,
         )
         assert built.returncode == 0, built.stderr
@@ -78,7 +77,6 @@ def run(python: Path, folder: Path, *arguments: str) -> str:
         env=environment({}),
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

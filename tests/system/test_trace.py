@@ -15,7 +15,6 @@ SPEED = 10.0
 
 
 @pytest.mark.skipif(not TRACE.is_file(), reason=f"no trace at {TRACE}")
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("requests", "first"), [(360, 180), pytest.param(900, 300, marks=pytest.mark.nightly)]
 )

@@ -10,6 +10,9 @@ from tests.support.processes.started import ROOT
 from tests.support.processes.up import environment
 from tierline.stack.home import tag_of
 
+SLOW_S = 1500.0
+"""For a step of the demo, which waits for a processor: the model takes all of one."""
+
 
 def start(
     home: Path, log: Path, every: int = 1, local_url: str | None = None

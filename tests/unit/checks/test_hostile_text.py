@@ -29,7 +29,6 @@ def measured(request: pytest.FixtureRequest) -> dict[str, tuple[float, float]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-2000:]

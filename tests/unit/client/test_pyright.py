@@ -38,7 +38,6 @@ def pyright(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=240,
         check=False,
     )
 
