@@ -31,6 +31,7 @@ class Heartbeat:
         self._beat_s = beat_s
         self._beat = 0
         self._until: dict[UUID, float | None] = {}  # token → monotonic seconds; None: no limit yet
+        self._jobs: dict[UUID, UUID] = {}  # token → the job that it claims
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -44,15 +45,18 @@ class Heartbeat:
         self._thread.join(timeout=5.0)
 
     @contextmanager
-    def hold(self, token: UUID) -> Iterator[None]:
-        """Beat for `token` inside the block."""
+    def hold(self, token: UUID, job_id: UUID | None = None) -> Iterator[None]:
+        """Beat for `token` inside the block. `job_id`: the job that it claims."""
         with self._lock:
             self._until[token] = None
+            if job_id is not None:
+                self._jobs[token] = job_id
         try:
             yield
         finally:
             with self._lock:
                 self._until.pop(token, None)
+                self._jobs.pop(token, None)
 
     def until(self, token: UUID, within_s: float) -> None:
         """Beat for a held token for at most `within_s` seconds from now."""
@@ -60,10 +64,10 @@ class Heartbeat:
             if token in self._until:
                 self._until[token] = time.monotonic() + within_s
 
-    def held(self) -> list[UUID]:
-        """The held tokens, including those past their limit."""
+    def held_jobs(self) -> dict[UUID, UUID]:
+        """The jobs that the held tokens claim, by the token, including those past their limit."""
         with self._lock:
-            return list(self._until)
+            return dict(self._jobs)
 
     def _alive(self) -> list[UUID]:
         now = time.monotonic()

@@ -95,7 +95,7 @@ class Worker:
     def leave_now(self) -> None:
         """Give back the held jobs and exit, whatever the threads are doing."""
         self._leaving.set()
-        held = self.heartbeat.held()
+        held = self.heartbeat.held_jobs()
         try:
             moved = release(self.pool, held) if held else []
             if moved:

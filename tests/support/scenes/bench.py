@@ -60,7 +60,7 @@ class NoLeases:
     """Leases that are never looked at."""
 
     @contextmanager
-    def hold(self, token: UUID) -> Iterator[None]:
+    def hold(self, token: UUID, job_id: UUID | None = None) -> Iterator[None]:
         yield
 
     def until(self, token: UUID, within_s: float) -> None:

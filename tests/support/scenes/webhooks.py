@@ -66,7 +66,7 @@ class NoLeases:
         self.limited: list[UUID] = []
 
     @contextmanager
-    def hold(self, token: UUID) -> Iterator[None]:
+    def hold(self, token: UUID, job_id: UUID | None = None) -> Iterator[None]:
         self.held.append(token)
         yield
 

@@ -4,7 +4,6 @@ Each change reads its job under a row lock, calls `jobs.next_state`, and writes 
 short transaction.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -143,12 +142,3 @@ def forget_attempt(connection: Connection[Any], locked: LockedJob) -> None:
         " started_at = CASE WHEN attempts > 1 THEN started_at END WHERE id = %s AND part < 2",
         (locked.job_id,),
     )
-
-
-def release_claims(connection: Connection[Any], tokens: Collection[UUID]) -> list[UUID]:
-    """The jobs that these tokens hold, for a worker that gives them back."""
-    rows = connection.execute(
-        "SELECT id FROM jobs WHERE part < 2 AND status = 'in_progress' AND claim_token = ANY(%s)",
-        (list(tokens),),
-    )
-    return [job_id for (job_id,) in rows]

@@ -109,7 +109,7 @@ class Executor:
         `backfill`: the hint came from a backfill lane.
         """
         token = new_id()  # it has the time of the claim, see `late_costs`
-        with self.leases.hold(token):
+        with self.leases.hold(token, job_id):
             claim = self._claim(job_id, token, backfill=backfill)
             if claim is None:
                 if cancel_withdrawn(self.pool, job_id):

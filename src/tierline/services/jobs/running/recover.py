@@ -37,7 +37,6 @@ from tierline.storage.jobs.recovery import (
     forget_attempt,
     lock_job,
     overdue,
-    release_claims,
     write_transition,
 )
 
@@ -105,18 +104,22 @@ def recover_lost(pool: ConnectionPool[Any], lost: Mapping[UUID, UUID]) -> list[U
     return moved
 
 
-def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
-    """Give back the unfinished jobs of a worker that stops. Returns the jobs that changed."""
-    held, moved = set(tokens), list[UUID]()
+def release(pool: ConnectionPool[Any], held: Mapping[UUID, UUID]) -> list[UUID]:
+    """Give back the unfinished jobs of a worker that stops, each by its token. Returns the jobs
+    that changed.
+    """
+    tokens, moved = set(held), list[UUID]()
     reason = "its worker was stopped"
     with pool.connection() as connection:
 
         def give_up(job_id: UUID) -> bool:
             with connection.transaction():
                 locked = lock_job(connection, job_id)
-                return _take_back(connection, locked, held, Released(), Verdict.SUPERSEDED, reason)
+                return _take_back(
+                    connection, locked, tokens, Released(), Verdict.SUPERSEDED, reason
+                )
 
-        for job_id in release_claims(connection, held):
+        for job_id in held.values():
             if again_if_moved(partial(give_up, job_id)):
                 moved.append(job_id)
     return moved

@@ -115,10 +115,19 @@ def test_a_finish_and_a_recovery_at_once_leave_one_end(bench: Bench) -> None:
 def test_a_released_job_waits_again_and_counts_no_loss(bench: Bench) -> None:
     version, _ = bench.apply()
     job = bench.submit(version)
-    assert release(bench.pool, [take(bench, job)]) == [job]
+    assert release(bench.pool, {take(bench, job): job}) == [job]
     row = bench.job(job)
     assert (row["status"], row["losses"]) == ("queued", 0)
     assert bench.verdicts(job) == ["superseded"]
+
+
+def test_a_worker_that_stops_gives_back_no_job_that_another_one_claimed(bench: Bench) -> None:
+    version, _ = bench.apply()
+    waits, runs = bench.submit(version), bench.submit(version)
+    take(bench, runs)
+    assert release(bench.pool, {uuid4(): waits, uuid4(): runs}) == []
+    assert bench.job(waits)["attempts"] == 0
+    assert bench.job(runs)["status"] == "in_progress"
 
 
 def test_a_waiting_job_past_its_deadline_expires(bench: Bench) -> None:
