@@ -17,6 +17,9 @@ BLOCK = 4  # searches in each, so 1,000: a chance of 90% is found within about 2
 NEWTON_STEPS = 25
 FEWEST_FITTED = 20  # with fewer outcomes to simulate from, the chance is unknown
 MOST_TESTED = 50_000
+MOST_GROUPS = 1_000
+"""Answers with about the same score are drawn together if there are more than this many: time and
+memory of a simulation then stay the same, and the error rates change by less than their error."""
 PRIOR = 10.0  # outcomes that the smooth curve counts as, against those with about the same score
 PSEUDO = 0.1  # right and wrong outcomes added, so that no error rate is estimated as 0
 PENALTY = 30.0  # inverse strength: a strong signal has a steep curve
@@ -67,26 +70,27 @@ class _Simulations:
 
         self.max_error, self.confidence = max_error, confidence
         thresholds = np.array(grid([one.score for one in fitted]))
-        scores = np.array([one.score for one in fitted])
-        wrong = np.array([one.wrong for one in fitted], dtype=float)
-        # The cell of a score: the strictest threshold that serves it.
-        cells = (scores[:, None] >= thresholds[None, :]).argmax(axis=1)
-        in_cell = np.eye(len(thresholds))[cells]
+        groups = _grouped(fitted, thresholds)
+        in_cell = np.eye(len(thresholds))[groups.cells]
         draw = np.random.default_rng(SEED)
-        count = len(scores)
-        times = draw.exponential(1.0, (WORLDS, count))
-        times *= count / times.sum(axis=1, keepdims=True)
-        unseen = np.zeros((WORLDS, count))
-        unseen[np.arange(WORLDS), draw.integers(0, count, WORLDS)] = draw.gamma(UNSEEN, 1.0, WORLDS)
-        wrong_times = times * wrong + unseen
-        times = times + unseen
+        count = len(fitted)
+        # The weights of answers are exponential, so that their sum in a group is of a gamma law.
+        wrong_times = draw.standard_gamma(groups.wrong, (WORLDS, len(groups.wrong)))
+        times = wrong_times + draw.standard_gamma(groups.right, wrong_times.shape)
+        total = times.sum(axis=1, keepdims=True) / count
+        sizes = groups.wrong + groups.right
+        places = draw.choice(len(sizes), WORLDS, p=sizes / count)
+        unseen = np.zeros(times.shape)
+        unseen[np.arange(WORLDS), places] = draw.gamma(UNSEEN, 1.0, WORLDS)
+        wrong_times = wrong_times / total + unseen
+        times = times / total + unseen
         outcomes = times @ in_cell
         errors = wrong_times @ in_cell
-        curve = (times * _smooth(scores, wrong_times, times)) @ in_cell
+        curve = (times * _smooth(groups.scores, wrong_times, times)) @ in_cell
         curve = np.divide(curve, outcomes, out=np.full(curve.shape, 0.5), where=outcomes > 0)
         self.fitted = (
-            in_cell.sum(axis=0).cumsum()[None, :],
-            (wrong @ in_cell).cumsum()[None, :],
+            (sizes @ in_cell).cumsum()[None, :],
+            (groups.wrong @ in_cell).cumsum()[None, :],
         )
         self.shares = (outcomes / outcomes.sum(axis=1, keepdims=True)).repeat(BLOCK, axis=0)
         self.rates = ((errors + PRIOR * curve) / (outcomes + PRIOR)).repeat(BLOCK, axis=0)
@@ -104,6 +108,32 @@ class _Simulations:
         wrong = errors.cumsum(axis=1)
         chosen = search_each(served, wrong, self.max_error, self.confidence, self.fitted)
         return float((chosen != NONE).mean())
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Fitted answers with about the same score. Each array has one number per group."""
+
+    scores: Array  # the mean
+    cells: Array  # the index of the strictest threshold that serves them
+    right: Array  # answers
+    wrong: Array
+
+
+def _grouped(fitted: Sequence[Scored], thresholds: Array) -> _Groups:
+    """One group for each answer, or about MOST_GROUPS of neighbours. A group is within one cell."""
+    import numpy as np
+
+    ordered = sorted(fitted, key=lambda one: one.score)
+    scores = np.array([one.score for one in ordered])
+    wrong = np.array([one.wrong for one in ordered], dtype=float)
+    cells = (scores[:, None] >= thresholds[None, :]).argmax(axis=1)
+    together = -(-len(ordered) // MOST_GROUPS)
+    blocks = np.arange(len(ordered)) // together
+    new = np.flatnonzero((np.diff(blocks, prepend=-1) != 0) | (np.diff(cells, prepend=-1) != 0))
+    sizes = np.diff(new, append=len(ordered))
+    wrongs = np.add.reduceat(wrong, new)
+    return _Groups(np.add.reduceat(scores, new) / sizes, cells[new], sizes - wrongs, wrongs)
 
 
 def _smooth(scores: Array, wrong: Array, times: Array) -> Array:

@@ -1,8 +1,11 @@
 """The simulated chance of a search, and the number of outcomes that it recommends."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from tierline.routing.thresholds import search_chance
 from tierline.routing.thresholds.many_searches import NONE, counts_at, search_each
 from tierline.routing.thresholds.search_chance import FEWEST_FITTED, MOST_TESTED, chances
 from tierline.routing.thresholds.threshold_search import Scored, grid
@@ -30,12 +33,12 @@ def share_that_finds(count: int, max_error: float, confidence: float) -> float:
 
 def test_searches_with_the_recommended_number_succeed_as_often_as_wanted() -> None:
     recommended = []
-    for seed in range(3, 8):
+    for seed in range(3, 6):
         chance = chances(fitted(seed, 500), 250, 0.03, 0.955)
         assert chance is not None
         assert chance.tested is not None
         recommended.append(chance.tested)
-    middle = sorted(recommended)[2]
+    middle = sorted(recommended)[1]
     assert middle < 1_000
     assert share_that_finds(middle, 0.03, 0.955) >= 0.85
 
@@ -55,7 +58,7 @@ def test_few_outcomes_without_an_error_promise_no_success() -> None:
     assert chance is not None
     assert more is not None
     assert chance.now < 0.85
-    assert more.now > 0.95
+    assert more.now > 0.9
 
 
 def test_a_promise_below_what_the_tier_reaches_has_no_number() -> None:
@@ -75,3 +78,29 @@ def test_outcomes_of_one_kind_have_a_chance_too(wrong: bool) -> None:
     chance = chances([Scored(0.9, wrong)] * 200, 400, 0.05, 0.95)
     assert chance is not None
     assert chance.now == pytest.approx(0.0 if wrong else 1.0, abs=0.05)
+
+
+def test_the_most_outcomes_take_little_memory() -> None:
+    known = fitted(4, 12_500)  # a quarter of the most that a calibration reads
+    tracemalloc.start()
+    try:
+        chance = chances(known, 37_500, 0.03, 0.955)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert chance is not None
+    assert chance.now > 0.95
+    assert peak < 40e6, f"{peak / 1e6:.0f} MB"
+
+
+def test_answers_that_are_drawn_together_give_about_the_same_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = fitted(6, 600)
+    each = chances(known, 230, 0.03, 0.955)
+    monkeypatch.setattr(search_chance, "MOST_GROUPS", 60)
+    together = chances(known, 230, 0.03, 0.955)
+    assert each is not None
+    assert together is not None
+    assert 0.1 < each.now < 0.99
+    assert together.now == pytest.approx(each.now, abs=0.08)
