@@ -205,7 +205,12 @@ def of_error(error: Exception) -> Response:
             )
         case psycopg.DataError():
             return problem("invalid", "a value cannot be stored: is there a NUL character in it?")
-        case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
+        case PoolTimeout():  # is an OperationalError too
+            return unavailable(
+                "no connection to the database was free in time: it does not answer, or the API is"
+                " busy; ask again"
+            )
+        case psycopg.OperationalError() | psycopg.InterfaceError():
             return unavailable("the database does not answer")
     return problem("internal", "the error is in the server's log")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg_pool import PoolTimeout
 
 from api.http.problems import MOST_BYTES, Refused, of_error, problem
 from tierline.base.errors import MOST_PROBLEMS, FeatureError, InvalidInput, Problem
@@ -32,6 +33,12 @@ def test_an_answer_that_tells_all_says_nothing_of_more() -> None:
 def test_those_that_were_not_written_down_are_counted_as_well() -> None:
     answer = told(InvalidInput([Problem("is wrong")] * 21, left_out=7))
     assert answer["errors_left_out"] == 8
+
+
+def test_too_few_connections_are_not_called_a_database_that_is_away() -> None:
+    answer = told(PoolTimeout("couldn't get a connection after 2.00 sec"))
+    assert answer["status"] == 503
+    assert "or the API is busy" in answer["detail"]
 
 
 @given(st.text(st.characters(), min_size=1, max_size=8), st.integers(1, 60_000))
