@@ -23,7 +23,7 @@ from tierline.rules.batches import StoredPart
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.batches.read_rows import read_rows
-from tierline.services.jobs.submitting.backlog import full
+from tierline.services.jobs.submitting.backlog import counts_each_job, full
 from tierline.services.jobs.submitting.current_versions import UnknownFeature
 from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.services.jobs.submitting.submission import (
@@ -37,7 +37,7 @@ from tierline.storage.batches.batches import BadRow, GoodRow, Lane, NewBatch
 from tierline.storage.db.engine import within
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.features import features
-from tierline.storage.jobs.backlogs import count_queued_alone
+from tierline.storage.jobs.backlogs import count_queued_alone, count_queued_unlocked
 from tierline.storage.money.budgets import Holder, hard_ones
 from tierline.views.batches.batches import StoredBatch
 
@@ -134,6 +134,7 @@ def accept_part(
             _refuse_closed(status)
             _refuse_full(connection, account_id, len(good), most_queued)
             _add_rows(connection, account_id, row, feature, number, placed, bad)
+            _refuse_overfull(connection, account_id, len(good), most_queued)
             return AcceptedPart(part, replayed=False)
     there = batches.stored_part(connection, batch_id, number)
     assert there is not None, "a part that could not be written is there"
@@ -253,6 +254,10 @@ def _refuse_closed(status: str | None) -> None:
 def _refuse_full(
     connection: Connection[Any], account_id: int, rows: int, most_queued: int | None
 ) -> None:
+    """Refuse a part for whose rows there is no room, before they are written.
+
+    A small limit is counted under the account's lock, as for single jobs; such a part is small too.
+    """
     if most_queued is None or not rows:
         return
     if rows > most_queued:
@@ -264,7 +269,21 @@ def _refuse_full(
                 )
             ]
         )
-    if count_queued_alone(connection, account_id, most_queued) + rows > most_queued:
+    count = count_queued_alone if counts_each_job(most_queued) else count_queued_unlocked
+    if count(connection, account_id, most_queued) + rows > most_queued:
+        raise full(most_queued, FULL_S)
+
+
+def _refuse_overfull(
+    connection: Connection[Any], account_id: int, rows: int, most_queued: int | None
+) -> None:
+    """Refuse a part whose rows, written in this transaction, exceed a large limit together with
+    what others have written meanwhile. So the lock is held while they are counted and committed,
+    not while thousands are written.
+    """
+    if most_queued is None or not rows or counts_each_job(most_queued):
+        return
+    if count_queued_alone(connection, account_id, most_queued + 1) > most_queued:
         raise full(most_queued, FULL_S)
 
 

@@ -26,6 +26,8 @@ from tierline.services.accounts.accounts import (
     make_run_key,
 )
 from tierline.services.jobs.submitting import backlog
+from tierline.storage.batches import batches
+from tierline.storage.jobs.backlogs import BACKLOG_LOCK
 
 Connection = psycopg.Connection[Any]
 ONE = {"feature": "echo", "input": {"text": "hello"}}
@@ -207,7 +209,11 @@ def test_parts_of_a_batch_stop_at_the_limit_whole_and_may_be_sent_again(scene: S
     assert put(api, batch, 2, 30).status_code == 201
 
 
-def test_parts_sent_at_once_to_several_apis_do_not_pass_the_limit_together(scene: Scene) -> None:
+@pytest.mark.parametrize("exact_up_to", [0, 1_000])
+def test_parts_sent_at_once_to_several_apis_do_not_pass_the_limit_together(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, exact_up_to: int
+) -> None:
+    monkeypatch.setattr(backlog, "EXACT_UP_TO", exact_up_to)
     change_account(scene.db, scene.account, {"max_queued_jobs": 100})
     batch = scene.apis[0].post("/v1/batches", json={"feature": "echo"}).json()["id"]
 
@@ -218,6 +224,25 @@ def test_parts_sent_at_once_to_several_apis_do_not_pass_the_limit_together(scene
         codes = Counter(threads.map(send, range(1, 7)))
     assert codes[201] == 2
     assert scene.jobs() == 80
+
+
+def test_a_part_locks_the_account_only_when_its_rows_are_written(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.limit(max_queued_jobs=50_000)
+    batch = scene.apis[0].post("/v1/batches", json={"feature": "echo"}).json()["id"]
+    free = []
+    write = batches.add_jobs
+
+    def add_jobs(*arguments: Any) -> None:
+        write(*arguments)
+        with scene.db.transaction():
+            held = "SELECT pg_try_advisory_xact_lock(%s, hashint8(%s))"
+            free.append(scene.db.execute(held, (BACKLOG_LOCK, scene.account_id)).fetchone())
+
+    monkeypatch.setattr(batches, "add_jobs", add_jobs)
+    assert put(scene.apis[0], batch, 1, 30).status_code == 201
+    assert free == [(True,)]
 
 
 def test_a_part_that_could_never_fit_is_not_asked_to_come_again(scene: Scene) -> None:

@@ -3,7 +3,8 @@
 Up to EXACT_UP_TO the limit is exact: counting and writing are one step under the account's lock.
 Above that, counting would cost more than the job. So a process counts once and then accepts as many
 jobs as there was room for, for TRUST_S. The limit may be exceeded by what the other processes
-accept in that time. A part of a batch has thousands of rows and is always counted exactly.
+accept in that time. A part of a batch has thousands of rows and is always counted exactly: then it
+is written first, and counted with what it adds.
 
 An exact count begins where the account's live jobs begin (`Mark`), so that it does not take longer
 the longer somebody holds a snapshot.
@@ -86,7 +87,7 @@ class Backlogs:
 
     async def insert(self, new: NewJob, limit: int | None) -> InsertResult:
         """Write the job. Raises LimitReached if the account already has `limit` jobs queued."""
-        if limit is not None and limit <= EXACT_UP_TO:
+        if limit is not None and counts_each_job(limit):
             return await self._insert_counted(new, limit)
         if limit is not None:
             await self._take_room(new.account_id, limit)
@@ -97,7 +98,7 @@ class Backlogs:
         taken. Raises LimitReached if the account would have more than `limit` jobs queued.
         """
         account_id = news[0].account_id
-        exact = limit if limit is not None and limit <= EXACT_UP_TO else None
+        exact = limit if limit is not None and counts_each_job(limit) else None
         if limit is not None and exact is None:
             await self._take_room(account_id, limit, len(news))
         async with self._turns[account_id] if exact is not None else nullcontext():
@@ -173,6 +174,11 @@ async def _insert_all_within(
         if any(one.created_at is None for one in results):
             raise psycopg.Rollback
     return results
+
+
+def counts_each_job(limit: int) -> bool:
+    """Whether the queued jobs are counted before each job is written, under the account's lock."""
+    return limit <= EXACT_UP_TO
 
 
 def full(limit: int, wait_s: float) -> LimitReached:
