@@ -5,6 +5,7 @@ lone surrogates, limited nesting; and no NUL character, which Postgres cannot st
 repaired here: see `tierline.checks.json_repair`.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +91,11 @@ def canonical_json(value: JSON) -> str:
         ensure_ascii=False,
         allow_nan=False,
     )
+
+
+def digest_of(value: JSON) -> bytes:
+    """SHA-256 of the canonical JSON: the same for equal values."""
+    return hashlib.sha256(canonical_json(value).encode()).digest()
 
 
 def size_of(value: JSON) -> tuple[int, int]:

@@ -10,7 +10,6 @@ import psycopg
 from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
-from tierline.routing.thresholds.promise import fits
 from tierline.rules.queues import lane
 from tierline.storage.features.features import first_calls
 
@@ -230,21 +229,13 @@ def add_outcomes(connection: Connection, feature: str, recipe: str, count: int) 
     """
     connection.execute(
         "INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals,"
-        " served, inclusion, drawn, noted_at, differs, reference_by, repeated)"
+        " served, inclusion, drawn, fits_scores, noted_at, differs, reference_by, repeated)"
         " SELECT made.id, 1, %(feature)s, %(recipe)s, 'f', 'openai:small',"
         " json_build_object('agreement', CASE WHEN n %% 10 = 0 THEN 0.2 ELSE 0.9 END),"
-        " false, 1, true, clock_timestamp(), n %% 10 = 0, 'openai:large', false"
+        " false, 1, true, n %% 4 = 1, clock_timestamp(), n %% 10 = 0, 'openai:large', false"
         " FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY made (id, n)",
-        {"feature": feature, "recipe": recipe, "ids": _split_ids(count)},
+        {"feature": feature, "recipe": recipe, "ids": [new_id() for _ in range(count)]},
     )
-
-
-def _split_ids(count: int) -> list[UUID]:
-    """Ids of jobs, of which every fourth is drawn for fitting."""
-    return [
-        next(id_ for id_ in iter(new_id, None) if fits(str(id_)) == (number % 4 == 0))
-        for number in range(count)
-    ]
 
 
 def add_router(connection: Connection, feature: str, recipe: str = "none") -> int:

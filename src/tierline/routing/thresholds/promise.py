@@ -1,6 +1,6 @@
 """From outcomes to a promise: the score, the threshold and the test's result.
 
-The outcomes are split in two by their keys. Scores and the order of thresholds are made from one
+The outcomes are split in two by their inputs. Scores and the order of thresholds are made from one
 part and tested on the other, so that nothing is tested on the data that it was made from.
 """
 
@@ -32,7 +32,7 @@ than the bound does."""
 class Outcome:
     """One answer with its truth, or with what stands for the truth."""
 
-    key: str  # of its job
+    fits_scores: bool  # else the promise is tested on it
     signals: Signals
     wrong: bool
     label: str | None = None  # the answer, for answers from a closed set
@@ -91,8 +91,8 @@ def promise(
     inputs like those that the scores were made from, and the others are left out of its test.
     Raises ValueError for a bad rate.
     """
-    made_from = [one for one in outcomes if fits(one.key)]
-    tested = [one for one in outcomes if not fits(one.key)]
+    made_from = [one for one in outcomes if one.fits_scores]
+    tested = [one for one in outcomes if not one.fits_scores]
     known_inputs = _known(made_from) if all(one.vector is not None for one in outcomes) else None
     count = len(tested)
     if known_inputs is not None:
@@ -132,7 +132,7 @@ def prospects(
     The arguments are those of `promise`. `tested` counts the outcomes that the test needs: see
     `outcomes_for`. None if too few outcomes are known.
     """
-    made_from = [one for one in outcomes if fits(one.key)]
+    made_from = [one for one in outcomes if one.fits_scores]
     if not made_from:
         return None
     combination, _ = _score(made_from, signal)
@@ -173,8 +173,17 @@ def single_signal(signal: str) -> Combination:
     return Combination(0.0, {signal: Term(mean=0.5, scale=1.0, weight=8.0)})
 
 
-def fits(key: str) -> bool:
-    """Whether the outcome of this key is one that the scores are fitted on."""
+def fits_scores(input_digest: bytes) -> bool:
+    """Whether the scores are fitted on outcomes of this input. Equal inputs are on one side."""
+    return _fits(input_digest.hex())
+
+
+def fits_scores_by_job(job_id: object) -> bool:
+    """The same for an outcome whose side is not stored: the release before stored none."""
+    return _fits(str(job_id))
+
+
+def _fits(key: str) -> bool:
     return share_of("calibration", key) < FIT_SHARE
 
 

@@ -3,7 +3,6 @@
 The rules are in `routing.confidence_gate`.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.base.ids import time_of
-from tierline.base.json_text import canonical_json
+from tierline.base.json_text import digest_of
 from tierline.base.recent import Recent
 from tierline.base.vectors import DIMENSIONS
 from tierline.checks.signals import signals_of
@@ -33,6 +32,7 @@ from tierline.routing.confidence_gate import (
 from tierline.routing.learned.novelty import KnownInputs, packed, unpacked
 from tierline.routing.thresholds.combination import Combination
 from tierline.routing.thresholds.fingerprint import Recipes, fingerprint, models_text
+from tierline.routing.thresholds.promise import fits_scores
 from tierline.routing.thresholds.sampling import drawn_at
 from tierline.rules.verdicts import Verdict
 from tierline.services.calls.answer import Answered
@@ -86,6 +86,7 @@ class ConfidenceGate:
         calibrated = is_calibrated(feature, tier)
         calibration = self._calibration(print_, keep_on) if calibrated else None
         share = inclusion(feature, tier, calibration)
+        digest = digest_of(claim.input)
         outcome = AnswerOutcome(
             feature=feature.name,
             recipe=recipe,
@@ -96,7 +97,8 @@ class ConfidenceGate:
             inclusion=share,
             drawn=drawn_at(claim.job_id) < share,
             judge=feature.compared_by.model,
-            input_digest=hashlib.sha256(canonical_json(claim.input).encode()).digest(),
+            input_digest=digest,
+            fits_scores=fits_scores(digest),
         )
         if not calibrated:
             return answered, outcome

@@ -2,17 +2,22 @@
 would improve the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import Connection
 
+from tierline.base.json_text import digest_of
 from tierline.features import Feature, Tier
 from tierline.features.comparison import Comparison
-from tierline.routing.thresholds.promise import fits
+from tierline.routing.confidence_gate import is_calibrated
+from tierline.routing.thresholds.promise import fits_scores_by_job
 from tierline.services.evidence.labels.label_verdicts import is_wrong
+from tierline.services.steering.recipes import recipe_of
+from tierline.storage.evidence.calibrations import ids_in_force
 from tierline.storage.evidence.labelled_log import MOST_ROWS, LoggedAnswer, count_answered, labelled
+from tierline.storage.evidence.outcome_labels import InputWithLabel, inputs_with_label
 from tierline.views.training.steering import TrainingRow
 
 
@@ -21,15 +26,16 @@ def router_rows(
 ) -> list[TrainingRow]:
     """The tier's answers whose truth is known, the newest first; of one account or of all.
 
-    An answer of which only people know whether it is right counts if it was drawn for a label.
-    Three quarters of these are left out: those on which a calibration tests a promise.
+    An answer of which only people know whether it is right counts if it was drawn for a label, and
+    if no promise in force was tested on that label or may be.
     """
+    tested = _tested_inputs(connection, feature, tier)
     newest = labelled(connection, feature.name, tier.name, account_id)
     # As far back as the rows reach: failed answers are among them no further.
     since = min(row.job_id for row in newest) if len(newest) == MOST_ROWS else None
     kept = [
         _Row(row, loses)
-        for row in map(_untested, newest)
+        for row in (_untested(each, tested) for each in newest)
         if row is not None and (loses := loses_nothing(feature.compared_by, row)) is not None
     ]
     labelled_only = sum(row.answer.stands_for is None for row in kept)
@@ -58,12 +64,37 @@ class _Row:
     right: bool
 
 
-def _untested(row: LoggedAnswer) -> LoggedAnswer | None:
-    """The row without what a calibration by people tests. None: nothing else is known about it.
+def _tested_inputs(connection: Connection[Any], feature: Feature, tier: Tier) -> set[bytes]:
+    """The digests of the inputs whose label a calibration tests: see `is_tested`.
+
+    Without `threshold: calibrated` no calibration decides anything about the tier. Labels of
+    another prompt are never tested for this one.
+    """
+    if not is_calibrated(feature, tier):
+        return set()
+    made_by = recipe_of(connection, feature, tier)
+    in_force = ids_in_force(connection, made_by)
+    labels = inputs_with_label(connection, made_by)
+    return {label.input_digest for label in labels if is_tested(label, in_force)}
+
+
+def is_tested(label: InputWithLabel, in_force: Collection[int]) -> bool:
+    """Whether a calibration in force was tested on this label, or the next one may be. The label
+    of an ended calibration is used up: no promise depends on it any more.
+    """
+    if label.label_used_by is not None and label.label_used_by not in in_force:
+        return False
+    if label.fits_scores is None:
+        return not fits_scores_by_job(label.job_id)
+    return not label.fits_scores
+
+
+def _untested(row: LoggedAnswer, tested: Collection[bytes]) -> LoggedAnswer | None:
+    """The row without a label that a calibration tests. None: nothing else is known about it.
 
     No calibration tests an answer that failed a check.
     """
-    if row.failed or fits(str(row.job_id)):
+    if row.failed or not row.has_label or digest_of(row.input) not in tested:
         return row
     if row.stands_for is None:
         return None

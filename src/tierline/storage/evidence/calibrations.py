@@ -105,6 +105,20 @@ def in_force(
     )
 
 
+def ids_in_force(connection: Connection[Any], recipe: str) -> set[int]:
+    """The recipe's calibrations that promise something now, one per fingerprint at most."""
+    rows = connection.execute(
+        """
+        SELECT id FROM (
+            SELECT DISTINCT ON (fingerprint) id, threshold, withdrawn_at FROM calibrations
+            WHERE recipe = %s ORDER BY fingerprint, id DESC
+        ) newest WHERE threshold IS NOT NULL AND withdrawn_at IS NULL
+        """,
+        (recipe,),
+    ).fetchall()
+    return {id for (id,) in rows}
+
+
 def deciding(connection: Connection[Any], recipes: Sequence[str]) -> list[str]:
     """The calibrations in force of these recipes, by name, and the routers before their tiers."""
     rows = connection.execute(

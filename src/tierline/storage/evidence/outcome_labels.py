@@ -23,6 +23,7 @@ class LabelledOutcome:
     signals: Mapping[str, float]
     inclusion: float  # the probability with which it was drawn
     served: bool
+    fits_scores: bool | None  # scores are fitted on it; None: not stored, so the job decides
     vector: bytes | None  # its input's embedding
     output: JSON
     expected: JSON
@@ -30,6 +31,16 @@ class LabelledOutcome:
     correct: bool | None  # about `served_output`; None: not given
     served_output: JSON  # what the caller got
     has_served_output: bool
+
+
+@dataclass(frozen=True)
+class InputWithLabel:
+    """The input of an outcome that was drawn for a label."""
+
+    job_id: UUID
+    input_digest: bytes
+    fits_scores: bool | None  # scores are fitted on it; None: not stored, so the job decides
+    label_used_by: int | None  # calibration; None: none has used the label yet
 
 
 @dataclass(frozen=True)
@@ -92,8 +103,8 @@ def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list
         connection,
         LabelledOutcome,
         f"""
-        SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.vector,
-            own.output, latest.expected, latest.expected IS NOT NULL AS has_expected,
+        SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.fits_scores,
+            o.vector, own.output, latest.expected, latest.expected IS NOT NULL AS has_expected,
             latest.correct, later.output AS served_output,
             later.job_id IS NOT NULL AS has_served_output
         {OUTCOME_WITH_LABEL}
@@ -102,6 +113,20 @@ def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list
         ORDER BY o.seq
         """,
         (recipe, fingerprint),
+    )
+
+
+def inputs_with_label(connection: Connection[Any], recipe: str) -> list[InputWithLabel]:
+    """The inputs of the recipe's outcomes that were drawn for a label, used or not; without those
+    that were removed.
+    """
+    return typed_rows(
+        connection,
+        InputWithLabel,
+        "SELECT job_id, input_digest, fits_scores, label_used_by FROM outcomes"
+        " WHERE recipe = %s AND drawn AND label_asked_at IS NOT NULL"
+        " AND input_digest IS NOT NULL",
+        (recipe,),
     )
 
 
@@ -245,10 +270,12 @@ def add_for_labels(
         cursor.executemany(
             """
             INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals,
-                served, inclusion, drawn, input_digest, noted_at, label_asked_at, for_label)
+                served, inclusion, drawn, input_digest, fits_scores, noted_at, label_asked_at,
+                for_label)
             SELECT %(job_id)s, %(attempt)s, %(o_feature)s, %(o_recipe)s, %(o_fingerprint)s,
                 %(o_models)s, %(o_signals)s::json, %(o_served)s, %(o_inclusion)s, %(o_drawn)s,
-                %(o_input_digest)s::bytea, clock_timestamp(), clock_timestamp(), true
+                %(o_input_digest)s::bytea, %(o_fits_scores)s, clock_timestamp(),
+                clock_timestamp(), true
             WHERE NOT EXISTS (SELECT FROM outcomes o WHERE o.fingerprint = %(o_fingerprint)s
                 AND o.input_digest = %(o_input_digest)s::bytea)
             ON CONFLICT (job_id, attempt) DO NOTHING

@@ -32,6 +32,7 @@ class AnswerOutcome:
     inclusion: float  # the probability with which it is drawn
     drawn: bool  # for a reference: a later tier's answer, which an escalated job gets anyway
     input_digest: bytes
+    fits_scores: bool  # scores are fitted on it, and no promise is tested on it; by the input
     calibration_id: int | None = None  # None: there was none, so it escalated
     score: float | None = None
     judge: str | None = None  # the model that compares it, where no rule can
@@ -62,6 +63,7 @@ class ComparedOutcome:
     served: bool
     differs: bool
     reference_by: str | None  # the model that gave the reference; None: a person
+    fits_scores: bool | None  # scores are fitted on it; None: not stored, so the job decides
     vector: bytes | None  # its input's embedding
     output: JSON  # None: removed since
 
@@ -99,7 +101,7 @@ def compared(
         ComparedOutcome,
         """
         SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.differs,
-            o.reference_by, o.vector, a.output
+            o.reference_by, o.fits_scores, o.vector, a.output
         FROM outcomes o
         LEFT JOIN answers a ON a.job_id = o.job_id AND a.attempt = o.attempt
         WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn

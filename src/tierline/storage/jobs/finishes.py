@@ -156,11 +156,12 @@ WITH done AS (
 
 _OUTCOME = """, outcome AS (
     INSERT INTO @outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals, score,
-        calibration_id, served, inclusion, drawn, shadow_due, input_digest, vector, judge)
+        calibration_id, served, inclusion, drawn, shadow_due, input_digest, fits_scores, vector,
+        judge)
     SELECT done.id, %(attempt)s, %(o_feature)s, %(o_recipe)s, %(o_fingerprint)s, %(o_models)s,
         %(o_signals)s::json, %(o_score)s, %(o_calibration_id)s, %(o_served)s, %(o_inclusion)s,
         %(o_drawn)s, %(o_served)s AND %(o_drawn)s, %(o_input_digest)s,
-        %(o_vector)s, %(o_judge)s
+        %(o_fits_scores)s, %(o_vector)s, %(o_judge)s
     FROM done
 )
 """

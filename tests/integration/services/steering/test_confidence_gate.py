@@ -10,8 +10,10 @@ import pytest
 from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import Bench
 from tierline.base.errors import Conflict, NotEnoughData
+from tierline.base.json_text import digest_of
 from tierline.features import Feature
 from tierline.routing.thresholds.combination import Combination
+from tierline.routing.thresholds.promise import fits_scores
 from tierline.services.evidence.calibration.calibrate import (
     CalibrationRequest,
     calibrate,
@@ -153,6 +155,8 @@ def test_the_same_input_again_is_no_further_outcome(bench: Bench) -> None:
         bench.run(bench.submit(version, "an easy one: 7 euros"), 2)
     with bench.pool.connection() as connection:
         assert count_outcomes(connection, feature.name, TEN_PERCENT).outcomes == 1
+    sides = bench.all("SELECT fits_scores FROM outcomes WHERE feature = %s", feature.name)
+    assert sides == [(fits_scores(digest_of({"text": "an easy one: 7 euros"})),)] * 3
 
 
 def test_a_job_that_no_tier_could_answer_counts_as_wrong(

@@ -4,21 +4,26 @@ from typing import Any
 
 import pytest
 
+from tests.support.database.rows import add_calibration
 from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
+from tierline.base.json_text import digest_of
 from tierline.routing.learned.gain_training import train_gain
 from tierline.routing.learned.router_training import LoggedRows
 from tierline.routing.learned.trained import again, from_parts, predict, to_parts
+from tierline.routing.thresholds.promise import fits_scores
 from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
+from tierline.services.evidence.calibration.calibrations import withdraw
 from tierline.services.evidence.labels.feedback import AnswerFeedback, give_feedback
 from tierline.services.jobs.running.decision_log import decisions_of
+from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.routers import Routers
-from tierline.services.training import router_rows
 from tierline.services.training.artefacts import Trained, routers_of, withdraw_router
 from tierline.services.training.routers import add_uploaded, training_data
 from tierline.views.training.steering import Router, TrainingRow
 
 COMPLEX = "complexity: {max_risk: 0.5, longest: 200}"
+CALIBRATED = f"{COMPLEX}\nconfidence: {{signal: agreement, samples: 2, threshold: calibrated}}"
 # Long texts are expected to fail: log odds of being right fall with the logarithm of the length.
 SHORT_IS_RIGHT = {
     "intercept": 0.0,
@@ -171,11 +176,9 @@ def test_what_no_later_tier_mends_is_no_reason_to_skip_the_first(bench: Bench) -
     assert {row.job_id: row.right for row in rows} == {lost: True, mended: False, wrong: True}
 
 
-def test_labels_of_drawn_answers_are_rows_and_complaints_are_none(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The feature compares nothing, so only people know. A job that was not drawn is no random
-    one, and what a calibration tests is left out.
+def test_labels_of_drawn_answers_are_rows_and_complaints_are_none(bench: Bench) -> None:
+    """The feature compares nothing, so only people know. A job that was not drawn is no random one.
+    No calibration decides about the tier, so every label counts, whichever side its input is on.
     """
     version, feature = bench.apply(COMPLEX)
     jobs = [bench.submit(version, f"{number}: it costs 12.50") for number in range(5)]
@@ -183,16 +186,54 @@ def test_labels_of_drawn_answers_are_rows_and_complaints_are_none(
         bench.run(job)
     with bench.pool.connection() as connection:
         drawn = [row.job_id for row in draw_for_labels(connection, feature.name, 4)]
-        wrong, right, _, tested = drawn  # one has no label yet
+        wrong, right, also_wrong, _ = drawn  # one has no label yet
         (complaint,) = set(jobs) - set(drawn)
         give_feedback(connection, bench.account, wrong, AnswerFeedback(correct=False))
         give_feedback(connection, bench.account, right, AnswerFeedback(expected={"amount": 12.5}))
-        for job in (complaint, tested):
+        for job in (complaint, also_wrong):
             give_feedback(connection, bench.account, job, AnswerFeedback(correct=False))
-        monkeypatch.setattr(router_rows, "fits", lambda key: key != str(tested))
         rows = training_data(connection, feature.name)
-    assert {row.job_id: row.right for row in rows} == {wrong: False, right: True}
-    assert {row.stands_for for row in rows} == {2.5}, "five inputs were answered"
+        assert bench.all("SELECT FROM outcomes WHERE NOT fits_scores AND job_id = ANY(%s)", drawn)
+    assert {row.job_id: row.right for row in rows} == {wrong: False, right: True, also_wrong: False}
+    assert {row.stands_for for row in rows} == {5 / 3}, "five inputs were answered"
+
+
+def text_of_side(*, fits: bool) -> str:
+    """An input that the scores of a calibration are fitted on, or one that its promise tests."""
+    texts = (f"{number}: it costs 12.50" for number in range(100))
+    return next(one for one in texts if fits_scores(digest_of({"text": one})) == fits)
+
+
+def test_a_label_that_a_calibration_tests_trains_no_router(bench: Bench) -> None:
+    """Both small answers differ from the large one's and are right by their labels. Only the label
+    that no promise is tested on is used, until the calibration that tested the other has ended.
+    """
+    bench.server.answer = by_model(small=RIGHT, large='{"amount": 13}')
+    bench.executor.tier_path.gate = ConfidenceGate(bench.pool, bench.executor.embedding)
+    version, feature = bench.apply(CALIBRATED)
+    fitted = bench.submit(version, text_of_side(fits=True))
+    tested = bench.submit(version, text_of_side(fits=False))
+    for job in (fitted, tested):
+        bench.run(job, 2)
+    with bench.pool.connection() as connection:
+        assert len(draw_for_labels(connection, feature.name, 2)) == 2
+        for job in (fitted, tested):
+            give_feedback(connection, bench.account, job, AnswerFeedback(expected={"amount": 12.5}))
+        rows = training_data(connection, feature.name)
+        assert {row.job_id: row.right for row in rows} == {fitted: True, tested: False}
+        print_ = bench.one("SELECT fingerprint FROM outcomes WHERE job_id = %s", tested)
+        id = add_calibration(connection, feature.name, print_)
+        connection.execute(
+            "UPDATE calibrations SET recipe = o.recipe FROM outcomes o"
+            " WHERE calibrations.id = %s AND o.job_id = %s",
+            (id, tested),
+        )
+        connection.execute("UPDATE outcomes SET label_used_by = %s WHERE drawn", (id,))
+        rows = training_data(connection, feature.name)
+        assert {row.job_id: row.right for row in rows} == {fitted: True, tested: False}
+        withdraw(connection, feature.name, id, "the form changed")
+        rows = training_data(connection, feature.name)
+    assert {row.job_id: row.right for row in rows} == {fitted: True, tested: True}
 
 
 def test_a_router_that_is_none_is_refused_and_so_is_a_feature_that_asks_for_none(

@@ -13,7 +13,7 @@ def outcomes(count: int, *, seed: int = 7, honest: bool = True) -> list[Outcome]
         wrong = draw.random() < 0.2
         signal = draw.uniform(0.0, 0.6) if wrong and honest else draw.uniform(0.4, 1.0)
         signals = {"agreement": signal, "input_length": draw.uniform(1, 6)}
-        drawn.append(Outcome(f"job-{number}", signals, wrong, "a" if number % 2 else "b"))
+        drawn.append(Outcome(number % 4 == 0, signals, wrong, "a" if number % 2 else "b"))
     return drawn
 
 
@@ -36,7 +36,7 @@ def test_a_signal_that_says_nothing_serves_nothing() -> None:
 
 
 def test_where_all_are_right_the_one_signal_ranks() -> None:
-    right = [Outcome(one.key, one.signals, False) for one in outcomes(300)]
+    right = [Outcome(one.fits_scores, one.signals, False) for one in outcomes(300)]
     tested = promise(right, "agreement", 0.05, 0.95)
     assert not tested.learned
     assert "nothing can be learned" in str(tested.why_not)

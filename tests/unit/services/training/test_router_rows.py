@@ -6,8 +6,10 @@ import pytest
 
 from tierline.base.ids import new_id
 from tierline.features.comparison import Comparison
-from tierline.services.training.router_rows import loses_nothing, weights
+from tierline.routing.thresholds.promise import fits_scores_by_job
+from tierline.services.training.router_rows import is_tested, loses_nothing, weights
 from tierline.storage.evidence.labelled_log import LoggedAnswer
+from tierline.storage.evidence.outcome_labels import InputWithLabel
 
 HOW = Comparison("normalised")
 FREE_TEXT = Comparison("judge")
@@ -70,6 +72,30 @@ def corrected(row: LoggedAnswer, expected: str) -> LoggedAnswer:
 )
 def test_what_is_known_of_an_answer(row: LoggedAnswer, right: bool | None) -> None:
     assert loses_nothing(HOW, row) is right
+
+
+@pytest.mark.parametrize(
+    ("fits", "used_by", "tested"),
+    [
+        (False, None, True),  # the next calibration may test it
+        (False, 7, True),  # the calibration in force was tested on it
+        (False, 6, False),  # that one has ended, and no other will use the label
+        (True, None, False),
+        (True, 7, False),
+    ],
+)
+def test_a_label_is_tested_by_the_calibration_in_force_or_the_next(
+    fits: bool, used_by: int | None, tested: bool
+) -> None:
+    label = InputWithLabel(new_id(), b"input", fits, used_by)
+    assert is_tested(label, {7}) is tested
+
+
+def test_without_a_stored_side_the_job_decides_as_in_the_release_before() -> None:
+    labels = [InputWithLabel(new_id(), b"input", None, None) for _ in range(3)]
+    assert [is_tested(label, ()) for label in labels] == [
+        not fits_scores_by_job(label.job_id) for label in labels
+    ]
 
 
 def test_in_free_text_a_later_answer_in_other_words_is_not_called_wrong() -> None:

@@ -14,7 +14,7 @@ from tierline.routing.confidence_gate import is_compared
 from tierline.routing.first_tier import share_of
 from tierline.routing.learned.novelty import unpacked
 from tierline.routing.thresholds.judging import Trusted
-from tierline.routing.thresholds.promise import Outcome
+from tierline.routing.thresholds.promise import Outcome, fits_scores_by_job
 from tierline.routing.thresholds.sampling import equally_drawn
 from tierline.services.evidence.calibration.calibrated_tiers import compared_tier
 from tierline.services.evidence.labels.label_outcomes import draw_ended
@@ -153,6 +153,7 @@ def compared_outcomes(
             served=row.served,
             differs=differs is True,
             reference_by=None,
+            fits_scores=row.fits_scores,
             vector=row.vector,
             output=row.output,
         )
@@ -193,7 +194,9 @@ def with_embeddings(feature: Feature, rows: Sequence[ComparedOutcome]) -> list[O
     novelty = len(embedded) >= EMBEDDED_SHARE * len(rows)
     return [
         Outcome(
-            key=str(row.job_id),
+            fits_scores=fits_scores_by_job(row.job_id)
+            if row.fits_scores is None
+            else row.fits_scores,
             signals=row.signals,
             wrong=row.differs,
             label=None if labels is None or row.output is None else labels.unwrap(row.output),

@@ -8,7 +8,6 @@ They have no embedding, so such a promise does not check whether an input is nov
 confidence with several signals only the one that decided is stored.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +17,13 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.base.ids import time_of
-from tierline.base.json_text import canonical_json
+from tierline.base.json_text import digest_of
 from tierline.checks.signals import signals_of
 from tierline.features import Feature, Tier
 from tierline.features.stored import UnreadableFeature
 from tierline.routing.first_tier import share_of
 from tierline.routing.thresholds.fingerprint import answerer, fingerprint, models_text, recipe
+from tierline.routing.thresholds.promise import fits_scores
 from tierline.storage.evidence import outcome_labels
 from tierline.storage.evidence.outcome_labels import EndedJob
 from tierline.storage.evidence.outcomes import AnswerOutcome
@@ -110,6 +110,7 @@ def _outcome(feature: Feature, tier: Tier, row: EndedJob, answerers: set[str]) -
     confidence = feature.confidence_of(tier)
     if confidence is not None and row.confidence is not None:
         signals = {confidence.signal: row.confidence, **signals}
+    digest = digest_of(row.input)
     return AnswerOutcome(
         feature=feature.name,
         recipe=made_by,
@@ -119,5 +120,6 @@ def _outcome(feature: Feature, tier: Tier, row: EndedJob, answerers: set[str]) -
         served=row.served is True,
         inclusion=1.0,
         drawn=True,
-        input_digest=hashlib.sha256(canonical_json(row.input).encode()).digest(),
+        input_digest=digest,
+        fits_scores=fits_scores(digest),
     )

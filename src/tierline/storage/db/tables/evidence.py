@@ -48,6 +48,11 @@ outcomes = Table(
     ),
     Column("drawn", Boolean, nullable=False, comment="a bound may use it, once it has a reference"),
     Column("input_digest", LargeBinary, comment="to know it again by; null: it was removed"),
+    Column(
+        "fits_scores",
+        Boolean,
+        comment="scores are fitted on it, and no promise is tested on it; null: the job decides",
+    ),
     Column("vector", LargeBinary, comment="its input's embedding, of half floats"),
     when("noted_at", comment="when it was compared, or found to have nothing to compare with"),
     Column("differs", Boolean, comment="from its reference; null: not compared"),
