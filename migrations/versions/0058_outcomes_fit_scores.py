@@ -3,13 +3,13 @@
 Rows without a value are from before, or from processes of the release before: their job decides, as
 it did. So no outcome changes sides, whichever process calibrates.
 
-Revision ID: 0061
+Revision ID: 0058
 Revises: 0057
 """
 
 from migrations import online
 
-revision = "0061"
+revision = "0058"
 down_revision = "0057"
 branch_labels = None
 depends_on = None
