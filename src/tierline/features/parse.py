@@ -5,13 +5,14 @@ labels are distinguishable. API keys are not looked at, because they can change 
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from tierline.base.errors import FeatureError, Problem
 from tierline.base.json_text import JSON
-from tierline.base.yaml_lines import Document, read_yaml
-from tierline.features.cases import Case
+from tierline.base.yaml_lines import Document, Path, read_yaml
 from tierline.features.model import REFRESH_DAYS, Feature, OnBlocked
 from tierline.features.openai_options import OpenaiOptions
 from tierline.features.parsing.parse_cases import read_cases
@@ -29,7 +30,6 @@ from tierline.features.parsing.tier_faults import (
     refuse_uncalibratable,
     refuse_unscorable,
 )
-from tierline.features.task import Check
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MAX_DESCRIPTION = 2_000  # characters
@@ -37,6 +37,8 @@ MAX_REGIONS = 20
 MOST_LATENCY_TARGET_MS = 86_400_000
 MOST_REFRESH_DAYS = 3_650
 _REGION = re.compile(r"[a-z][a-z0-9-]{1,19}")
+
+T = TypeVar("T")
 
 REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 OPTIONAL = (
@@ -84,39 +86,19 @@ def _read(
     top = reading.mapping(document.value, (), (*REQUIRED, *OPTIONAL), REQUIRED)
     if not all(key in top for key in REQUIRED):
         return None
+
+    def optional(key: str, read: Callable[[JSON, Path], T], otherwise: T) -> T:
+        return read(top[key], (key,)) if key in top else otherwise
+
     input_schema = read_schema(reading, top["input"], ("input",))
     output_schema = read_schema(reading, top["output"], ("output",))
-    examples: tuple[Placed, ...] = ()
-    if "examples" in top:
-        examples = read_examples(
-            reading, top["examples"], ("examples",), input_schema, output_schema
-        )
-    tiers, of_tiers = read_tiers(
-        reading, top["tiers"], known_providers, input_schema, output_schema
+    schemas = (input_schema, output_schema)
+    examples: tuple[Placed, ...] = optional(
+        "examples", lambda value, path: read_examples(reading, value, path, *schemas), ()
     )
-    checks: tuple[Check, ...] = ()
-    if "checks" in top:
-        checks = read_checks(
-            reading,
-            top["checks"],
-            ("checks",),
-            input_schema,
-            output_schema,
-            (*examples, *of_tiers),
-        )
-    confidence = None
-    if "confidence" in top:
-        confidence = read_confidence(reading, top["confidence"], ("confidence",))
-    labels: Mapping[str, str | None] = {}
-    if "status_label" in top:
-        labels = read_status_labels(reading, top["status_label"], tiers)
+    tiers, of_tiers = read_tiers(reading, top["tiers"], known_providers, *schemas)
+    placed = (*examples, *of_tiers)
     routing, pinned, canary = read_routing(reading, top, tiers)
-    on_blocked: OnBlocked = reading.choice(top.get("on_blocked", "fail"), ("on_blocked",), BLOCKED)
-    if output_schema is not None:
-        refuse_unscorable(reading, output_schema, confidence, tiers)
-    cases: tuple[Case, ...] = ()
-    if "cases" in top:
-        cases = read_cases(reading, top["cases"], input_schema, output_schema)
     feature = Feature(
         name=_name(reading, top["feature"]),
         description=reading.text(
@@ -127,37 +109,40 @@ def _read(
         output_schema=output_schema or {},
         tiers=tiers,
         examples=tuple(example for _, example in examples),
-        checks=checks,
-        confidence=confidence,
+        checks=optional(
+            "checks", lambda value, path: read_checks(reading, value, path, *schemas, placed), ()
+        ),
+        confidence=optional("confidence", partial(read_confidence, reading), None),
         routing=routing,
         pinned=pinned,
         canary=canary,
-        status_labels=labels,
-        on_blocked=on_blocked,
-        cases=cases,
-        retention=read_retention(reading, top["retention"]) if "retention" in top else None,
-        residency=_residency(reading, top["residency"]) if "residency" in top else (),
-        latency_target_ms=(
-            reading.integer(
-                top["latency_target_ms"], ("latency_target_ms",), 1, MOST_LATENCY_TARGET_MS
-            )
-            if "latency_target_ms" in top
-            else None
+        status_labels=optional(
+            "status_label", lambda value, _: read_status_labels(reading, value, tiers), {}
         ),
+        on_blocked=reading.choice(top.get("on_blocked", "fail"), ("on_blocked",), BLOCKED),
+        cases=optional("cases", lambda value, _: read_cases(reading, value, *schemas), ()),
+        retention=optional("retention", lambda value, _: read_retention(reading, value), None),
+        residency=optional("residency", partial(_residency, reading), ()),
+        latency_target_ms=optional("latency_target_ms", partial(_latency_target, reading), None),
         refresh_days=reading.integer(
             top.get("refresh_days", REFRESH_DAYS), ("refresh_days",), 1, MOST_REFRESH_DAYS
         ),
-        comparison=(
-            read_comparison(reading, top["comparison"], output_schema, known_providers)
-            if "comparison" in top
-            else None
+        comparison=optional(
+            "comparison",
+            lambda value, _: read_comparison(reading, value, output_schema, known_providers),
+            None,
         ),
-        openai=(
-            read_openai(reading, top["openai"], input_schema)
-            if "openai" in top
-            else OpenaiOptions()
+        openai=optional(
+            "openai", lambda value, _: read_openai(reading, value, input_schema), OpenaiOptions()
         ),
     )
+    if output_schema is not None:
+        refuse_unscorable(reading, output_schema, feature.confidence, tiers)
+    return _whole(reading, top, feature)
+
+
+def _whole(reading: Reading, top: Mapping[str, JSON], feature: Feature) -> Feature:
+    """The feature with the parts that depend on all others, checked as a whole."""
     if "complexity" in top:
         complexity = read_complexity(reading, top["complexity"], feature)
         feature = replace(feature, complexity=complexity)
@@ -180,8 +165,11 @@ def _name(reading: Reading, value: JSON) -> str:
     return name
 
 
-def _residency(reading: Reading, value: JSON) -> tuple[str, ...]:
-    path = ("residency",)
+def _latency_target(reading: Reading, value: JSON, path: Path) -> int:
+    return reading.integer(value, path, 1, MOST_LATENCY_TARGET_MS)
+
+
+def _residency(reading: Reading, value: JSON, path: Path) -> tuple[str, ...]:
     regions = []
     for index, item in enumerate(reading.items(value, path, 1, MAX_REGIONS)):
         region = reading.text(item, (*path, index), 20)
