@@ -9,9 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 import tierline_client as client
 from tierline.base.errors import (
@@ -28,6 +26,9 @@ from tierline.base.errors import (
 from tierline.base.json_text import JSON
 from tierline_client import Place, Transport
 
+if TYPE_CHECKING:
+    import httpx
+
 USER_AGENT = "tierline-cli"
 
 
@@ -43,7 +44,7 @@ class Client(Transport):
         with product_errors():
             return super().request(method, path, **options)
 
-    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def send(self, method: str, path: str, **options: Any) -> "httpx.Response":
         with product_errors():
             return super().send(method, path, **options)
 
