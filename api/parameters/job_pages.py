@@ -21,19 +21,19 @@ def job_page(
 ) -> tuple[Sequence[JobRow], str | None]:
     """At most `limit` jobs, the newest first, and the cursor of the next page; None: there is none.
 
-    With `details` a bounded number of jobs is examined, so a page may have fewer jobs although
+    Without an index, a bounded number of jobs is examined, so a page may have fewer jobs although
     another page follows. Raises InvalidInput for a cursor that is not ours.
     """
-    if details:
-        return search_job_page(
+    if read_jobs.has_index(filters, details):
+        return read_job_page(
             cursor,
             limit,
-            lambda before, most: read_jobs.search_jobs(
-                connection, account_id, filters, details, before, most
-            ),
+            lambda before, most: read_jobs.list_jobs(connection, account_id, filters, before, most),
         )
-    return read_job_page(
+    return search_job_page(
         cursor,
         limit,
-        lambda before, most: read_jobs.list_jobs(connection, account_id, filters, before, most),
+        lambda before, most: read_jobs.search_jobs(
+            connection, account_id, filters, details, before, most
+        ),
     )

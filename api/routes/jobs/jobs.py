@@ -92,9 +92,9 @@ def list_jobs(
         ),
     ] = None,
 ) -> Response:
-    """Lists only jobs of the caller's account. A page with `verdict`, `user`, `session`, `metadata`
-    or `escalated` examines at most 50,000 jobs: it may have fewer jobs than `limit`, or none, and
-    `next_cursor` goes on with older ones.
+    """Lists only jobs of the caller's account. A page with a filter examines at most 50,000 jobs:
+    it may have fewer jobs than `limit`, or none, and `next_cursor` goes on with older ones. The
+    statuses `queued` and `in_progress`, `batch_id` and `drafts` need no such search.
     """
     details = Details(verdict, user, session, read_metadata(metadata), escalated)
     if ids is not None:

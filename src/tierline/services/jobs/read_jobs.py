@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg_pool import AsyncConnectionPool
 
 from tierline.base.errors import NotFound
+from tierline.rules.jobs import Status
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_pages, job_reads
 from tierline.storage.jobs.job_pages import Before, Filters
@@ -25,6 +26,7 @@ __all__ = [
     "Matches",
     "attempts_of",
     "find_job",
+    "has_index",
     "jobs_of",
     "list_jobs",
     "read_job",
@@ -33,7 +35,8 @@ __all__ = [
 
 
 MOST_EXAMINED = 50_000  # jobs, for one page of a search
-AT_ONCE = 5_000  # jobs that one statement examines
+AT_ONCE = 5_000  # jobs that one statement examines, at most
+LIVE = (Status.QUEUED, Status.IN_PROGRESS)
 
 
 class Attempts(NamedTuple):
@@ -82,6 +85,17 @@ def list_jobs(
 ) -> list[JobRow]:
     """An account's jobs behind `before`, the newest first."""
     return job_pages.list_jobs(connection, account_id, filters, before, limit)
+
+
+def has_index(filters: Filters, details: Details) -> bool:
+    """Whether `list_jobs` reads few jobs that do not match. Otherwise use `search_jobs`: a status
+    that no job of a year has, say, would be looked for in all of it.
+    """
+    if details:
+        return False
+    if filters.status in LIVE:
+        return True
+    return filters.feature is None and filters.status is None and filters.tier is None
 
 
 def search_jobs(

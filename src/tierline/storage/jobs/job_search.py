@@ -1,7 +1,8 @@
 """Finds an account's jobs by what has no index, the newest first: a bounded number is examined.
 
-Jobs are examined in the order of the list, a few thousand at a time, whether they match or not. So
-a search costs about the same with any filter, and tells where it has stopped.
+Jobs are examined in the order of the list, whether they match or not: few at first, because most
+searches find enough among these, then some thousand at a time. So a search has a highest cost with
+any filter, and tells where it has stopped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,9 @@ from tierline.storage.jobs.job_pages import (
 )
 from tierline.storage.jobs.job_reads import job_rows
 from tierline.views.jobs.jobs import JobRow
+
+FIRST = 100  # jobs that the first statement of a search examines, or twice those of a page
+GROWTH = 4  # times as many as the statement before
 
 # Every job counts as examined, whether it matches or not, so that a page costs the same with any
 # filter. A batch has an index.
@@ -95,28 +99,30 @@ def search(
     at_once: int,
 ) -> Matches:
     """At most `limit` jobs behind `before` that match, the newest first, among the next `most`
-    jobs. `at_once`: jobs that one statement examines.
+    jobs. `at_once`: jobs that one statement examines, at most.
     """
 
     def read() -> Matches:
         behind = before
         matching: list[JobPosition] = []
         examined = 0
+        size = min(at_once, max(FIRST, 2 * limit), most)
         stopped: JobPosition | None = None
         while True:
-            rows = examine(connection, account_id, filters, behind, at_once, details.escalated)
+            rows = examine(connection, account_id, filters, behind, size, details.escalated)
             examined += len(rows)
             matching += _with_details(connection, [row for row in rows if row.matches], details)
             if len(matching) > limit:
                 matching = matching[:limit]
                 stopped = matching[-1]
                 break
-            if len(rows) < at_once:
+            if len(rows) < size:
                 break
             behind = Before(rows[-1].seq, rows[-1].id)
             if examined >= most:
                 stopped = JobPosition(rows[-1].seq, rows[-1].id)
                 break
+            size = min(at_once, size * GROWTH, most - examined)
         jobs = [row for ids in in_few_weeks(matching) for row in job_rows(connection, ids)]
         return Matches(sorted(jobs, key=lambda row: -row["seq"]), stopped)
 

@@ -1,6 +1,7 @@
 """Jobs by what has no index, over REST and in the console: what matches, how much is examined."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
@@ -65,17 +66,28 @@ def test_jobs_are_found_by_their_details(
     assert page["next_cursor"] is None
 
 
+@pytest.mark.parametrize(
+    ("more", "places"), [({"user": "ann"}, [1, 0]), ({"status": "completed"}, [0])], ids=str
+)
 def test_a_page_examines_a_bounded_number_and_the_next_one_goes_on(
-    api: Api, jobs: list[str], feature: str, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+    api: Api,
+    jobs: list[str],
+    feature: str,
+    signed_in: SignIn,
+    monkeypatch: pytest.MonkeyPatch,
+    more: dict[str, str],
+    places: list[int],
 ) -> None:
     monkeypatch.setattr(read_jobs, "MOST_EXAMINED", 2)
     monkeypatch.setattr(read_jobs, "AT_ONCE", 1)
-    query = {"feature": feature, "user": "ann"}
+    query = {"feature": feature, **more}
     first = api.get("/v1/jobs", params=query).json()
     assert first["data"] == []
     second = api.get("/v1/jobs", params={**query, "cursor": first["next_cursor"]}).json()
-    assert [job["id"] for job in second["data"]] == [jobs[1], jobs[0]]
-    page = signed_in("submit", "read").get("/console/jobs?" + f"feature={feature}&user=ann")
+    assert [job["id"] for job in second["data"]] == [jobs[place] for place in places]
+    waiting = api.get("/v1/jobs", params={"feature": feature, "status": "queued"}).json()
+    assert [job["id"] for job in waiting["data"]] == [jobs[3], jobs[2], jobs[1]]
+    page = signed_in("submit", "read").get(f"/console/jobs?{urlencode(query)}")
     assert "None of the 2 jobs that were examined matches" in text_of(page)
     assert "Search older" in page.text
 

@@ -26,12 +26,11 @@ from tierline.services.evidence.calibration.calibrated_tiers import compared_tie
 from tierline.services.evidence.calibration.calibration_outcomes import ask_people, choose_group
 from tierline.services.evidence.labels.feedback import AnswerFeedback, store
 from tierline.services.features.find_feature import current_feature
+from tierline.services.jobs.read_jobs import Before, Details, Filters, search_jobs
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations, outcomes, reviews
 from tierline.storage.evidence.labels import count_labels
 from tierline.storage.evidence.reviews import LabelRequests, OpenCount, OpenReview
-from tierline.storage.jobs import job_pages
-from tierline.storage.jobs.job_pages import Filters
 from tierline.views.evidence.reviews import (
     LabelAgreement,
     LabelProgress,
@@ -45,7 +44,7 @@ HOLD_S = 900.0  # how long an answer is kept for the person who looks at it
 SECOND_SHARE = 0.1  # of the answers that two people label
 MAX_ERROR, CONFIDENCE = 0.05, 0.95  # of a promise that nobody has requested yet
 PAGE = 200
-MOST_EXAMINED = 2_000  # jobs of a filter, the newest
+MOST_EXAMINED = 2_000  # jobs that match a filter, the newest
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,13 @@ def ask_for_filter(
         return 0
     completed = replace(filters, status=Status.COMPLETED.value, drafts=False)
     ids: list[UUID] = []
-    before: job_pages.Before | None = None
+    before: Before | None = None
     for _ in range(MOST_EXAMINED // PAGE):
-        rows = job_pages.list_jobs(connection, account_id, completed, before, PAGE)
+        rows = search_jobs(connection, account_id, completed, Details(), before, PAGE).rows
         ids += [row["id"] for row in rows if row["output_removed_at"] is None]
         if len(rows) < PAGE or len(ids) >= count:
             break
-        before = job_pages.Before(rows[-1]["seq"], rows[-1]["id"])
+        before = Before(rows[-1]["seq"], rows[-1]["id"])
     return ask_people(connection, ids[:count], "filter", second_share)
 
 
