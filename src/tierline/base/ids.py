@@ -7,6 +7,7 @@ a wall clock that is wrong, or is set, changes no id. Lists are paged by a seque
 
 import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -28,6 +29,13 @@ class Clock:
 
 clock = Clock()
 
+RANDOM_BYTES = 10  # of an identifier
+ASKED_AT_ONCE = 64
+"""For so many identifiers the system is asked at once. At each such call, a thread of a busy worker
+loses the interpreter to another one."""
+_unused: list[bytes] = []  # each is taken once; a process that forks must not have the same
+os.register_at_fork(after_in_child=_unused.clear)
+
 
 def steady_ns() -> int:
     """Nanoseconds on a clock that nobody sets."""
@@ -47,10 +55,19 @@ def database_now() -> datetime:
 
 def new_id() -> UUID:
     """A UUID of version 7: 48 bits of Unix milliseconds, then 74 random bits."""
-    value = (clock.now_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = (clock.now_ns() // 1_000_000) << 80 | int.from_bytes(_random(), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
+
+
+def _random() -> bytes:
+    with suppress(IndexError):
+        return _unused.pop()
+    fresh = os.urandom(RANDOM_BYTES * ASKED_AT_ONCE)
+    own, *rest = (fresh[at : at + RANDOM_BYTES] for at in range(0, len(fresh), RANDOM_BYTES))
+    _unused.extend(rest)
+    return own
 
 
 def first_id_of(at: datetime, apart: timedelta) -> UUID:

@@ -1,5 +1,6 @@
 """Identifiers, and the clock that they take their time from."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,6 +22,20 @@ def test_ids_are_of_version_7_and_in_the_order_of_time() -> None:
     first = new_id()
     assert (first.version, first.variant) == (7, "specified in RFC 4122")
     assert first_id_of(time_of(first), timedelta(0)) < first
+
+
+def test_a_process_that_forks_has_other_ids() -> None:
+    new_id()  # more random bytes are ready now
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, new_id().bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs, ours = os.read(reader, 16), new_id().bytes
+    os.close(reader), os.close(writer)
+    assert len(theirs) == 16
+    assert theirs[8:] != ours[8:]
 
 
 def test_before_postgres_was_asked_the_time_is_that_of_the_process() -> None:

@@ -22,7 +22,9 @@ class _Waiting(Generic[Request, Answer]):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.woken = threading.Event()
+        # Released once. An Event, which many may wait for, would make a lock for each wait.
+        self.woken = threading.Lock()
+        self.woken.acquire()
         self.group: list[_Waiting[Request, Answer]] | None = None
         self.answers: list[Answer] = []  # its own, once the call was made
         self.error: BaseException | None = None
@@ -65,10 +67,10 @@ class Together(Generic[Request, Answer]):
                 own.group = [own]
             else:
                 self._waiting.append(own)
-        if own.group is None and not own.woken.wait(PATIENCE_S):
+        if own.group is None and not own.woken.acquire(timeout=PATIENCE_S):
             if self._withdrawn(own):
                 return self._call([request])[0]
-            own.woken.wait()
+            own.woken.acquire()
         if own.group is not None:
             self._call_for(own.group)
         if own.error is not None:
@@ -90,7 +92,7 @@ class Together(Generic[Request, Answer]):
         finally:
             self._next()
             for one in group[1:]:
-                one.woken.set()
+                one.woken.release()
 
     def _join(self, group: list[_Waiting[Request, Answer]]) -> None:
         """Add those that wait by now to a group whose call has not begun."""
@@ -114,4 +116,4 @@ class Together(Generic[Request, Answer]):
                 self._calls -= 1
                 return
             group[0].group = group
-        group[0].woken.set()
+        group[0].woken.release()
