@@ -213,8 +213,6 @@ class Dispatcher:
         else would publish them before their hints count as lost.
         """
         chosen: dict[UUID, str] = {}
-        due: list[UUID] = []
-        steps: list[int | UUID] = []
         full = False
         try:
             connection = self.lead()
@@ -224,13 +222,17 @@ class Dispatcher:
                     choice = self._dispatch.choose_on(connection, name, threads, kept)
                     chosen |= choice.queue_of
                     full = full or choice.full
-            due = self._choose_deliveries()
-            steps = self._due_steps()
         except PASSING:
             self._give_up_lead()
-            self._send(chosen, due)
+            self._send(chosen)
             raise
-        sent = self._send(chosen, due, steps)
+        # Jobs first: what else is due takes a statement to find.
+        sent = self._send(chosen)
+        try:
+            sent = self._send({}, self._choose_deliveries(), self._due_steps()) or sent
+        except PASSING:
+            self._give_up_lead()
+            raise
         if full:
             return FULL_GATHER_S
         return GATHER_S if sent else None
@@ -257,7 +259,10 @@ class Dispatcher:
             self._lead_at = 0.0
 
     def _send(
-        self, chosen: Mapping[UUID, str], due: list[UUID], steps: Sequence[int | UUID] = ()
+        self,
+        chosen: Mapping[UUID, str],
+        due: Sequence[UUID] = (),
+        steps: Sequence[int | UUID] = (),
     ) -> bool:
         """Publish hints for jobs, deliveries, steps and the sweep. Returns whether any
         was published.

@@ -1,8 +1,10 @@
 """Sends hints to the broker, and reads how many wait there."""
 
 import os
+import time
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from json import dumps
 from typing import Any
@@ -55,9 +57,10 @@ def publish(app: Celery, hints: Iterable[tuple[str, Sequence[str]]]) -> None:
     lists: dict[str, list[str]] = {}
     events = []
     for queue, arguments in hints:
-        id = str(uuid4())
-        lists.setdefault(queue, []).append(_message(app, id, queue, arguments, origin))
-        events.append(_sent(app, id, queue, arguments, origin, offset))
+        form = _form(app, queue, task_of(queue, arguments), origin)
+        message, event = form.filled(arguments, offset, app.clock.forward())  # type: ignore[attr-defined]
+        lists.setdefault(queue, []).append(message)
+        events.append(event)
     with app.producer_or_acquire() as producer:
         with (
             producer.channel.conn_or_acquire() as client,
@@ -68,7 +71,7 @@ def publish(app: Celery, hints: Iterable[tuple[str, Sequence[str]]]) -> None:
             pipeline.execute()
         exchange = get_exchange(producer.connection, name=app.conf.event_exchange)
         producer.publish(
-            dumps(events),
+            f"[{', '.join(events)}]",
             exchange=exchange.name,
             routing_key="task.multi",
             declare=[exchange],
@@ -86,62 +89,93 @@ def task_of(queue: str, arguments: Sequence[str]) -> str:
     return TASK_OF_QUEUE[queue]
 
 
+NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+ID, ARGUMENTS, BODY, CLOCK, NOW, OFFSET = (f"<{n}>" for n in range(6))  # what differs in each hint
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The message and the event of a task, as JSON with places for what differs in each hint.
+
+    Encoding all of both for each hint took two thirds of the time of sending them.
+    """
+
+    message: str
+    event: str
+
+    def filled(self, arguments: Sequence[str], offset: float, clock: int) -> tuple[str, str]:
+        """The two texts for one hint."""
+        id = dumps(str(uuid4()))
+        body = dumps((arguments, {}, NO_CALLBACKS))
+        shown = dumps(repr(tuple(arguments)))
+        return (
+            self.message
+            % {
+                ID: id,
+                ARGUMENTS: shown,
+                BODY: dumps(b64encode(body.encode()).decode()),
+            },
+            self.event
+            % {
+                ID: id,
+                ARGUMENTS: shown,
+                CLOCK: clock,
+                NOW: time.time(),
+                OFFSET: offset,
+            },
+        )
+
+
 @cache
-def _headers(app: Celery) -> Mapping[str, object]:
-    """The headers of a task's message, by Celery itself. What differs is replaced for each."""
+def _form(app: Celery, queue: str, task: str, origin: str) -> _Form:
+    message, event = _message(app, queue, task, origin), _sent(queue, task, origin)
+    return _Form(_with_places(message), _with_places(event))
+
+
+def _with_places(document: Mapping[str, object]) -> str:
+    """The JSON of a document, as a format for `%`."""
+    text = dumps(document).replace("%", "%%")
+    for place in (ID, ARGUMENTS, BODY, CLOCK, NOW, OFFSET):
+        text = text.replace(dumps(place), f"%({place})s")
+    return text
+
+
+def _message(app: Celery, queue: str, task: str, origin: str) -> dict[str, Any]:
+    """A task's message as kombu puts it into a list, with the headers that Celery gives it."""
     headers, *_ = app.amqp.as_task_v2(
         "", "", args=(), argsrepr="", kwargsrepr="{}", ignore_result=True
     )
-    return headers
-
-
-NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-
-
-def _message(app: Celery, id: str, queue: str, arguments: Sequence[str], origin: str) -> str:
-    """A task's message as kombu puts it into a list."""
-    body = dumps((arguments, {}, NO_CALLBACKS))
-    own = {
-        "task": task_of(queue, arguments),
-        "id": id,
-        "root_id": id,
-        "argsrepr": repr(tuple(arguments)),
-        "origin": origin,
+    own = {"task": task, "id": ID, "root_id": ID, "argsrepr": ARGUMENTS, "origin": origin}
+    return {
+        "body": BODY,
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {**headers, **own},
+        "properties": {
+            "correlation_id": ID,
+            "reply_to": "",
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": ID,
+        },
     }
-    return dumps(
-        {
-            "body": b64encode(body.encode()).decode(),
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": {**_headers(app), **own},
-            "properties": {
-                "correlation_id": id,
-                "reply_to": "",
-                "delivery_mode": 2,
-                "delivery_info": {"exchange": "", "routing_key": queue},
-                "priority": 0,
-                "body_encoding": "base64",
-                "delivery_tag": str(uuid4()),
-            },
-        }
-    )
 
 
-def _sent(
-    app: Celery, id: str, queue: str, arguments: Sequence[str], origin: str, offset: float
-) -> dict[str, Any]:
+def _sent(queue: str, task: str, origin: str) -> dict[str, Any]:
     """The event about a message."""
     event: dict[str, Any] = Event(
         "task-sent",
         hostname=origin,
-        utcoffset=offset,
+        utcoffset=OFFSET,
         pid=os.getpid(),
-        clock=app.clock.forward(),  # type: ignore[attr-defined]
-        uuid=id,
-        root_id=id,
+        clock=CLOCK,
+        uuid=ID,
+        root_id=ID,
         parent_id=None,
-        name=task_of(queue, arguments),
-        args=repr(tuple(arguments)),
+        name=task,
+        args=ARGUMENTS,
         kwargs="{}",
         retries=0,
         eta=None,
@@ -150,7 +184,7 @@ def _sent(
         exchange="",
         routing_key=queue,
     )
-    return event
+    return {**event, "timestamp": NOW}
 
 
 ASK_S = 1.0  # a hanging broker must not delay the check of leases

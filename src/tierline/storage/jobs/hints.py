@@ -1,8 +1,8 @@
 """Which jobs have a hint out: the statements of the dispatcher's choice.
 
-One dispatcher at a time chooses for a pool of queues, under an advisory lock that ends with its
-transaction. A hint is a mark in the row (`hint_no`). The message itself is sent after the commit,
-by other code.
+One dispatcher at a time chooses for a pool of queues, under an advisory lock. The dispatcher that
+leads holds it as long as its connection lives; another one until its transaction ends. A hint is a
+mark in the row (`hint_no`). The message itself is sent after the commit, by other code.
 
 A dispatcher that leads remembers what waits and what it has sent. Its usual statements read few
 rows, also while a snapshot keeps dead rows from being removed: a job by its id, a group from its
@@ -198,9 +198,20 @@ def lock_choice_in_all(connection: Connection[Any], pool: str) -> tuple[bool, bo
     return chooses, in_all
 
 
-def _lock(connection: Connection[Any], *names: str) -> list[bool]:
+def hold_choice_in_all(connection: Connection[Any], pool: str) -> tuple[bool, bool]:
+    """`lock_choice_in_all` for as long as this connection lives, for the dispatcher that leads.
+
+    Its choices then need no transaction, and so no BEGIN and COMMIT. May be called again.
+    """
+    chooses, in_all = _lock(connection, pool, LIMITED, function="pg_try_advisory_lock")
+    return chooses, in_all
+
+
+def _lock(
+    connection: Connection[Any], *names: str, function: str = "pg_try_advisory_xact_lock"
+) -> list[bool]:
     rows = connection.execute(
-        "SELECT pg_try_advisory_xact_lock(%s, hashtext(name))"
+        f"SELECT {function}(%s, hashtext(name))"
         " FROM unnest(%s::text[]) WITH ORDINALITY named (name, place) ORDER BY place",
         (CHOICE_LOCK, list(names)),
     )
@@ -288,7 +299,7 @@ def read_turns(connection: Connection[Any], queue: str) -> Turns:
 
 
 def write_turns(connection: Connection[Any], queue: str, turns: Turns) -> None:
-    """Store whose turn it is; in the transaction of the choice."""
+    """Store whose turn it is."""
     connection.execute(
         "INSERT INTO queue_turns (queue, state) VALUES (%s, %s)"
         " ON CONFLICT (queue) DO UPDATE SET state = excluded.state",

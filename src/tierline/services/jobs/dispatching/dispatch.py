@@ -99,6 +99,7 @@ class Dispatch:
         self._locked = LockedJobs()
         self._memory = Memory()
         self._leads = False
+        self._may_choose: dict[str, tuple[bool, bool]] = {}  # pool → as `hold_choice_in_all` says
         self._turns = StoredTurns()
         self._passed: dict[tuple[str, Kind], int] = {}  # accounts in front that may have nothing
 
@@ -109,6 +110,7 @@ class Dispatch:
         another dispatcher leads.
         """
         self._leads = hints.lead(connection)
+        self._may_choose = {}
         self.out_jobs.begin()
         self._memory = Memory()
         self._turns.begin(leads=self._leads)
@@ -153,54 +155,79 @@ class Dispatch:
         return choice
 
     def _choose(self, connection: Connection[Any], name: str, threads: int, kept: int) -> Choice:
-        choice = Choice()
-        with connection.transaction():
-            chooses, chooses_limited = hints.lock_choice_in_all(connection, name)
+        if self._leads:
+            chooses, limited_too = self._hold_choice(connection, name)
             if not chooses:
-                return choice
-            if not self._leads:
-                self._memory.rescan()
-                self._memory.look(connection)
-            out = self.out_jobs.read(connection, all_live=not self._leads, may_scan=False)
-            in_use = in_use_of(connection, name, out, self._models)
-            spare = self._paces[name].ahead(in_use.hinted, threads)
-            # A worker takes interactive hints first, so the hints of backfills leave them room.
-            hinted = 0
-            for queue in POOLS[name]:  # the interactive lane first
-                hinted += in_use.hinted_in_lane[queue]
-                most = room_for_hints(threads, in_use.running, hinted, spare)
-                if queue in BACKFILLS:
-                    free_to_all = free_to_backfills(
-                        threads, in_use.in_whole_lane(queue), kept_by_workers=kept, ahead=spare
-                    )
-                    most = min(most, free_to_all)
-                if most <= 0 or not self._memory.of(queue):
-                    continue
-                turns = self._turns.read(connection, queue)
-                lane = _Lane(name, queue, threads, spare, in_use, limited_too=chooses_limited)
-                groups = self._near(connection, lane, most, turns)
-                read = self._due(connection, queue, worth_reading(groups, most, turns))
-                due = without_paused(connection, read)
-                # Their places may go to jobs behind them, which the next choice reads.
-                choice.full = choice.full or len(due) < len(read)
-                due = self._held_jobs.without_held(connection, _sorted(due, turns), self._models)
-                if not due:
-                    continue
-                waiting = self._waiting(connection, groups, due)
-                waiting, free = self._share_models(connection, lane, waiting)
-                jobs, after = choose(waiting, most, turns, free)
-                if not jobs:
-                    continue
-                if after != turns:
-                    self._turns.write(connection, queue, after)
-                marked = hints.mark(connection, [job.job_id for job in jobs])
-                choice.queue_of |= marked
-                self._locked.add(job.job_id for job in jobs if job.job_id not in marked)
-                self._held_jobs.sent(jobs)
-                hinted += len(jobs)
-                choice.full = choice.full or len(jobs) >= most
-                in_use.note(queue, waiting, jobs)
-            self._paces[name].sent(len(choice.queue_of))
+                return Choice()
+            return self._mark_next(connection, name, threads, kept, limited_too=limited_too)
+        with connection.transaction():
+            chooses, limited_too = hints.lock_choice_in_all(connection, name)
+            if not chooses:
+                return Choice()
+            self._memory.rescan()
+            self._memory.look(connection)
+            return self._mark_next(connection, name, threads, kept, limited_too=limited_too)
+
+    def _hold_choice(self, connection: Connection[Any], name: str) -> tuple[bool, bool]:
+        """Whether the dispatcher that leads chooses for this pool, and for limited accounts too.
+
+        It holds these locks from its first choice on. A dispatcher of an earlier release, which
+        chooses without the lead, may have one for a moment.
+        """
+        holds = self._may_choose.get(name)
+        if holds is None:
+            holds = hints.hold_choice_in_all(connection, name)
+            if all(holds):
+                self._may_choose[name] = holds
+        return holds
+
+    def _mark_next(
+        self, connection: Connection[Any], name: str, threads: int, kept: int, *, limited_too: bool
+    ) -> Choice:
+        """The choice itself. The marks are its last statement: all of them are written, or none."""
+        choice = Choice()
+        chosen: list[Candidate] = []
+        out = self.out_jobs.read(connection, all_live=not self._leads, may_scan=False)
+        in_use = in_use_of(connection, name, out, self._models)
+        spare = self._paces[name].ahead(in_use.hinted, threads)
+        # A worker takes interactive hints first, so the hints of backfills leave them room.
+        hinted = 0
+        for queue in POOLS[name]:  # the interactive lane first
+            hinted += in_use.hinted_in_lane[queue]
+            most = room_for_hints(threads, in_use.running, hinted, spare)
+            if queue in BACKFILLS:
+                free_to_all = free_to_backfills(
+                    threads, in_use.in_whole_lane(queue), kept_by_workers=kept, ahead=spare
+                )
+                most = min(most, free_to_all)
+            if most <= 0 or not self._memory.of(queue):
+                continue
+            turns = self._turns.read(connection, queue)
+            lane = _Lane(name, queue, threads, spare, in_use, limited_too=limited_too)
+            groups = self._near(connection, lane, most, turns)
+            read = self._due(connection, queue, worth_reading(groups, most, turns))
+            due = without_paused(connection, read)
+            # Their places may go to jobs behind them, which the next choice reads.
+            choice.full = choice.full or len(due) < len(read)
+            due = self._held_jobs.without_held(connection, _sorted(due, turns), self._models)
+            if not due:
+                continue
+            waiting = self._waiting(connection, groups, due)
+            waiting, free = self._share_models(connection, lane, waiting)
+            jobs, after = choose(waiting, most, turns, free)
+            if not jobs:
+                continue
+            if after != turns:
+                self._turns.write(connection, queue, after)
+            self._held_jobs.sent(jobs)
+            chosen += jobs
+            hinted += len(jobs)
+            choice.full = choice.full or len(jobs) >= most
+            in_use.note(queue, waiting, jobs)
+        if chosen:
+            choice.queue_of |= hints.mark(connection, [job.job_id for job in chosen])
+            self._locked.add(job.job_id for job in chosen if job.job_id not in choice.queue_of)
+        self._paces[name].sent(len(choice.queue_of))
         return choice
 
     def _near(

@@ -166,13 +166,28 @@ def test_a_choice_by_memory_is_the_choice_of_who_reads_everything(
     with leading(pool) as (dispatch, connection):
         for round_ in range(12):
             threads = 8 + 4 * round_
-            with pool.connection() as other, other.transaction(force_rollback=True):
-                expected = Dispatch(4).choose_on(other, "slm", threads).queue_of
+            # On the same connection, which holds the lock of the choice.
+            with connection.transaction(force_rollback=True):
+                expected = Dispatch(4).choose_on(connection, "slm", threads).queue_of
             dispatch.look(connection)
             chosen = dispatch.choose_on(connection, "slm", threads).queue_of
             assert set(chosen) == set(expected)
             assert len(chosen) > 0
             take_up(pool, list(chosen)[::2])
+
+
+def test_once_the_leader_has_chosen_no_other_dispatcher_chooses(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    """Not even one of an earlier release, which chooses without the lead."""
+    owner = account(pool, "acme")
+    with leading(pool) as (dispatch, connection):
+        submit(pool, owner, version, 1)
+        dispatch.look(connection)
+        assert len(dispatch.choose_on(connection, "slm", 16).queue_of) == 1
+        submit(pool, owner, version, 1)
+        assert not Dispatch(4).choose(pool, "slm", 16).queue_of
+    assert len(Dispatch(4).choose(pool, "slm", 16).queue_of) == 1
 
 
 def test_choosing_among_thousands_of_accounts_reads_few_rows(
