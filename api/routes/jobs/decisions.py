@@ -86,7 +86,10 @@ def list_decisions(
     ] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """Only the caller's account's own, unless an operator names another account or all accounts."""
+    """Only the caller's account's own, unless an operator names another account or all accounts. A
+    page examines at most 20,000 jobs, of all accounts 10,000: it may have fewer than `limit`, or
+    none, and `next_cursor` goes on with older ones.
+    """
     account_id: int | None = caller.account_id
     others = all_accounts or (account is not None and account != caller.account)
     if others and not caller.may("operator"):

@@ -1,9 +1,9 @@
 """Routing decisions, read from the attempts that they caused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection
@@ -13,7 +13,15 @@ from tierline.storage.db.columns import columns
 from tierline.storage.db.homes import Span, at_homes, read_at_home
 from tierline.storage.db.rows import one_row, typed_rows
 from tierline.storage.jobs.claims import DECISION
-from tierline.storage.jobs.job_pages import in_few_weeks, in_one_snapshot, newest
+from tierline.storage.jobs.job_pages import (
+    Before,
+    JobPosition,
+    in_few_weeks,
+    in_one_snapshot,
+    later,
+    newest,
+)
+from tierline.storage.jobs.job_search import FIRST, GROWTH
 from tierline.views.jobs.decisions import LoggedDecision
 
 CLOCKS_APART = timedelta(hours=1)  # the most that clocks of the API and the database may differ
@@ -48,22 +56,27 @@ _MATCHES = f"""
     AND (%(reason)s::text IS NULL OR strpos(lower({DECISION} ->> 'reason'), lower(%(reason)s)) > 0)
 """
 
-# A page has whole jobs, each with all matching decisions. Each account's newest jobs are read by
-# its own index, and merged for a page of all accounts. {jobs}: `@jobs` or `@jobs_ended`.
-# {attempts}: all, for a job that waited for weeks; of what has ended, those of the same weeks.
-PAGE = f"""
+# The newest jobs, whether they match or not. Each account's are read by its own index, and merged
+# for all accounts. {jobs}: `@jobs` or `@jobs_ended`. {limit}: a number, see `job_pages`.
+NEWEST = """
 SELECT own.seq, own.id FROM accounts account CROSS JOIN LATERAL (
-    SELECT j.seq, j.id FROM {{jobs}} j JOIN feature_versions v ON v.id = j.feature_version_id
-    WHERE j.account_id = account.id AND j.shadow_of IS NULL
-        AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
-        AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
-        AND (%(since)s::timestamptz IS NULL OR j.created_at >= %(since)s)
-        AND (%(until)s::timestamptz IS NULL OR j.created_at < %(until)s)
-        AND EXISTS (SELECT FROM {{attempts}} a WHERE {_MATCHES})
-    ORDER BY j.seq DESC LIMIT %(limit)s
-) own
-WHERE %(account_id)s::bigint IS NULL OR account.id = %(account_id)s
-ORDER BY own.seq DESC LIMIT %(limit)s
+    SELECT j.seq, j.id FROM {jobs} j
+    WHERE j.account_id = account.id AND j.shadow_of IS NULL {more}
+    ORDER BY j.seq DESC LIMIT {limit}
+) own {account}
+ORDER BY own.seq DESC LIMIT {limit}
+"""
+_CONDITIONS = {
+    "before": "AND j.seq < %(before)s",
+    "since": "AND j.created_at >= %(since)s",
+    "until": "AND j.created_at < %(until)s",
+}
+
+# Those of some jobs that have a decision that matches.
+MATCHING = f"""
+SELECT j.id FROM @jobs j JOIN feature_versions v ON v.id = j.feature_version_id
+WHERE j.id = ANY(%(ids)s) AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
+    AND EXISTS (SELECT FROM @attempts a WHERE {_MATCHES})
 """
 
 OF_PAGE = f"""
@@ -108,32 +121,83 @@ class Filters:
     until: datetime | None = None  # exclusive
 
 
+class DecisionRows(NamedTuple):
+    """What a page has."""
+
+    rows: list[LoggedDecision]
+    stopped: int | None  # the `seq` before which more may follow; None: these are all
+
+
 def page(
     connection: Connection[Any],
     account_id: int | None,
     filters: Filters,
     before: int | None,
     limit: int,
-) -> list[LoggedDecision]:
+    *,
+    most: int,
+    at_once: int,
+) -> DecisionRows:
     """The decisions of up to `limit` jobs with `seq` below `before`, the newest jobs first; of one
-    account's, or of all.
+    account's, or of all. They are looked for among the next `most` jobs, up to `at_once` in one
+    statement. A page has whole jobs, each with all matching decisions.
     """
-    parameters = {**vars(filters), "account_id": account_id, "before": before, "limit": limit}
+    parameters = {**vars(filters), "account_id": account_id}
     floor = None if filters.since is None else first_id_of(filters.since, CLOCKS_APART)
+    ceiling = None if filters.until is None else first_id_of(filters.until, -CLOCKS_APART)
 
-    def read() -> list[LoggedDecision]:
-        positions = newest(connection, _page_of, parameters, limit, floor)
+    def candidates(behind: Before | None, size: int) -> list[JobPosition]:
+        values = {**parameters, "before": None if behind is None else behind.seq}
+        more = " ".join(text for name, text in _CONDITIONS.items() if values[name] is not None)
+        account = "" if account_id is None else "WHERE account.id = %(account_id)s"
+        highest = ceiling
+        if behind is not None and behind.id is not None:
+            highest = later(behind.id) if ceiling is None else min(ceiling, later(behind.id))
+
+        def statement_in(jobs: str) -> str:
+            return NEWEST.format(jobs=jobs, more=more, limit=size, account=account)
+
+        return newest(connection, statement_in, values, size, floor, highest)
+
+    def matching(positions: Sequence[JobPosition]) -> list[JobPosition]:
+        ids = {
+            id
+            for some in in_few_weeks(positions)
+            for (id,) in connection.execute(
+                at_homes(connection, MATCHING, Span(min(some), max(some))),
+                {**parameters, "ids": some},
+            )
+        }
+        return [one for one in positions if one.id in ids]
+
+    def read() -> DecisionRows:
+        behind = None if before is None else Before(before)
+        positions: list[JobPosition] = []
+        stopped: int | None = None
+        examined, size = 0, min(at_once, max(FIRST, 2 * limit), most)
+        while True:
+            there = candidates(behind, size)
+            examined += len(there)
+            positions += matching(there)
+            if len(positions) > limit:
+                positions = positions[:limit]
+                stopped = positions[-1].seq
+                break
+            if len(there) < size:
+                break
+            behind = Before(there[-1].seq, there[-1].id)
+            if examined >= most:
+                stopped = behind.seq
+                break
+            size = min(at_once, size * GROWTH, most - examined)
         rows: list[LoggedDecision] = []
         for ids in in_few_weeks(positions):
             statement = at_homes(connection, OF_PAGE, Span(min(ids), max(ids)))
             rows += typed_rows(connection, LoggedDecision, statement, {**parameters, "ids": ids})
-        return sorted(rows, key=lambda row: (-row["seq"], row["number"]))
+        rows.sort(key=lambda row: (-row["seq"], row["number"]))
+        return DecisionRows(rows, stopped)
 
     return in_one_snapshot(connection, read)
-
-
-def _page_of(jobs: str) -> str:
-    return PAGE.format(jobs=jobs, attempts="attempts" if jobs == "@jobs" else "@attempts")
 
 
 def of_job(connection: Connection[Any], job_id: UUID) -> list[LoggedDecision]:

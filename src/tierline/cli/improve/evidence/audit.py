@@ -54,7 +54,7 @@ def audit(
 ) -> None:
     """Show for each job which tier was called, by which policy, why, and with what result."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import print_json
+    from tierline.cli.shared.output import note, print_json
 
     filters = {
         "feature": feature,
@@ -94,6 +94,8 @@ def audit(
             cursor = answer["next_cursor"]
             if cursor is None:
                 break
+    if cursor is not None and not as_json:
+        note("older jobs were not read: raise --limit, or choose a time with --from and --to")
     if as_json:
         print_json({"data": decisions, "next_cursor": cursor})
     elif as_csv:

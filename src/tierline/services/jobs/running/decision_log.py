@@ -30,6 +30,12 @@ from tierline.views.jobs.decisions import (
 
 __all__ = ["Filters", "decisions_of", "decisions_page"]
 
+MOST_EXAMINED = 20_000  # jobs with their attempts, for one page
+AT_ONCE = 5_000  # jobs that one statement examines, at most
+# Each account's newest jobs are read, to find the newest of all.
+MOST_OF_ALL = 10_000
+AT_ONCE_OF_ALL = 500
+
 
 def decisions_of(connection: Connection[Any], account_id: int, job_id: UUID) -> Route:
     """All decisions about a job, in order. Raises NotFound if the account has no such job.
@@ -66,15 +72,21 @@ def decisions_page(
     jobs: int,
 ) -> tuple[list[Decision], int | None]:
     """The decisions about up to `jobs` jobs of one account or of all, newest first, and the `seq`
-    to continue before.
+    to continue before. No index helps, so a page may have fewer jobs, or none, although older ones
+    match: it examines at most MOST_EXAMINED jobs, of all accounts MOST_OF_ALL.
     """
-    rows = decisions.page(connection, account_id, filters, before, jobs + 1)
-    each = [list(group) for _, group in groupby(rows, key=lambda row: row["seq"])]
-    shown = each[:jobs]
+    most, at_once = (
+        (MOST_OF_ALL, AT_ONCE_OF_ALL) if account_id is None else (MOST_EXAMINED, AT_ONCE)
+    )
+    rows, stopped = decisions.page(
+        connection, account_id, filters, before, jobs, most=most, at_once=at_once
+    )
     made = [
-        decision_view(row, outcome) for group in shown for row, outcome in _with_outcomes(group)
+        decision_view(row, outcome)
+        for _, group in groupby(rows, key=lambda row: row["seq"])
+        for row, outcome in _with_outcomes(list(group))
     ]
-    return made, shown[-1][0]["seq"] if len(each) > jobs else None
+    return made, stopped
 
 
 def _waiting(job_id: UUID, began: Mapping[str, Any], first: Mapping[str, JSON]) -> Decision:

@@ -13,6 +13,7 @@ from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.routing.first_tier import by_signals
 from tierline.services.batches.batch import Opening, accept_part, open_batch
+from tierline.services.jobs.running import decision_log
 from tierline.services.jobs.running.decision_log import decisions_of, decisions_page
 from tierline.services.jobs.submitting.submission import Submission
 from tierline.services.jobs.submitting.submit import Submitter
@@ -138,7 +139,9 @@ def test_the_usual_decision_is_told_although_it_is_not_stored(bench: Bench) -> N
             assert listed.signals == usual["signals"]
 
 
-def test_decisions_are_listed_by_what_they_were(bench: Bench) -> None:
+def test_decisions_are_listed_by_what_they_were(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.server.answer = by_model(small="not json", large=RIGHT)
     _, feature = bench.apply()
     jobs = submit(bench, feature, ["u"] * 5)
@@ -164,6 +167,13 @@ def test_decisions_are_listed_by_what_they_were(bench: Bench) -> None:
     rest, end = listed(before=after)
     assert len(rest) == 6
     assert end is None
+    monkeypatch.setattr(decision_log, "MOST_EXAMINED", 2)
+    made, after = listed(policy="canary")
+    assert made == []
+    assert after is not None, "a page examines a bounded number, and the next one goes on"
+    made, after = listed(before=after, reason="MALFORMED")
+    assert made == ["frontier served"] * 2
+    assert listed(before=after, reason="MALFORMED")[0] == ["frontier served"]
 
 
 def test_nobody_reads_the_route_of_another_account(bench: Bench) -> None:
