@@ -25,7 +25,7 @@ from api.job_watch import JobWatch
 from api.openai import batch_routes, chat_routes, file_routes, model_routes, response_routes
 from api.replica import ReplicaPools
 from api.routes import probes
-from api.routes.accounts import accounts, audit
+from api.routes.accounts import accounts, audit, people
 from api.routes.batches import batches
 from api.routes.evidence import (
     calibrations,
@@ -78,7 +78,7 @@ ROUTES = (
         prices,
         reports,
     ),
-    *(endpoints, accounts, audit, probes),
+    *(endpoints, accounts, people, audit, probes),
 )
 OPENAI_ROUTERS = (
     model_routes.router,

@@ -1,7 +1,8 @@
 """Sign-in by OpenID Connect in this process: how much of it may go on at once.
 
 Strangers can ask for it, so it has bounds: requests to the identity provider at once, as look-ups
-of unknown keys have, and entries of refusals in the audit log.
+of unknown keys have, and of these those of one network address (`rules/address_turns.py`); and
+entries of refusals in the audit log.
 """
 
 import asyncio
@@ -10,11 +11,13 @@ import time
 from collections.abc import AsyncIterator, Mapping
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
 from tierline.base.errors import Unavailable
 from tierline.base.json_text import JSON
 from tierline.openid.attempt import Attempt, begin_attempt, read_attempt, signing_key
 from tierline.openid.provider import OpenIdConfig
+from tierline.rules.address_turns import AddressTurns, network_of
 from tierline.rules.limits import TokenBucket
 from tierline.services.accounts.identity_provider import IdentityProvider
 
@@ -31,6 +34,7 @@ class OpenIdSignIn:
         self._provider = IdentityProvider(config)
         self._key = signing_key(config.client_secret)
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._of_addresses = AddressTurns()
         self._entries = TokenBucket(ENTRIES_PER_S, time.monotonic())
 
     @classmethod
@@ -52,14 +56,16 @@ class OpenIdSignIn:
         attempt = read_attempt(cookie, self._key, time.time())
         return attempt if attempt is not None and attempt.state == state else None
 
-    async def authorization_url(self, attempt: Attempt) -> str:
+    async def authorization_url(self, request: Request, attempt: Attempt) -> str:
         """Where the browser goes. Raises ProviderFailed, Unavailable."""
-        async with self._turn():
+        async with self._turn(request):
             return await run_in_threadpool(self._provider.authorization_url, attempt)
 
-    async def redeem(self, attempt: Attempt, code: str, issuer: str | None) -> Mapping[str, JSON]:
+    async def redeem(
+        self, request: Request, attempt: Attempt, code: str, issuer: str | None
+    ) -> Mapping[str, JSON]:
         """The person's verified claims. Raises SignInRefused, Unavailable."""
-        async with self._turn():
+        async with self._turn(request):
             return await run_in_threadpool(self._provider.redeem, attempt, code, issuer)
 
     def may_log(self) -> bool:
@@ -70,7 +76,26 @@ class OpenIdSignIn:
         return True
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, request: Request) -> AsyncIterator[None]:
+        """A turn of the address that asks. Waiting for one counts as well."""
+        peer = "" if request.client is None else request.client.host
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+        address = network_of(peer, forwarded, self.config.proxies)
+        began_s = time.monotonic()
+        if not self._of_addresses.begin(address, began_s):
+            raise Unavailable(
+                "too many sign-ins come from your network: try again in a minute, or sign in with"
+                " an API key"
+            )
+        try:
+            async with self._shared_turn():
+                yield
+        finally:
+            now_s = time.monotonic()
+            self._of_addresses.end(address, now_s - began_s, now_s)
+
+    @contextlib.asynccontextmanager
+    async def _shared_turn(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(WAIT_S):
                 await self._turns.acquire()

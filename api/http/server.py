@@ -195,7 +195,7 @@ def configured(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         lifespan="on",
         access_log=False,
         log_config=None,
-        proxy_headers=False,  # nothing here uses the client's address
+        proxy_headers=False,  # only sign-in by OpenID Connect uses addresses: api/access/openid.py
         server_header=False,
         date_header=True,
         backlog=BACKLOG,

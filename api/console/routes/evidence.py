@@ -72,6 +72,7 @@ def get_evidence(request: Request, name: str, caller: Reader, connection: Report
         request,
         "evidence.html",
         version=version,
+        tiers=len(version.read().tiers),
         calibrations=calibrations_of(connection, name)[:MOST_LISTED],
         evaluations=evaluations.evaluations_of(connection, name)[:MOST_LISTED],
         promotions=promotions[:MOST_LISTED],

@@ -1,12 +1,13 @@
-"""API keys, and for an operator the accounts."""
+"""API keys, people who signed in by OpenID Connect, and for an operator the accounts."""
 
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from api.console.actions import act
+from api.console.actions import Detail, act, log_action
 from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Administrator, OperatorHere, Posted
 from api.console.views.keys import shown_key
@@ -17,7 +18,7 @@ from tierline.base.ids import database_now
 from tierline.rules.limits import LIMITS
 from tierline.rules.roles import SCOPES
 from tierline.services.accounts import accounts as services
-from tierline.services.accounts import audit, read_accounts
+from tierline.services.accounts import audit, read_accounts, signed_in_people
 from tierline.views.accounts.accounts import Account
 
 PATH = f"{CONSOLE}/keys"
@@ -26,13 +27,14 @@ router = APIRouter(prefix=PATH, include_in_schema=False, route_class=ConsoleRout
 OVERLAP_HOURS = 24.0
 MOST_NAME = 255
 MOST_DAYS = 3_650
-MOST_SHOWN = 100  # accounts, and keys; the API lists all of them
+MOST_SHOWN = 100  # accounts, keys and people; the API lists all of them
 _WHOLE = re.compile(r"[0-9]{1,10}")
 
 
 @router.get("")
 def get_keys(request: Request, caller: Administrator, connection: Database) -> Response:
-    """The keys of the caller's account; for an operator of all accounts, and the accounts."""
+    """The keys and people of the caller's account; for an operator of all accounts, and the
+    accounts."""
     operator = caller.may("operator")
     keys = read_accounts.list_keys(connection, None if operator else caller.account)
     now = database_now()
@@ -43,6 +45,7 @@ def get_keys(request: Request, caller: Administrator, connection: Database) -> R
         accounts=[Account.model_validate(row) for row in read_accounts.list_accounts(connection)]
         if operator
         else [],
+        people=signed_in_people.list_people(connection, caller.confined_to, None, MOST_SHOWN + 1),
         scopes=[scope for scope in SCOPES if operator or scope != "operator"],
         limits=LIMITS,
         operator=operator,
@@ -62,18 +65,17 @@ async def create_key(
     if len(name) > MOST_NAME or "\x00" in name:
         raise InvalidInput([Problem(f"has at most {MOST_NAME} characters", "/name")])
     ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    key = await act(
-        state,
-        caller,
-        audit.KEY_CREATED,
-        {"account": account[:63], "scopes": " ".join(scopes)},
-        services.create_key,
-        account,
-        scopes,
-        name,
-        ends,
-        within=caller.confined_to,
+    key = await run_in_threadpool(
+        lambda: state.with_connection(
+            services.create_key, account, scopes, name, ends, within=caller.confined_to
+        )
     )
+    detail: Detail = {
+        "key": key.row["id"],
+        "account": key.row["account"],
+        "scopes": " ".join(scopes),
+    }
+    await log_action(state, caller, audit.KEY_CREATED, detail)
     return _new_key(request, key)
 
 
@@ -109,6 +111,25 @@ async def revoke_key(key_id: str, caller: Administrator, _: Posted, state: Share
         services.revoke_key,
         id,
         within=caller.confined_to,
+    )
+    state.keys.forget()
+    return see_other(PATH)
+
+
+@router.post("/people/{person_id}/sign-out")
+async def sign_out_person(
+    person_id: str, caller: Administrator, _: Posted, state: Shared
+) -> Response:
+    """End all sessions of a person. The service logs it."""
+    id = _id(person_id, "person")
+    await run_in_threadpool(
+        lambda: state.with_connection(
+            signed_in_people.sign_out_person,
+            caller.account_id,
+            caller.key_id,
+            id,
+            within=caller.confined_to,
+        )
     )
     state.keys.forget()
     return see_other(PATH)
@@ -177,7 +198,7 @@ def _whole(form: Mapping[str, str], name: str, most: int) -> int | None:
     return int(text)
 
 
-def _id(text: str) -> int:
+def _id(text: str, kind: str = "key") -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise Refused("not-found", "there is no such key")
+        raise Refused("not-found", f"there is no such {kind}")
     return int(text)

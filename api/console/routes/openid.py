@@ -40,7 +40,7 @@ async def go_to_provider(
         return sign_in_form(request, then, 400, text)
     attempt = openid.begin(then)
     try:
-        url = await openid.authorization_url(attempt)
+        url = await openid.authorization_url(request, attempt)
     except SignInRefused as error:
         return sign_in_form(request, then, error.status, error.text)
     answer = see_other(url)
@@ -65,7 +65,7 @@ async def come_back(
     try:
         if attempt is None:
             raise SignInRefused("not_begun_here", _NOT_BEGUN)
-        token = await _completed(shared, openid, attempt, code, error, iss)
+        token = await _completed(request, openid, attempt, code, error, iss)
     except SignInRefused as refusal:
         log.info("console_sign_in_refused", reason=refusal.reason)
         if refusal.status != FORBIDDEN and openid.may_log():
@@ -82,7 +82,7 @@ async def come_back(
 
 
 async def _completed(
-    shared: State,
+    request: Request,
     openid: OpenIdSignIn,
     attempt: Attempt,
     code: str,
@@ -101,8 +101,9 @@ async def _completed(
         )
     if not code or len(code) > MOST_CODE or not code.isprintable():
         raise SignInRefused("no_code", "The identity provider's answer has no code. Sign in again.")
-    claims = await openid.redeem(attempt, code, issuer)
-    session = await begin_persons_session(shared.pool, openid.config, attempt, claims)
+    claims = await openid.redeem(request, attempt, code, issuer)
+    pool = state_of(request).pool
+    session = await begin_persons_session(pool, openid.config, attempt, claims)
     return session.token
 
 

@@ -14,6 +14,7 @@ WORDS = {
     audit.BULK_ABORTED: "aborted a bulk action",
     audit.SIGNED_IN: "signed in",
     audit.SIGNED_OUT: "signed out",
+    audit.PERSON_SIGNED_OUT: "ended a person's sessions",
     audit.SIGN_IN_REFUSED: "was refused to sign in",
     audit.PROBED: "asked for a probe",
     audit.ENDPOINT_ADDED: "added a webhook endpoint",
@@ -39,6 +40,8 @@ WORDS = {
     audit.TRIED: "tried an input",
     audit.DIFFERING_SHOWN: "looked at an evaluation's examples",
     audit.NOVEL_SHOWN: "looked at novel inputs",
+    audit.PROMOTED: "promoted a tier",
+    audit.DEMOTED: "let the last tier answer again",
 }
 
 

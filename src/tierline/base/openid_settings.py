@@ -34,6 +34,8 @@ class OpenIdSettings(BaseSettings):
     # a session's lifetime; the provider's changes to a person count from the next sign-in
     oidc_session_s: Annotated[float, Field(ge=60, le=86_400)] = 43_200.0
     oidc_timeout_s: Annotated[float, Field(ge=0.1, le=30)] = 5.0  # all requests of one sign-in
+    # proxies before the API that append to X-Forwarded-For: an address has few sign-ins at once
+    oidc_proxies: Annotated[int, Field(ge=0, le=10)] = 0
 
     @field_validator(
         "oidc_issuer",
@@ -119,6 +121,7 @@ class OpenIdSettings(BaseSettings):
             ),
             session_s=self.oidc_session_s,
             timeout_s=self.oidc_timeout_s,
+            proxies=self.oidc_proxies,
         )
 
 

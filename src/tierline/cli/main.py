@@ -54,6 +54,9 @@ ENTRIES = {
         "tierline.cli.operate.login", "login", "Store the address and the key of a server."
     ),
     "keys": _Entry("tierline.cli.operate.keys", "app", "Create, list, rotate and revoke API keys."),
+    "people": _Entry(
+        "tierline.cli.operate.people", "app", "List who signed in to the console; sign them out."
+    ),
     "accounts": _Entry("tierline.cli.operate.accounts", "app", "Create, change and list accounts."),
     "budgets": _Entry(
         "tierline.cli.operate.budgets", "app", "List, set and remove budgets in USD."

@@ -25,6 +25,7 @@ class OpenIdConfig:
     rules: AccessRules
     session_s: float
     timeout_s: float
+    proxies: int = 0  # before the API, each of which adds to X-Forwarded-For
 
     @property
     def redirect_uri(self) -> str:

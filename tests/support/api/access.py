@@ -177,6 +177,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("delete", "/v1/keys/{key_id}"): Row(KEY, ADMIN),
     ("post", "/v1/keys/{key_id}/rotate"): Row(KEY, ADMIN, {}),
     ("post", "/v1/keys/{key_id}/demote"): Row(ALL, OPERATOR),
+    ("get", "/v1/people"): Row(BY_ROLE, ADMIN),
+    ("post", "/v1/people/{person_id}/sign-out"): Row(KEY, ADMIN),
     ("get", "/v1/webhook-secret"): Row(OWN, ADMIN),
     ("post", "/v1/webhook-secret/rotate"): Row(OWN, ADMIN, {}),
     ("get", "/v1/audit"): Row(BY_ROLE, ADMIN),

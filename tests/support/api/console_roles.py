@@ -27,6 +27,9 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/console/features/{name}/try": SUBMIT,
     "/console/features/{name}/evaluations/{evaluation_id}/differing": OPERATOR,
     "/console/features/{name}/drift/examples": OPERATOR,
+    "/console/features/{name}/promote/plan": OPERATOR,
+    "/console/features/{name}/promote": OPERATOR,
+    "/console/features/{name}/demote": OPERATOR,
     "/console/providers/probe": OPERATOR,
     "/console/webhooks": SUBMIT,
     "/console/webhooks/{endpoint_id}/test": SUBMIT,
@@ -37,6 +40,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/console/keys": ADMIN,
     "/console/keys/{key_id}/rotate": ADMIN,
     "/console/keys/{key_id}/revoke": ADMIN,
+    "/console/keys/people/{person_id}/sign-out": ADMIN,
     "/console/keys/accounts": OPERATOR,
     "/console/keys/accounts/change": OPERATOR,
 }

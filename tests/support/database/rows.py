@@ -319,6 +319,22 @@ def add_evaluation(connection: Connection, feature: str) -> int:
     return int(row[0])
 
 
+def add_person(connection: Connection, account: str = "default") -> int:
+    """A person of the account who signed in by OpenID Connect, and has a session; their number."""
+    subject = f"subject-{new_id().hex}"
+    row = connection.execute(
+        "WITH person AS (INSERT INTO console_people (id, issuer, subject, name, account_id, scopes)"
+        " SELECT nextval(pg_get_serial_sequence('api_keys', 'id')), 'https://login.invalid', %s,"
+        " 'Lee', id, '{read}' FROM accounts WHERE name = %s RETURNING id),"
+        " session AS (INSERT INTO console_sessions (digest, key_id, expires_at)"
+        " SELECT sha256(%s::text::bytea), id, clock_timestamp() + interval '1 hour' FROM person)"
+        " SELECT id FROM person",
+        (subject, account, subject),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def end_job(rows: Connection, job_id: str, status: str = "completed") -> None:
     """Play a worker that ends the job."""
     rows.execute(

@@ -1,4 +1,4 @@
-"""Sessions of people who signed in by OpenID Connect: who may have one, and for how long."""
+"""Sessions of people who sign in by OpenID Connect: who may have one, and for how long."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +57,10 @@ async def begin_persons_session(
             person_id = await people.keep_person(connection, person)
             token = new_token()
             await sessions.add_session(connection, digest_of(token), person_id, config.session_s)
-            await add_async(connection, Entry(account_id, person_id, audit.SIGNED_IN))
+            # The person's row changes with later sign-ins, an entry does not.
+            detail: dict[str, str | int] = {"name": person.name, "subject": subject}
+            entry = Entry(account_id, person_id, audit.SIGNED_IN, None, detail)
+            await add_async(connection, entry)
     except SignInRefused as error:
         if error.status == HTTPStatus.FORBIDDEN:
             await _end_sessions(pool, issuer, subject, error)

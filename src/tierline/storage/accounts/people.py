@@ -1,9 +1,12 @@
 """People who sign in to the console by OpenID Connect, and the sign-ins that were completed."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Connection
+
+from tierline.storage.db.rows import typed_row, typed_rows
 
 
 class Person(NamedTuple):
@@ -21,6 +24,27 @@ class KnownPerson(NamedTuple):
 
     id: int
     account_id: int
+
+
+class ListedPerson(NamedTuple):
+    """A person, as read to be shown."""
+
+    id: int
+    account_id: int
+    name: str
+    subject: str
+    account: str
+    scopes: list[str]
+    signed_in_at: datetime
+    sessions: int  # that have not ended
+
+
+_LISTED = """
+SELECT p.id, p.account_id, p.name, p.subject, a.name AS account, p.scopes, p.signed_in_at,
+    (SELECT count(*) FROM console_sessions s
+     WHERE s.key_id = p.id AND s.expires_at > clock_timestamp()) AS sessions
+FROM console_people p JOIN accounts a ON a.id = p.account_id
+"""
 
 
 async def note_completed(
@@ -90,3 +114,38 @@ async def end_sessions(
     )
     row = await cursor.fetchone()
     return None if row is None else KnownPerson(*row)
+
+
+def list_people(
+    connection: Connection[Any], account_id: int | None, before: int | None, limit: int
+) -> list[ListedPerson]:
+    """People with a number below `before`, the newest first; with `account_id` only that
+    account's."""
+    return typed_rows(
+        connection,
+        ListedPerson,
+        f"{_LISTED} WHERE (%(account)s::bigint IS NULL OR p.account_id = %(account)s)"
+        " AND (%(before)s::bigint IS NULL OR p.id < %(before)s)"
+        " ORDER BY p.id DESC LIMIT %(limit)s",
+        {"account": account_id, "before": before, "limit": limit},
+    )
+
+
+def person_by_id(connection: Connection[Any], person_id: int) -> ListedPerson | None:
+    """The person of that number."""
+    return typed_row(connection, ListedPerson, f"{_LISTED} WHERE p.id = %s", (person_id,))
+
+
+def lock_person(connection: Connection[Any], person_id: int) -> None:
+    """Until this transaction ends, the person's account and scopes do not change: a sign-in of
+    theirs waits."""
+    connection.execute("SELECT FROM console_people WHERE id = %s FOR UPDATE", (person_id,))
+
+
+def end_sessions_of(connection: Connection[Any], person_id: int) -> int:
+    """End all sessions of a person. Returns how many had not ended before."""
+    return connection.execute(
+        "DELETE FROM console_sessions s USING console_people p"
+        " WHERE s.key_id = p.id AND p.id = %s AND s.expires_at > clock_timestamp()",
+        (person_id,),
+    ).rowcount

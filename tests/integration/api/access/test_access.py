@@ -42,6 +42,7 @@ from tests.support.database.rows import (
     add_evaluation,
     add_micro_model,
     add_operation,
+    add_person,
     add_router,
     end_job,
 )
@@ -94,6 +95,7 @@ class Things:
                 f"/v1/webhook-endpoints/{self._endpoint()}/test"
             ).json()["id"],
             "key_id": lambda: create_key(self._rows, "default").row["id"],
+            "person_id": lambda: add_person(self._rows),
             "draft_id": lambda: self._api.post(
                 "/v1/drafts", content=YAML, headers={"Content-Type": "application/yaml"}
             ).json()["id"],

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.api.browser import SignIn, text_of
 from tests.support.api.served import Api
+from tests.support.database.rows import add_person
 from tierline.services.accounts.accounts import create_key
 
 Connection = psycopg.Connection[Any]
@@ -31,7 +32,8 @@ def test_an_administrator_makes_a_key_of_its_account_which_is_shown_once(
     page = browser.get("/console/keys")
     assert key not in page.text
     assert "till" in text_of(page)
-    assert logged(rows) == ("key.created", {"account": "default", "scopes": "submit"})
+    detail = {"key": made["id"], "account": "default", "scopes": "submit"}
+    assert logged(rows) == ("key.created", detail)
 
 
 def test_an_administrator_sees_and_changes_keys_of_its_account_alone(
@@ -60,6 +62,20 @@ def test_a_key_is_rotated_and_revoked(signed_in: SignIn, api: Api, rows: Connect
     assert browser.post(f"/console/keys/{made.row['id']}/revoke").status_code == 303
     assert logged(rows) == ("key.revoked", {"key": made.row["id"]})
     assert api.as_(made.key).get("/v1/jobs").status_code == 401
+
+
+def test_a_person_is_signed_out_by_an_administrator_of_their_account(
+    signed_in: SignIn, other: Api, rows: Connection
+) -> None:
+    person, stranger = add_person(rows), add_person(rows, "other")
+    browser = signed_in("admin")
+    page = browser.get("/console/keys").text
+    assert f"/console/keys/people/{person}/sign-out" in page
+    assert f"/console/keys/people/{stranger}/sign-out" not in page
+    assert browser.post(f"/console/keys/people/{stranger}/sign-out").status_code == 404
+    assert browser.post(f"/console/keys/people/{person}/sign-out").status_code == 303
+    assert logged(rows) == ("person.signed_out", {"person": person, "sessions": 1})
+    assert f"/console/keys/people/{person}/sign-out" not in browser.get("/console/keys").text
 
 
 @pytest.mark.parametrize("key", ["x", "0", "9" * 18, "-1", "９"])

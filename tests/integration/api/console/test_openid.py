@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import itertools
 import json
 import re
 import socket
@@ -24,11 +25,12 @@ from tests.support.fake_servers.identity_provider import (
 )
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.settings import settings
-from tierline.services.accounts.accounts import create_account
+from tierline.services.accounts.accounts import create_account, create_key
 
 Connection = psycopg.Connection[Any]
 
 KIM = {"sub": "kim", "name": "Kim", "department": "Shop", "groups": ["staff", "ops"]}
+ADDRESSES = itertools.cycle(range(1, 255))
 PERSON = "SELECT account_id, scopes, name FROM console_people WHERE subject = %s"
 ENTRIES = "SELECT action, detail FROM audit_log WHERE id > %s ORDER BY id"
 
@@ -65,6 +67,7 @@ def running(
             "ROLES": '{"staff": "read", "ops": "operator"}',
             "SESSION_S": "600",
             "TIMEOUT_S": "5",
+            "PROXIES": "1",
         }.items():
             patch.setenv(f"TIERLINE_OIDC_{name}", value)
         settings.cache_clear()
@@ -78,6 +81,7 @@ def running(
 def console(running: tuple[IdentityProvider, str, str]) -> Iterator[Browser]:
     """A browser without a session."""
     browser = Browser(running[1])
+    browser.http.headers["X-Forwarded-For"] = f"192.0.2.{next(ADDRESSES)}"  # each test has its own
     yield browser
     browser.close()
 
@@ -143,7 +147,7 @@ def test_a_person_signs_in_and_acts_by_their_claims(
     assert console.post("/console/sign-out").headers["location"] == "/console/sign-in"
     assert console.get("/console").status_code == 303
     assert rows.execute(ENTRIES, (before,)).fetchall() == [
-        ("session.began", None),
+        ("session.began", {"name": "Kim", "subject": "kim"}),
         ("session.ended", None),
     ]
 
@@ -340,6 +344,42 @@ def test_a_token_endpoint_that_does_not_answer_as_one_is_told(
 def test_a_slow_provider_is_given_up(console: Browser, provider: IdentityProvider) -> None:
     provider.slow = {"/token"}
     refused(console.get(begin(console)), 503, "does not answer within 5 s")
+
+
+def test_a_persons_sessions_are_ended_by_an_administrator(
+    console: Browser, provider: IdentityProvider, api: Api, rows: Connection
+) -> None:
+    provider.claims |= {"sub": "gone", "name": "Gia", "groups": ["staff"]}
+    console.get(begin(console))
+    people = api.get("/v1/people").json()["data"]
+    (person,) = [one for one in people if one["subject"] == "gone"]
+    assert (person["name"], person["account"], person["sessions"]) == ("Gia", "shop", 1)
+    before = newest(rows)
+
+    path = f"/v1/people/{person['id']}/sign-out"
+    assert api.post(path).json() == {"id": person["id"], "ended": 1}
+
+    ended = "the session to end in another API process"
+    wait_until(lambda: console.get("/console").status_code == 303, DEADLINE_S, ended)
+    entry = ("person.signed_out", {"person": person["id"], "sessions": 1})
+    assert entry in rows.execute(ENTRIES, (before,)).fetchall()
+    assert api.post(path).json()["ended"] == 0
+
+
+def test_an_accounts_administrator_signs_out_its_own_people_and_no_operator(
+    console: Browser, provider: IdentityProvider, api: Api, rows: Connection
+) -> None:
+    provider.claims["sub"] = "chief"
+    console.get(begin(console))
+    (person,) = rows.execute("SELECT id FROM console_people WHERE subject = 'chief'").fetchall()
+    path = f"/v1/people/{person[0]}/sign-out"
+    with contextlib.closing(api.as_(create_key(rows, "shop", ("admin",)).key)) as administrator:
+        assert administrator.post(path).status_code == 403
+        listed = administrator.get("/v1/people").json()["data"]
+        assert {one["account"] for one in listed} == {"shop"}
+    with contextlib.closing(api.as_(create_key(rows, "default", ("admin",)).key)) as stranger:
+        assert stranger.post(path).status_code == 404
+    assert console.get("/console").status_code == 200
 
 
 def test_a_code_works_once(console: Browser, provider: IdentityProvider) -> None:

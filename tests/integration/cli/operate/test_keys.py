@@ -1,10 +1,11 @@
-"""Keys and accounts by command, against a real API."""
+"""Keys, accounts and people by command, against a real API."""
 
 import json
 
 import psycopg
 
 from tests.support.cli import Tierline
+from tests.support.database.rows import add_person
 
 INPUT = '{"text": "Where is my order 4417-B?"}'
 
@@ -142,3 +143,22 @@ def test_an_accounts_limits_are_set_shown_and_taken_back(tierline: Tierline) -> 
             break
     assert ran.code == 1
     assert "1 requests a second (max_requests_per_s)" in ran.err
+
+
+def test_people_are_listed_and_signed_out_by_id_subject_or_name(
+    tierline: Tierline, database_url: str
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as rows:
+        first, second = add_person(rows), add_person(rows)
+    people = json.loads(tierline("people", "list", "--json").out)["data"]
+    by_id = {one["id"]: one for one in people}
+    assert by_id[first]["sessions"] == 1
+    several = tierline("people", "sign-out", "Lee")
+    assert several.code == 2
+    assert str(first) in several.err
+    assert tierline("people", "sign-out", str(first)).out == f"Lee ({first}): 1 session ended\n"
+    by_subject = tierline("people", "sign-out", by_id[second]["subject"])
+    assert by_subject.out == f"Lee ({second}): 1 session ended\n"
+    nobody = tierline("people", "sign-out", "nobody")
+    assert nobody.code == 1
+    assert "nobody of the id, subject or name 'nobody' has signed in" in nobody.err

@@ -52,18 +52,25 @@ class PromotionRequest:
     evaluation: int | None = None  # None: the newest valid one
     keep_confidence: bool = False  # keep the confidence gate even if the verdict is `default`
     dry_run: bool = False
+    of_version: int | None = None  # the version that a person looked at; None: any
 
 
 def promote(connection: Connection[Any], name: str, request: PromotionRequest) -> MadePromotion:
     """Let the first tier answer as far as the evidence allows. With `dry_run`, only return what
     would change. Raises NotFound; InvalidInput for a share outside (0, 1]; Conflict if there is no
-    evidence, if it is not sufficient, or if a canary may not grow yet.
+    evidence, if it is not sufficient, if a canary may not grow yet, or if the feature has another
+    version than `of_version`.
     """
     if not 0.0001 <= request.share <= 1.0:
         raise InvalidInput([Problem("must be above 0 and at most 1", "/share")])
     with connection.transaction():
         features.hold_applications(connection)
         version = current_version(connection, name)
+        if request.of_version not in (None, version.version):
+            raise Conflict(
+                f"{name} has version {version.version} now, not {request.of_version}: look again"
+                " at what a promotion would change"
+            )
         feature = version.read()
         _refuse_single(feature)
         valid = newest_valid_evaluation(connection, feature, request.evaluation)
