@@ -54,17 +54,23 @@ $(VENV)/peers/.ready: requirements/peers.lock | tools
 	@touch $@
 
 # Clients that are not ours, or not of this environment: OpenAI's Python client of a year ago and those for Node,
-# clients that are generated from the OpenAPI document, and pyright over our own. What is for Node is installed by
+# clients that are generated from the OpenAPI document, pyright over our own, and our own in Django and Airflow. What is for Node is installed by
 # npm where it is there. `make nightly` runs these too.
-clients: $(VENV)/clients/.ready
+clients: $(VENV)/clients/.ready $(VENV)/frameworks/.ready
 	@$(BIN)/pytest -m nightly -rs tests/integration/api/openai/test_older_client.py \
 		tests/integration/api/openai/test_node_client.py tests/conformance/test_generated_clients.py \
-		tests/unit/client/test_pyright.py
+		tests/unit/client/test_pyright.py tests/integration/api/test_framework_examples.py
 
 $(VENV)/clients/.ready: requirements/clients.lock | tools
 	@echo "clients: installing the older client, a generator and pyright (110 MB)"
 	@$(BIN)/python -m venv --without-pip $(VENV)/clients
 	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/clients" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/clients.lock
+	@touch $@
+
+$(VENV)/frameworks/.ready: requirements/frameworks.lock | tools
+	@echo "frameworks: installing Django and Airflow, for the examples that use them (250 MB)"
+	@$(BIN)/python -m venv --without-pip $(VENV)/frameworks
+	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/frameworks" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/frameworks.lock
 	@touch $@
 
 demo: $(VENV)/.routing
@@ -84,7 +90,7 @@ unit: tools
 	@$(BIN)/pytest --numprocesses logical --dist loadfile -p no:schemathesis tests/unit $(ARGS)
 
 # What `make test` leaves out because it takes minutes; each has a short form there.
-nightly: $(VENV)/compose/.ready $(VENV)/clients/.ready $(VENV)/peers/.ready | tools
+nightly: $(VENV)/compose/.ready $(VENV)/clients/.ready $(VENV)/frameworks/.ready $(VENV)/peers/.ready | tools
 	@$(BIN)/pytest -m "nightly or hypothesis" --hypothesis-profile nightly -v --timeout 1800 --durations 0 --durations-min 5 $(ARGS)
 
 # Builds the image and runs docker-compose.yml with podman, on base images made from Debian's packages.
@@ -165,6 +171,7 @@ lock: tools
 	@$(COMPILE) --group compose --output-file requirements/compose.lock
 	@$(COMPILE) --group peers --output-file requirements/peers.lock
 	@$(COMPILE) --group clients --output-file requirements/clients.lock
+	@$(COMPILE) --group frameworks --output-file requirements/frameworks.lock
 
 clean:
 	@rm -rf $(VENV)

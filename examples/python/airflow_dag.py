@@ -8,14 +8,16 @@ from airflow.sdk import dag, get_current_context, task
 
 from tierline_client import Tierline
 
+DATA = Path("/data")
+
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False)
 def ticket_summaries() -> None:
     @task(retries=5)
     def summarise(day: str) -> str:
-        lines = Path(f"/data/tickets/{day}.jsonl").read_text().splitlines()
+        lines = (DATA / f"tickets/{day}.jsonl").read_text().splitlines()
         rows = [json.loads(line) for line in lines]
-        target = Path(f"/data/summaries/{day}.jsonl")
+        target = DATA / f"summaries/{day}.jsonl"
         with Tierline(app="airflow/ticket-summaries") as client, target.open("w") as out:
             # The key is the day: a retry finds the batch, and no ticket runs twice.
             for row in client.batches.run("ticket-summary", rows, key=f"tickets-{day}"):

@@ -1,7 +1,7 @@
 """The programs in examples/python and examples/node do what they say.
 
 Django and Airflow are not among the tools: those two are compiled, and what they import of the
-client is there.
+client is there. `test_framework_examples` runs them.
 """
 
 import ast
