@@ -7,6 +7,8 @@ Ctrl-C reaches the processes that the tests start, also where a shell started th
 background and told them to ignore it.
 The garbage collector is off until the tests begin, and never looks at what was imported and
 collected before them: nothing of it is garbage.
+Temporary folders are in memory where the system has room for that, because the tests make and
+remove hundreds of thousands of small files. PYTEST_DEBUG_TEMPROOT names another place.
 Compiled modules are kept also where the environment says not to: the suite starts hundreds of
 processes, and each would compile the product again.
 """
@@ -15,6 +17,7 @@ import gc
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -29,6 +32,22 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MEMORY = Path("/dev/shm")
+ROOM = 8 << 30  # bytes; a whole run with four workers leaves 3 GB of folders
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the tests' folders fit in it, and programs in it may be run."""
+    try:
+        volume = os.statvfs(folder)
+    except OSError:
+        return False
+    return volume.f_bavail * volume.f_frsize >= ROOM and not volume.f_flag & os.ST_NOEXEC
+
+
+if has_room(MEMORY):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 USUAL = settings.get_profile(settings.get_current_profile_name())
 settings.register_profile("suite", USUAL, deadline=None, max_examples=30)

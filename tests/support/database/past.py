@@ -92,8 +92,10 @@ class Past:
         }
 
 
-def _divide(connection: Connection[Any]) -> None:
-    """Make a partition for each week, instead of those of a new database."""
+def divide(connection: Connection[Any]) -> None:
+    """Make a partition for each week, instead of those of a new database, if there is none yet."""
+    if any(one.ends_at <= now(connection) for one in partitions.every(connection)["calls"]):
+        return
     for there in partitions.every(connection).values():
         for one in there:
             connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(one.name)))
@@ -104,8 +106,8 @@ def _divide(connection: Connection[Any]) -> None:
 
 @contextmanager
 def past_weeks(url: str) -> Iterator[Past]:
-    """The database at `url`, which must be empty."""
+    """The database at `url`, which must be empty. That of `past_database_url` starts sooner."""
     with connect(url, "test") as connection:
-        _divide(connection)
+        divide(connection)
     with create_pool(url, "test") as pool, pool.connection() as connection:
         yield Past(url, pool, connection)

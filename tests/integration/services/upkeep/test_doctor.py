@@ -102,8 +102,8 @@ def sound(environment: None, database_url: str) -> Iterator[tuple[Past, UUID]]:
 
 
 @pytest.fixture
-def past(fresh_database_url: str) -> Iterator[Past]:
-    with past_weeks(fresh_database_url) as made:
+def past(past_database_url: str) -> Iterator[Past]:
+    with past_weeks(past_database_url) as made:
         yield made
 
 

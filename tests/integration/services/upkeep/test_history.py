@@ -25,11 +25,11 @@ TABLES = {parent.table for parent in PARENTS}
 
 
 @pytest.fixture
-def past(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
+def past(past_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
     """`history_days` is 14: the weeks before the last two may go."""
     monkeypatch.setenv("TIERLINE_HISTORY_DAYS", "14")
     settings.cache_clear()
-    with past_weeks(fresh_database_url) as made:
+    with past_weeks(past_database_url) as made:
         yield made
     settings.cache_clear()
 
@@ -271,10 +271,10 @@ def test_an_ended_batch_goes_with_its_last_job(past: Past) -> None:
     assert [count(past, table) for table in ("batches", "batch_parts", "batch_errors")] == [0, 0, 0]
 
 
-def test_a_detach_that_was_interrupted_is_finished(past: Past, fresh_database_url: str) -> None:
+def test_a_detach_that_was_interrupted_is_finished(past: Past, past_database_url: str) -> None:
     past.job(5)
     week = partitions.every(past.connection)["calls"][0]
-    with psycopg.connect(fresh_database_url) as reader:
+    with psycopg.connect(past_database_url) as reader:
         reader.execute("SELECT count(*) FROM calls")
         # The reader's transaction outlasts the lock timeout, as a kill at this point would.
         assert remove_old(past) < len(TABLES)
@@ -321,10 +321,10 @@ def test_two_sweeps_at_once_drop_each_partition_once(past: Past) -> None:
     assert dropped == before - sum(past.weeks().values())
 
 
-def test_rows_are_written_while_old_weeks_are_dropped(past: Past, fresh_database_url: str) -> None:
+def test_rows_are_written_while_old_weeks_are_dropped(past: Past, past_database_url: str) -> None:
     """Detaching and dropping blocks no insert, and no insert makes it fail for good."""
     past.job(5)
-    with ThreadPoolExecutor(1) as aside, psycopg.connect(fresh_database_url) as writer:
+    with ThreadPoolExecutor(1) as aside, psycopg.connect(past_database_url) as writer:
         writer.execute("SET lock_timeout = '500ms'")
         dropping = aside.submit(
             lambda: wait_until(

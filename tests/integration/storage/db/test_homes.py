@@ -17,7 +17,6 @@ from tests.support.database.rows import add_job
 from tests.support.waiting import DEADLINE_S
 from tierline.base.ids import new_id
 from tierline.rules.partitions import WEEK, name_of, week_of
-from tierline.storage.db import migrate
 from tierline.storage.db.engine import create_pool
 from tierline.storage.db.homes import NAMED, TABLES, Homes, Span, at_home, at_homes, read_homes
 from tierline.storage.jobs import claim_together, claims, decisions, job_reads
@@ -36,9 +35,8 @@ def weeks_locked(connection: Connection[Any]) -> set[str]:
 
 
 @pytest.fixture
-def url(empty_database_url: str) -> str:
-    migrate.upgrade(empty_database_url)
-    return empty_database_url
+def url(past_database_url: str) -> str:
+    return past_database_url
 
 
 def test_a_job_of_each_week_is_claimed_where_its_rows_are(url: str) -> None:

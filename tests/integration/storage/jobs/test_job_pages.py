@@ -13,7 +13,6 @@ from tests.support.database.past import Past, id_at, past_weeks
 from tests.support.database.rows import add_feature, add_job, two_tiers
 from tierline.base.ids import new_id
 from tierline.rules.partitions import name_of, week_of
-from tierline.storage.db import migrate
 from tierline.storage.db.engine import create_pool
 from tierline.storage.jobs import job_pages
 from tierline.storage.jobs.job_pages import Before, Filters, list_jobs
@@ -72,14 +71,13 @@ class Weeks:
 
 
 @pytest.fixture
-def weeks(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Weeks]:
-    migrate.upgrade(empty_database_url)
+def weeks(past_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Weeks]:
     # As in a database of years.
     monkeypatch.setattr(job_pages, "ALL_WEEKS", 0)
     monkeypatch.setattr(job_pages, "FIRST_WEEKS", 1)
     with (
-        past_weeks(empty_database_url) as past,
-        create_pool(empty_database_url, "pages", 1) as pool,
+        past_weeks(past_database_url) as past,
+        create_pool(past_database_url, "pages", 1) as pool,
         pool.connection() as here,
     ):
         yield Weeks(past, here)

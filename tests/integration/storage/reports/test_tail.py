@@ -17,7 +17,6 @@ from tests.support.database.sums import as_used, from_calls, of_reports, of_rows
 from tierline.base.ids import new_id, time_of
 from tierline.rules.partitions import name_of, week_of
 from tierline.services.reports.roll_up import roll_up_due
-from tierline.storage.db import migrate
 from tierline.storage.db.clock import now
 from tierline.storage.db.engine import create_pool
 from tierline.storage.jobs import claims, queue_reads
@@ -29,9 +28,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def past(empty_database_url: str) -> Iterator[Past]:
-    migrate.upgrade(empty_database_url)
-    with past_weeks(empty_database_url) as weeks:
+def past(past_database_url: str) -> Iterator[Past]:
+    with past_weeks(past_database_url) as weeks:
         yield weeks
 
 

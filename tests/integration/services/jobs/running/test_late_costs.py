@@ -86,10 +86,10 @@ class Late:
 
 
 @pytest.fixture
-def late(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Late]:
+def late(past_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Late]:
     monkeypatch.setenv("TIERLINE_HISTORY_DAYS", "14")
     settings.cache_clear()
-    with past_weeks(fresh_database_url) as past:
+    with past_weeks(past_database_url) as past:
         yield Late(past)
     settings.cache_clear()
 
