@@ -9,14 +9,14 @@ ROOT = Path(__file__).parents[3]
 MOST_LINES = 50
 SERVICES = ROOT / "src/tierline/services"
 ROAD = [
-    *sorted((SERVICES / "jobs").glob("*.py")),
-    *sorted((SERVICES / "calls").glob("*.py")),
-    *sorted((SERVICES / "steering").glob("*.py")),
+    *sorted((SERVICES / "jobs").rglob("*.py")),
+    *sorted((SERVICES / "calls").rglob("*.py")),
+    *sorted((SERVICES / "steering").rglob("*.py")),
     *(
         ROOT / "src/tierline" / name
         for name in ("rules/jobs.py", "storage/jobs/claims.py", "storage/jobs/finishes.py")
     ),
-    *sorted((ROOT / "workers").glob("*.py")),
+    *sorted((ROOT / "workers").rglob("*.py")),
 ]
 
 

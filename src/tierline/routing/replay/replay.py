@@ -23,6 +23,8 @@ KEPT = (0.95, 0.99)  # shares of the strong tier's quality whose cost the table 
 HALF = 0.5  # the share sent to the strong tier in the table if nothing says another
 ROUTER_EXAMPLES = 800  # embeddings that `complexity` looks at
 
+EscalatedBy = Literal["promise", "caller", "default"]
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -41,7 +43,7 @@ class Replay:
 
     count: int
     escalated: float  # that share
-    escalated_by: Literal["promise", "caller", "default"]  # what set it; "promise": `main`'s
+    escalated_by: EscalatedBy  # what set it; "promise": `main`'s
     main: str | None  # the policy that keeps the promise at the least cost; None: none keeps it
     kept: tuple[float, ...]  # shares of the strong tier's quality
     policies: tuple[Policy, ...]
@@ -67,17 +69,10 @@ def replay(
     """
     outcomes = [one.outcome for one in recorded]
     right = [not one.wrong for one in recorded]
-    if len(set(right)) < 2:
-        kind = "right" if right and right[0] else "wrong"
-        raise CannotLearn(f"every weak answer is {kind}, so nothing can be learned for routing")
-    count = len(recorded)
-    weak_only = point(outcomes, [False] * count, cascade=False)
-    strong_only = point(outcomes, [True] * count, cascade=False)
-    area([], weak_only, strong_only)  # raises before the fits if nothing can be saved
+    ends = _ends(outcomes, right, tuple(kept))
     promising, others = _promising(recorded, embeddings), _others(recorded, embeddings)
     steps = Steps(progress, folds * (2 * len(promising) + len(others)))
-    split = CrossFit(count, folds, seed, steps)
-    lengths = [float(len(one.prompt)) for one in recorded]
+    split = CrossFit(len(recorded), folds, seed, steps)
     with one_thread():
         promised = {
             name: served_within(
@@ -85,24 +80,70 @@ def replay(
             )
             for name, ranker in promising.items()
         }
-        scores = {name: split.cross_fitted(ranker) for name, ranker in promising.items()}
-        scores["prompt length"] = [-length for length in lengths]
-        scores |= {name: split.cross_fitted(ranker) for name, ranker in others.items()}
-    scores["oracle"] = [one.weak_quality - one.strong_quality for one in outcomes]
-
+        scores = _scores(recorded, split, promising, others)
     main = cheapest(promised)
-    escalated_by: Literal["promise", "caller", "default"] = "promise"
+    escalated, escalated_by = _share(share, None if main is None else promised[main], len(recorded))
+    return Replay(
+        count=len(recorded),
+        escalated=escalated,
+        escalated_by=escalated_by,
+        main=main,
+        kept=ends.kept,
+        policies=_policies(recorded, scores, escalated, ends, promised),
+        weak_only=ends.weak_only,
+        strong_only=ends.strong_only,
+    )
+
+
+def _ends(outcomes: Sequence[Outcome], right: Sequence[bool], kept: tuple[float, ...]) -> Ends:
+    """Both tiers alone. Raises, before anything is fitted, if nothing can be learned or saved."""
+    if len(set(right)) < 2:
+        kind = "right" if right and right[0] else "wrong"
+        raise CannotLearn(f"every weak answer is {kind}, so nothing can be learned for routing")
+    weak_only = point(outcomes, [False] * len(outcomes), cascade=False)
+    strong_only = point(outcomes, [True] * len(outcomes), cascade=False)
+    area([], weak_only, strong_only)
+    return Ends(weak_only, strong_only, kept)
+
+
+def _scores(
+    recorded: Sequence[Recorded],
+    split: CrossFit,
+    promising: Mapping[str, Ranker],
+    others: Mapping[str, Ranker],
+) -> dict[str, Sequence[float]]:
+    """Every ranker's scores of the requests, in the order of the table."""
+    scores: dict[str, Sequence[float]] = {
+        name: split.cross_fitted(ranker) for name, ranker in promising.items()
+    }
+    scores["prompt length"] = [-float(len(one.prompt)) for one in recorded]
+    scores |= {name: split.cross_fitted(ranker) for name, ranker in others.items()}
+    scores["oracle"] = [one.outcome.weak_quality - one.outcome.strong_quality for one in recorded]
+    return scores
+
+
+def _share(share: float | None, main: Served | None, count: int) -> tuple[float, EscalatedBy]:
+    """The share of requests sent to the strong tier, and what set it."""
     if share is not None:
-        escalated, escalated_by = share, "caller"
-    elif main is not None:
-        escalated = 1.0 - promised[main].served / count
-    else:
-        escalated, escalated_by = HALF, "default"
-    shares = tuple(kept)
-    ends = Ends(weak_only, strong_only, shares)
-    policies = (
-        fixed_choice("weak only", outcomes, [False] * count, ends),
-        fixed_choice("strong only", outcomes, [True] * count, ends),
+        return share, "caller"
+    if main is not None:
+        return 1.0 - main.served / count, "promise"
+    return HALF, "default"
+
+
+def _policies(
+    recorded: Sequence[Recorded],
+    scores: Mapping[str, Sequence[float]],
+    escalated: float,
+    ends: Ends,
+    promised: Mapping[str, Served],
+) -> tuple[Policy, ...]:
+    """The rows of the table: one tier alone, chance, and every ranker."""
+    outcomes = [one.outcome for one in recorded]
+    lengths = [float(len(one.prompt)) for one in recorded]
+    return (
+        fixed_choice("weak only", outcomes, [False] * len(outcomes), ends),
+        fixed_choice("strong only", outcomes, [True] * len(outcomes), ends),
         random_choice(outcomes, escalated, ends),
         *(
             ranked(
@@ -114,7 +155,6 @@ def replay(
             for name, of_name in scores.items()
         ),
     )
-    return Replay(count, escalated, escalated_by, main, shares, policies, weak_only, strong_only)
 
 
 def _promising(recorded: Sequence[Recorded], embeddings: Vectors | None) -> dict[str, Ranker]:
