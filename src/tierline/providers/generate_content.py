@@ -12,7 +12,7 @@ from typing import Any
 from tierline.base.usage import Usage
 from tierline.providers.capabilities import output_limit, with_catalogue
 from tierline.providers.http import failures, reading
-from tierline.providers.http.transport import MOST_RETRY_AFTER_S, Reply
+from tierline.providers.http.transport import Reply
 from tierline.providers.schemas import for_gemini
 from tierline.providers.types import (
     CallFailed,
@@ -22,6 +22,7 @@ from tierline.providers.types import (
     TokenLogprob,
 )
 from tierline.rules.causes import Cause
+from tierline.rules.circuits import MOST_RETRY_AFTER_S
 from tierline.rules.verdicts import Verdict
 
 FINISHED: Mapping[str, Verdict | None] = {

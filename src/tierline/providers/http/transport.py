@@ -21,6 +21,7 @@ from tierline.base.network.http_connection import HttpConnection, Origin, head_o
 from tierline.providers.credentials.tokens import Tokens
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
+from tierline.rules.circuits import MOST_RETRY_AFTER_S
 from tierline_client.retry_after import retry_after_s
 
 CONNECT_S = 5.0  # a server that takes longer to accept counts as down
@@ -28,7 +29,6 @@ IDLE_S = 60.0  # how long an idle connection is kept
 ENCODINGS = frozenset({"identity", "gzip", "x-gzip"})
 GZIP = 16 + zlib.MAX_WBITS  # zlib's value for gzip
 UNAUTHORIZED = 401
-MOST_RETRY_AFTER_S = 3600.0  # limit on a provider's Retry-After
 
 
 @dataclass(frozen=True)
