@@ -31,8 +31,8 @@ from api.openai.response_events import (
     events_of_the_end,
 )
 from api.openai.response_objects import response_object
-from tests.conformance.openai_door.test_files import COUNTS, FILE, STATES
 from tests.support.samples.job_rows import AT, ATTEMPTS, ROWS
+from tests.support.samples.openai_batches import COUNTS, FILE, STATES
 from tierline.openai_requests.model_names import model_object
 from tierline.rules.batches import Progress
 from tierline.rules.job_events import JobFacts, events_of
