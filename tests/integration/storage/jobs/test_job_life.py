@@ -8,9 +8,7 @@ once must come out as if it had been done in some order. LIFE_EXAMPLES asks for 
 import asyncio
 import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,9 +28,11 @@ from hypothesis.stateful import (
 from psycopg_pool import ConnectionPool
 
 from tests.integration.storage.jobs import job_life
-from tests.integration.storage.jobs.job_life import ROUTE, Act, Attempt, Call, Life
-from tests.support.database.rows import add_account, add_feature, two_tiers
-from tests.support.waiting import DEADLINE_S, wait_until
+from tests.integration.storage.jobs.job_life import Act, Life
+from tests.integration.storage.jobs.job_life_rows import read_life
+from tests.integration.storage.jobs.job_life_statements import FEATURE, Statements
+from tests.support.database.rows import add_account, add_feature
+from tests.support.waiting import DEADLINE_S
 from tierline.base.ids import new_id
 from tierline.rules import queues
 from tierline.rules.jobs import (
@@ -47,16 +47,8 @@ from tierline.rules.jobs import (
 )
 from tierline.rules.retries import Retry
 from tierline.rules.verdicts import Verdict
-from tierline.services.calls import attempt
-from tierline.services.jobs.cancel import cancel
-from tierline.services.jobs.running.attempt_end import AttemptEnd
-from tierline.services.jobs.running.recover import expire_overdue, recover_lost, release
-from tierline.services.jobs.running.settle import settle
 from tierline.storage.db.engine import create_pool
-from tierline.storage.db.repeat import again_if_moved
-from tierline.storage.jobs import claims, finishes, hints, job_reads
-from tierline.storage.jobs.claims import Claim
-from tierline.storage.jobs.finishes import Ended, Settlement
+from tierline.storage.jobs import job_reads
 from tierline.storage.jobs.submissions import InsertResult, NewJob, insert_job
 from tierline.storage.reports.usage import usage
 from tierline.views.jobs.attempts import attempt_view, call_view
@@ -65,9 +57,6 @@ EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "15"))
 STEPS = 30
 MOST_JOBS = 4
 MOST_AT_ONCE = 3
-HELD = "SELECT FROM jobs WHERE claim_token = %s AND status = 'in_progress'"
-OVERDUE = "SELECT FROM jobs WHERE status = 'queued' AND deadline_at <= clock_timestamp()"
-FEATURE = two_tiers()
 
 WORKERS = {
     "slm": (queues.SLM, queues.SLM_BACKFILL),
@@ -110,34 +99,11 @@ CREATE TRIGGER watch_moves AFTER INSERT ON jobs FOR EACH ROW
     WHEN (new.completed_at IS NOT NULL) EXECUTE FUNCTION watch();
 """
 
-READ = """
-SELECT j.status, j.tier_index, j.failures, j.losses, j.maybe_billed,
-    j.cancel_requested_at IS NOT NULL, coalesce(j.deadline_at <= clock_timestamp(), false),
-    r.webhook_url IS NOT NULL, j.run_after > clock_timestamp(),
-    CASE j.status WHEN 'in_progress' THEN j.claim_token END,
-    j.answer_attempt, j.error_code,
-    ARRAY(SELECT event FROM deliveries WHERE job_id = j.id ORDER BY event),
-    (SELECT count(*) FROM endings WHERE job_id = j.id), j.queue
-FROM jobs j JOIN job_requests r ON r.job_id = j.id WHERE j.id = %s
-"""
-ATTEMPTS = "SELECT number, claim_token, verdict FROM attempts WHERE job_id = %s ORDER BY number"
-CALLS = """
-SELECT attempt, number, settled_at IS NOT NULL, cost_usd FROM calls WHERE job_id = %s
-ORDER BY attempt, number
-"""
 FOREIGN_ANSWERS = "SELECT count(*) FROM answers WHERE output ->> 'of' <> job_id::text || attempt"
 SERVED_WITHOUT_ANSWER = """
 SELECT count(*) FROM jobs j LEFT JOIN answers a ON (a.job_id, a.attempt) = (j.id, j.answer_attempt)
 WHERE (j.status = 'completed') <> (a.output IS NOT NULL)
 """
-
-
-@dataclass
-class Held:
-    """A claim in a worker's hands. It may have been lost without the worker's knowledge."""
-
-    claim: Claim
-    number: int = 1  # of its call
 
 
 Pick = st.integers(0, 11)  # one of what there is then, counted round
@@ -165,7 +131,7 @@ class Lives(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.lives: dict[UUID, Life] = {}
-        self.held: dict[UUID, Held] = {}  # by token
+        self.statements = Statements(self.pool, self.account)
         self.paid = 0  # so that no two calls cost the same
 
     @initialize()
@@ -222,7 +188,7 @@ class Lives(RuleBasedStateMachine):
             if act is not None:
                 chosen.append((act, twice))
         if len(chosen) == 1:
-            self._do(job_id, *chosen[0])
+            self.statements.do(job_id, *chosen[0])
         elif chosen:
             self._at_once(job_id, chosen)
         self._learn(job_id, [act for act, _ in chosen])
@@ -244,7 +210,7 @@ class Lives(RuleBasedStateMachine):
                 return job_life.Hint(lost=pick % 2 == 0)
         mine = [
             token
-            for token, held in self.held.items()
+            for token, held in self.statements.held.items()
             if held.claim.job_id == job_id and token not in busy
         ]
         if not mine:
@@ -253,7 +219,7 @@ class Lives(RuleBasedStateMachine):
         if kind in {"lose", "give back"}:
             return job_life.TakeBack(token, lost=kind == "lose")
         busy.add(token)
-        held = self.held[token]
+        held = self.statements.held[token]
         self.paid += 1
         cost = Decimal(self.paid) / 1000
         if kind == "book":
@@ -273,14 +239,15 @@ class Lives(RuleBasedStateMachine):
 
         def race(each: tuple[Act, bool]) -> None:
             start.wait(DEADLINE_S)
-            self._do(job_id, *each)
+            self.statements.do(job_id, *each)
 
         with ThreadPoolExecutor(len(chosen)) as threads:
             list(threads.map(race, chosen))
 
     def _learn(self, job_id: UUID, acts: list[Act]) -> None:
         """What was done must have come out as in some order; that is what the job is now."""
-        life = self._read(job_id)
+        with self.pool.connection() as connection:
+            life = read_life(connection, job_id)
         possible = job_life.in_any_order(self.lives[job_id], acts)
         assert life in possible, f"{acts}\nmade of {self.lives[job_id]}\n{life}"
         self.lives[job_id] = life
@@ -291,141 +258,23 @@ class Lives(RuleBasedStateMachine):
                         if other != job_id:
                             self.lives[other] = act.on(self.lives[other])
                 case job_life.Book(token=token):
-                    self.held[token].number += 1
+                    self.statements.held[token].number += 1
                 case job_life.Finish(token=token):
-                    del self.held[token]
-
-    def _do(self, job_id: UUID, act: Act, twice: bool) -> None:
-        """By the statements that the product does it by; twice, as after a cut connection."""
-        self._once(job_id, act)
-        if twice:
-            self._once(job_id, act)
-
-    def _look(self, look: Callable[[], object], left: str, *parameters: object) -> None:
-        """As the watcher does, which leaves what is locked and looks again."""
-
-        def done() -> bool:
-            look()
-            with self.pool.connection() as connection:
-                return connection.execute(left, parameters).fetchone() is None
-
-        wait_until(done, DEADLINE_S, "what was locked to be free", 0.001)
-
-    def _once(self, job_id: UUID, act: Act) -> None:
-        match act:
-            case job_life.TakeBack(token=token, lost=True):
-                self._look(lambda: recover_lost(self.pool, {token: job_id}), HELD, token)
-                return
-            case job_life.TakeBack(token=token):
-                release(self.pool, [token])
-                return
-            case job_life.Expire():
-                self._look(lambda: expire_overdue(self.pool), OVERDUE)
-                return
-            case job_life.Finish():
-                self._finish(act)
-                return
-        again_if_moved(lambda: self._execute(job_id, act))
-
-    def _execute(self, job_id: UUID, act: Act) -> None:
-        with self.pool.connection() as connection:
-            match act:
-                case job_life.Claim(token=token, queues=names):
-                    taken = claims.claim(
-                        connection, job_id, token, list(names), "test"
-                    ) or claims.claimed(connection, job_id, token)
-                    if taken is not None:
-                        assert (taken.job_id, taken.token) == (job_id, token)
-                        self.held[token] = Held(taken)
-                case job_life.Book(token=token, number=number, cost_usd=cost):
-                    paid = _settlement(number, cost)
-                    held = self.held[token].claim
-                    finishes.settle_and_book(connection, held, paid, "reask", "openai:small")
-                case job_life.Cancel():
-                    cancel(connection, self.account, job_id)
-                case job_life.PassDeadline():
-                    connection.execute(
-                        "UPDATE jobs SET deadline_at = clock_timestamp() WHERE id = %s", (job_id,)
-                    )
-                case job_life.ComeDue():
-                    connection.execute(
-                        "UPDATE jobs SET run_after = clock_timestamp() WHERE id = %s", (job_id,)
-                    )
-                case job_life.Hint(lost=lost):
-                    (hints.unmark if lost else hints.mark)(connection, [job_id])
-
-    def _finish(self, act: job_life.Finish) -> None:
-        taken = self.held[act.token].claim
-        answered = act.verdict in {Verdict.PASSED, Verdict.SCHEMA}
-        output = {"of": f"{taken.job_id}{taken.attempt}"} if answered else None
-        settle(
-            self.pool,
-            attempt.Attempt(taken, FEATURE),
-            AttemptEnd(
-                act.outcome,
-                Ended(
-                    act.verdict,
-                    None,
-                    0.1,
-                    "small-1",
-                    "as given" if answered else None,
-                    output,
-                    answered,
-                ),
-            ),
-            ROUTE,
-            _settlement(act.number, act.cost_usd),
-            keep_on=lambda: True,
-        )
-
-    def _read(self, job_id: UUID) -> Life:
-        with self.pool.connection() as connection:
-            row = connection.execute(READ, (job_id,)).fetchone()
-            assert row is not None
-            attempts = connection.execute(ATTEMPTS, (job_id,)).fetchall()
-            calls = connection.execute(CALLS, (job_id,)).fetchall()
-        status, tier, failures, losses, billed, cancelled, late, hooked, delayed, token = row[:10]
-        served, error, events, endings, queue = row[10:]
-        assert [number for number, _, _ in attempts] == list(range(1, len(attempts) + 1))
-        life = Life(
-            state=JobState(
-                Status(status),
-                tier,
-                failures=failures,
-                losses=losses,
-                maybe_billed=billed,
-                cancel_requested=cancelled,
-                deadline_passed=late,
-            ),
-            hooked=hooked,
-            delayed=delayed,
-            token=token,
-            attempts=tuple(
-                Attempt(own, None if verdict is None else Verdict(verdict))
-                for _, own, verdict in attempts
-            ),
-            calls=tuple(((attempt, n), Call(done, cost)) for attempt, n, done, cost in calls),
-            served=served,
-            error=error,
-            events=tuple(events),
-            endings=endings,
-        )
-        assert status in TERMINAL or queue == life.queue
-        return life
+                    del self.statements.held[token]
 
     @invariant()
     def every_row_is_as_it_must_be(self) -> None:
-        for job_id, life in self.lives.items():
-            stored = self._read(job_id)
-            assert stored == life
-            assert stored.endings == (stored.state.status in TERMINAL)
         with self.pool.connection() as connection:
+            for job_id, life in self.lives.items():
+                stored = read_life(connection, job_id)
+                assert stored == life
+                assert stored.endings == (stored.state.status in TERMINAL)
             assert connection.execute(FOREIGN_ANSWERS).fetchone() == (0,)
             assert connection.execute(SERVED_WITHOUT_ANSWER).fetchone() == (0,)
 
     def teardown(self) -> None:
         """All of it comes to an end, and the sums that callers are shown are those of its calls."""
-        for token in list(self.held):
+        for token in list(self.statements.held):
             self._end(token)
         for job_id in self.lives:
             for _ in range(20):
@@ -435,19 +284,19 @@ class Lives(RuleBasedStateMachine):
                 self._step(job_id, job_life.ComeDue())
                 self._step(job_id, job_life.Expire())
                 self._step(job_id, claim)
-                if claim.token in self.held:
+                if claim.token in self.statements.held:
                     self._end(claim.token)
             assert self.lives[job_id].state.status in TERMINAL
         self.every_row_is_as_it_must_be()
         self._sums()
 
     def _step(self, job_id: UUID, act: Act) -> None:
-        self._once(job_id, act)
+        self.statements.once(job_id, act)
         self._learn(job_id, [act])
 
     def _end(self, token: UUID) -> None:
         """A worker lives on: it ends its attempt, late or not. Whose lease stood is over then."""
-        held = self.held[token]
+        held = self.statements.held[token]
         self.paid += 1
         cost = Decimal(self.paid) / 1000
         act = job_life.Finish(
@@ -482,10 +331,6 @@ class Lives(RuleBasedStateMachine):
         if self.lives and any(life.calls for life in self.lives.values()):
             assert all_of_it[0].cost_usd == shown
             assert all_of_it[0].unknown_cost_calls == unknown
-
-
-def _settlement(number: int, cost_usd: Decimal | None) -> Settlement:
-    return Settlement(number, "answer", "openai:small", 0.1, "small-1", 10, cost_usd=cost_usd)
 
 
 def test_a_jobs_life_is_what_the_model_says_whatever_happens_in_it(database_url: str) -> None:
