@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.samples.judged_feature import SUMMARY
 from tierline.base.json_text import JSON
 from tierline.features.comparison import Comparison, Kind
+from tierline.features.parse import FeatureError, parse_feature
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,22 @@ def test_sets_compare_as_each_item_with_each(
             any(how.same(a, b) for a in one) for b in other
         )
         assert Comparison("set", tolerance, items=kind).same(one, other) == each
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{kind: judge}", "a judge needs the key"),
+        ("{kind: judge, model: judge}", "a model is written provider:model"),
+        ('{kind: judge, model: "class:small"}', "one exact model"),
+        ("{kind: fields, fields: {a: {kind: judge}}}", "must be exact or"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_with_its_line(given: str, said: str) -> None:
+    text = SUMMARY.format(name="summary")
+    start = text.index("comparison: ")
+    text = text[:start] + f"comparison: {given}\n" + text[text.index("confidence: ") :]
+    with pytest.raises(FeatureError) as caught:
+        parse_feature(text, "f.yaml")
+    assert any(said in one.message for one in caught.value.problems), caught.value.problems
+    assert all(one.line for one in caught.value.problems)

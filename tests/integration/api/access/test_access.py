@@ -6,10 +6,8 @@ A route of the OpenAPI document without a row here fails, and so does a row with
 import importlib
 import itertools
 import pkgutil
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,8 +20,6 @@ from api.app import ROUTES, create_routes
 from api.health.metrics import Metrics
 from tests.support.api.access import (
     ADMIN,
-    CANCEL_ALL,
-    ENDPOINT,
     LOCKED,
     MANAGE,
     NAMES,
@@ -31,21 +27,12 @@ from tests.support.api.access import (
     READ,
     ROWS,
     SUBMIT,
-    YAML,
     Scopes,
     Whose,
 )
 from tests.support.api.served import Api
-from tests.support.database.rows import (
-    add_calibration,
-    add_dataset,
-    add_evaluation,
-    add_micro_model,
-    add_operation,
-    add_person,
-    add_router,
-    end_job,
-)
+from tests.support.api.things import Things
+from tests.support.database.rows import end_job
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
@@ -58,6 +45,7 @@ Connection = psycopg.Connection[Any]
 # Not in the document: the document itself and the page that shows it, the same for everybody.
 UNLISTED = {"/", "/openapi.json", "/docs"}
 
+
 # Each role, and what it may do: told here once more than in the code.
 ROLES: dict[Scopes, set[str]] = {
     SUBMIT: {"submit"},
@@ -66,73 +54,13 @@ ROLES: dict[Scopes, set[str]] = {
     ADMIN: {"submit", "read", "admin"},
     OPERATOR: {"submit", "read", "admin", "operator"},
 }
+
+
 STRANGERS = (MANAGE, ADMIN, OPERATOR)
 
 
 def routes_where(*whose: Whose) -> list[tuple[str, str]]:
     return [route for route, row in ROWS.items() if row.whose in whose]
-
-
-class Things:
-    """Makes one thing of the first account of each kind that a path may name, anew each time."""
-
-    def __init__(self, api: Api, rows: Connection) -> None:
-        self._api = api
-        self._rows = rows
-
-    def path(self, template: str) -> str:
-        return template.format_map(_Filled(self.one)) if "{" in template else template
-
-    def one(self, name: str) -> str:
-        make: dict[str, Callable[[], Any]] = {
-            "job_id": lambda: self._api.submit()["id"],
-            "batch_id": lambda: self._api.post("/v1/batches", json={"feature": "echo"}).json()[
-                "id"
-            ],
-            "endpoint_id": self._endpoint,
-            "action_id": self._bulk_action,
-            "delivery_id": lambda: self._api.post(
-                f"/v1/webhook-endpoints/{self._endpoint()}/test"
-            ).json()["id"],
-            "key_id": lambda: create_key(self._rows, "default").row["id"],
-            "person_id": lambda: add_person(self._rows),
-            "draft_id": lambda: self._api.post(
-                "/v1/drafts", content=YAML, headers={"Content-Type": "application/yaml"}
-            ).json()["id"],
-            "number": lambda: 1,
-            "version": lambda: add_dataset(self._rows, "echo"),
-            "router_id": lambda: add_router(self._rows, "echo"),
-            "search_id": lambda: add_operation(self._rows, "echo", "calibration"),
-            "training_id": lambda: add_operation(self._rows, "echo", "router"),
-            "model_id": lambda: add_micro_model(self._rows, "echo"),
-            "budget_id": lambda: self._api.post(
-                "/v1/budgets", json={"account": "default", "period": "day", "limit_usd": "1000000"}
-            ).json()["id"],
-            "evaluation_id": lambda: add_evaluation(self._rows, "echo"),
-            "calibration_id": lambda: add_calibration(self._rows, "echo"),
-            "name": lambda: "default",  # an account's, and below a feature's
-        }
-        return str(make[name]())
-
-    def _bulk_action(self) -> str:
-        # An account has a bounded number of running ones.
-        self._rows.execute("UPDATE bulk_actions SET status = 'completed'")
-        return str(self._api.post("/v1/bulk-actions", json=CANCEL_ALL).json()["id"])
-
-    def _endpoint(self) -> str:
-        # An account has a bounded number of them.
-        for row in self._api.get("/v1/webhook-endpoints").json()["data"][5:]:
-            self._api.send("DELETE", f"/v1/webhook-endpoints/{row['id']}")
-        return str(self._api.post("/v1/webhook-endpoints", json=ENDPOINT).json()["id"])
-
-
-class _Filled(dict[str, str]):
-    def __init__(self, make: Callable[[str], str]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, name: str) -> str:
-        return self._make(name)
 
 
 @pytest.fixture(scope="module")
@@ -419,15 +347,3 @@ def as_it_is(rows: Connection, id: str) -> object:
         ).fetchall()
     tables = ("jobs", "batches", "webhook_endpoints", "deliveries", "bulk_actions")
     return [rows.execute(f"SELECT * FROM {one} WHERE id = %s", (id,)).fetchall() for one in tables]
-
-
-def test_the_page_on_security_tells_of_every_route_what_it_needs() -> None:
-    page = (Path(__file__).parents[4] / "docs" / "security.md").read_text()
-    _, _, table = page.partition("| needs | routes |\n|---|---|\n")
-    told: dict[tuple[str, str], str] = {}
-    for line in table.partition("\n\n")[0].splitlines():
-        needs, routes = line.strip("| ").split(" | ")
-        for methods, path in re.findall(r"`([A-Z ]+) (/[^`]*)`", routes):
-            full = path if needs == "no key" else f"/v1{path}"
-            told |= {(method.lower(), full): needs for method in methods.split()}
-    assert told == {route: " and ".join(row.opens) or "no key" for route, row in ROWS.items()}

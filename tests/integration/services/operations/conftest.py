@@ -11,8 +11,11 @@ import psycopg
 import pytest
 
 from tests.support.processes.up import environment as clean_environment
+from tests.support.scenes.bulk_actions import pool, scene
 from tests.support.waiting import DEADLINE_S
 from tierline.storage.operations import operations
+
+__all__ = ["pool", "scene"]
 
 Connection = psycopg.Connection[Any]
 Trainer = subprocess.Popen[bytes]

@@ -1,54 +1,23 @@
-"""Bulk actions: each job is handled once, whoever works on it and is killed."""
+"""Bulk actions: which jobs they change, what they count and estimate, and how they begin."""
 
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
-import psycopg
 import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tests.support.database.rows import (
-    add_account,
-    add_feature,
-    add_job,
-    end_job,
-    three_tiers,
-    two_tiers,
-)
-from tests.support.waiting import wait_until
+from tests.support.database.rows import add_account, add_feature, add_job, three_tiers, two_tiers
+from tests.support.scenes.bulk_actions import KEY, Scene
 from tierline.base.errors import Conflict, NotFound
-from tierline.base.ids import new_id
-from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.rules.bulk_actions import Action
 from tierline.services.jobs.submitting.replays import KeyReused
-from tierline.services.money.budgets import set_budget
-from tierline.services.operations import bulk_actions, bulk_steps
+from tierline.services.operations import bulk_actions
 from tierline.services.operations.bulk_actions import BulkRequest, Filters
-from tierline.services.operations.bulk_hints import due_bulk_actions
-from tierline.services.operations.bulk_steps import step_bulk_action
-from tierline.storage.db.engine import create_pool
 from tierline.storage.operations import bulk_actions as rows
 from tierline.views.operations.bulk_actions import BulkAction
 
-STEPPER = """
-import sys
-from uuid import UUID
-from tierline.services.operations import bulk_steps
-from tierline.storage.db.engine import create_pool
-with create_pool(sys.argv[1], "stepper", 1) as pool, pool.connection() as connection:
-    while bulk_steps.step_bulk_action(connection, UUID(sys.argv[2])):
-        print("stepped", flush=True)
-"""
-KEY = 7
 PRICED = """
 feature: echo
 instructions: Repeat the text.
@@ -62,63 +31,6 @@ tiers:
     models: [openai:large]
     prices: {openai:large: {input_usd_per_mtok: 10, output_usd_per_mtok: 10}}
 """
-
-
-class Scene:
-    """An account with jobs of a feature, on a database of the test's own."""
-
-    def __init__(self, db: Connection[Any], pool: ConnectionPool[Any], feature: Feature) -> None:
-        self.db, self.pool, self.feature = db, pool, feature
-        self.account = add_account(db, "acme")
-        self.version = add_feature(db, feature)
-
-    def jobs(self, count: int, status: str | None = None, **more: Any) -> list[UUID]:
-        made = []
-        for number in range(count):
-            job = add_job(self.db, self.account, self.version, input={"text": f"{number}"}, **more)
-            if status is not None:
-                end_job(self.db, str(job), status)
-            made.append(job)
-        return made
-
-    def begin(self, action: Action, limit: int | None = None, **filters: Any) -> UUID:
-        wanted = BulkRequest(action, Filters(**filters), limit)
-        made, new = bulk_actions.begin(self.db, self.account, KEY, wanted)
-        assert new
-        return made.id
-
-    def run(self, id: UUID) -> BulkAction:
-        for _ in range(100):
-            step_bulk_action(self.db, id)
-            found = bulk_actions.action_of(self.db, self.account, id)
-            if found.status != "running":
-                return found
-        raise AssertionError("the action does not end")
-
-    def made_from(self, id: UUID) -> list[str]:
-        """The jobs that the action ran again, each as often as it did."""
-        rows = self.db.execute(
-            "SELECT decision #>> '{signals,of_job}' FROM job_requests"
-            " WHERE decision #>> '{signals,bulk_action}' = %s",
-            (str(id),),
-        )
-        return [job for (job,) in rows]
-
-    def statuses(self, jobs: list[UUID]) -> set[str]:
-        rows = self.db.execute("SELECT DISTINCT status FROM jobs WHERE id = ANY(%s)", (jobs,))
-        return {status for (status,) in rows}
-
-
-@pytest.fixture
-def pool(fresh_database_url: str) -> Iterator[ConnectionPool[Any]]:
-    with create_pool(fresh_database_url, "test", 8) as pool:
-        yield pool
-
-
-@pytest.fixture
-def scene(pool: ConnectionPool[Any]) -> Iterator[Scene]:
-    with pool.connection() as db:
-        yield Scene(db, pool, two_tiers())
 
 
 def test_each_failed_job_of_the_filter_is_retried_once_and_the_new_ones_are_not(
@@ -222,20 +134,6 @@ def test_a_limit_ends_it_after_so_many_jobs(scene: Scene) -> None:
     assert (found.status, found.done, found.limit) == ("completed", 2, 2)
 
 
-def test_pages_that_match_little_are_walked_through(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bulk_steps, "EXAMINED", 2)
-    monkeypatch.setattr(bulk_actions, "AT_ONCE", 2)
-    oldest = scene.jobs(1, "failed")
-    scene.jobs(5, "completed")
-    newest = scene.jobs(1, "failed")
-    id = scene.begin(Action.RETRY, status="failed")
-    assert bulk_actions.action_of(scene.db, scene.account, id).matched == 2
-    assert scene.run(id).done == 2
-    assert sorted(scene.made_from(id)) == sorted(map(str, [*oldest, *newest]))
-
-
 def test_a_count_stops_at_its_limits(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_actions, "AT_ONCE", 2)
     scene.jobs(7)
@@ -268,130 +166,6 @@ def test_the_cost_is_estimated_before_and_nothing_is_changed(scene: Scene) -> No
         free = bulk_actions.plan(scene.db, scene.account, BulkRequest(action, Filters()))
         assert free.at_most_usd == Decimal(0)
     assert scene.db.execute("SELECT FROM bulk_actions").fetchall() == []
-
-
-def test_two_workers_at_once_and_an_abort_handle_no_job_twice(scene: Scene) -> None:
-    jobs = scene.jobs(60, "failed")
-    id = scene.begin(Action.RETRY)
-    workers = 4
-    start = threading.Barrier(workers)
-
-    def work(_: int) -> int:
-        start.wait()
-        done = 0
-        with scene.pool.connection() as connection:
-            while bulk_actions.action_of(connection, scene.account, id).status == "running":
-                done += step_bulk_action(connection, id)
-        return done
-
-    with ThreadPoolExecutor(workers) as crowd:
-        done = list(crowd.map(work, range(workers)))
-    found = bulk_actions.action_of(scene.db, scene.account, id)
-    assert (found.status, found.done, sum(done)) == ("completed", 60, 60)
-    assert sorted(scene.made_from(id)) == sorted(map(str, jobs))
-
-
-def test_a_worker_that_is_killed_in_the_middle_loses_nothing_and_repeats_nothing(
-    scene: Scene, fresh_database_url: str
-) -> None:
-    jobs = scene.jobs(40, "failed")
-    id = scene.begin(Action.RETRY)
-    # The stepper waits in the middle of one job, after others: this one's row is locked.
-    blocked = jobs[20]
-    with psycopg.connect(fresh_database_url) as holding:
-        holding.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", (blocked,))
-        stepper = subprocess.Popen(
-            [sys.executable, "-c", STEPPER, fresh_database_url, str(id)], env=dict(os.environ)
-        )
-        try:
-            wait_until(
-                lambda: stepper.poll() is not None or _waits(scene.db), 60, "the step to be midway"
-            )
-            assert stepper.poll() is None
-        finally:
-            stepper.kill()
-            stepper.wait(30)
-        found = bulk_actions.action_of(scene.db, scene.account, id)
-        assert (found.status, found.done) == ("running", 19)
-    wait_until(lambda: not _stepping(scene.db), 30, "Postgres to end the killed transaction")
-    assert scene.run(id).done == 40
-    assert sorted(scene.made_from(id)) == sorted(map(str, jobs))
-
-
-def _waits(db: Connection[Any]) -> bool:
-    waiting = db.execute(
-        "SELECT FROM pg_stat_activity WHERE application_name = 'tierline-stepper'"
-        " AND wait_event_type = 'Lock'"
-    )
-    return waiting.fetchone() is not None
-
-
-def _stepping(db: Connection[Any]) -> bool:
-    statement = "SELECT FROM pg_stat_activity WHERE application_name = 'tierline-stepper'"
-    return db.execute(statement).fetchone() is not None
-
-
-def test_an_aborted_action_does_no_more(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_steps, "STEP_S", 0.0)
-    scene.jobs(3)
-    id = scene.begin(Action.CANCEL)
-    with scene.pool.connection() as other:
-        assert bulk_actions.abort(other, scene.account, id).status == "aborted"
-    assert step_bulk_action(scene.db, id) == 0
-    assert bulk_actions.abort(scene.db, scene.account, id).status == "aborted"
-    assert scene.db.execute("SELECT FROM jobs WHERE status = 'cancelled'").fetchall() == []
-    with pytest.raises(NotFound):
-        bulk_actions.abort(scene.db, scene.account, new_id())
-
-
-def test_a_due_action_is_hinted_once_and_again_when_its_hint_is_lost(scene: Scene) -> None:
-    scene.jobs(1)
-    id = scene.begin(Action.CANCEL)
-    assert due_bulk_actions(scene.pool) == [id]
-    assert due_bulk_actions(scene.pool) == []
-    scene.db.execute("UPDATE bulk_actions SET step_at = clock_timestamp()")
-    assert due_bulk_actions(scene.pool) == [id]
-    scene.run(id)
-    assert due_bulk_actions(scene.pool) == []
-
-
-def test_it_waits_while_the_account_may_queue_no_more_jobs(scene: Scene) -> None:
-    scene.jobs(3, "failed")
-    waiting = scene.jobs(1)
-    scene.db.execute("UPDATE accounts SET max_queued_jobs = 2")
-    id = scene.begin(Action.RETRY, status="failed")
-    assert step_bulk_action(scene.db, id) == 1
-    found = bulk_actions.action_of(scene.db, scene.account, id)
-    assert (found.status, found.done, found.failed, found.waits_for) == ("running", 1, 0, "queue")
-    assert due_bulk_actions(scene.pool) == []
-    end_job(scene.db, str(waiting[0]), "completed")
-    assert step_bulk_action(scene.db, id) == 1
-    scene.db.execute("UPDATE accounts SET max_queued_jobs = NULL")
-    found = scene.run(id)
-    assert (found.done, found.waits_for) == (3, None)
-
-
-def test_it_waits_while_a_hard_budget_is_spent(scene: Scene) -> None:
-    scene.jobs(2, "failed")
-    set_budget(
-        scene.db,
-        account="acme",
-        scope="account",
-        key="",
-        period="month",
-        limit_usd="1",
-        hard=True,
-    )
-    scene.db.execute(
-        "INSERT INTO budget_periods (budget_id, key, starts_on, spent_usd)"
-        " SELECT id, '', date_trunc('month', statement_timestamp() AT TIME ZONE 'UTC'), 1"
-        " FROM budgets"
-    )
-    id = scene.begin(Action.RETRY)
-    assert step_bulk_action(scene.db, id) == 0
-    assert bulk_actions.action_of(scene.db, scene.account, id).waits_for == "budget"
-    scene.db.execute("UPDATE budgets SET limit_usd = 100")
-    assert scene.run(id).done == 2
 
 
 def test_an_input_that_no_longer_fits_is_a_reason(scene: Scene) -> None:
@@ -436,16 +210,3 @@ def test_a_request_that_comes_again_while_its_jobs_are_counted_is_not_refused(
     monkeypatch.setattr(rows, "next_seq", again)
     found, new = bulk_actions.begin(scene.db, scene.account, KEY, wanted, "key")
     assert (made, new) == ([(found, True)], False)
-
-
-def test_a_job_that_a_stranger_holds_does_not_stop_the_others(
-    scene: Scene, fresh_database_url: str
-) -> None:
-    jobs = scene.jobs(3)
-    id = scene.begin(Action.CANCEL)
-    scene.db.execute("SET lock_timeout = '50ms'")
-    with psycopg.connect(fresh_database_url) as holding:
-        holding.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", (jobs[1],))
-        found = scene.run(id)
-    assert found.done == 2
-    assert [(one.reason, one.job_ids) for one in found.errors] == [("locked", [jobs[1]])]

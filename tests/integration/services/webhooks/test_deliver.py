@@ -1,10 +1,7 @@
-"""Delivering to a real receiver: signatures, retries, 410, hanging, lost workers."""
+"""Delivering to a real receiver: signatures, retries, receivers that hang, lost workers."""
 
 import json
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from ipaddress import ip_address, ip_network
 from typing import Any
 from uuid import UUID
 
@@ -15,18 +12,10 @@ from tests.support.database.rows import add_account
 from tests.support.fake_servers.webhook_receiver import Receiver, hang, receiving, status
 from tests.support.scenes.webhooks import NoLeases, Scene
 from tests.support.waiting import DEADLINE_S, wait_until
-from tierline.base.settings import Settings
-from tierline.services.webhooks import announce as announcing
 from tierline.services.webhooks.deliver import deliver
 from tierline.services.webhooks.dispatch import choose_due
-from tierline.services.webhooks.endpoints import (
-    add_endpoint,
-    change_endpoint,
-    remove_endpoint,
-    rotate_secret,
-)
+from tierline.services.webhooks.endpoints import add_endpoint, rotate_secret
 from tierline.storage.webhooks import deliveries
-from tierline.webhooks.addresses import Address
 from tierline.webhooks.events import webhook_id
 from tierline.webhooks.schedule import MOST_TRIES
 
@@ -36,14 +25,6 @@ def verified(receiver: Receiver, secret: str, index: int = -1) -> dict[str, Any]
     request = receiver.requests[index]
     body: dict[str, Any] = Webhook(secret).verify(request.body, request.headers)
     return body
-
-
-@contextmanager
-def using(config: Settings) -> Iterator[None]:
-    """What a process that announces reads from its environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(announcing, "settings", lambda: config)
-        yield
 
 
 def account_secret(scene: Scene) -> str:
@@ -145,189 +126,6 @@ def test_a_retry_after_puts_the_next_try_off(scene: Scene, receiver: Receiver) -
     (delivery_id,) = scene.deliver_due()
 
     assert 1700 < scene.wait_s(delivery_id) <= 1800
-
-
-def test_gone_disables_the_endpoint_and_fails_what_waits_for_it(
-    scene: Scene, receiver: Receiver
-) -> None:
-    receiver.manner = status(410)
-    endpoint_id, _ = scene.add_endpoint(receiver.url)
-    for _ in range(4):
-        scene.end_job()
-    first, *_ = scene.choose()
-    scene.deliver(first)
-
-    found = scene.db.execute(
-        "SELECT disabled_at IS NOT NULL, disabled_reason FROM webhook_endpoints WHERE id = %s",
-        (endpoint_id,),
-    ).fetchone()
-    assert found == (True, "its receiver answered 410 Gone")
-    assert {state for (state,) in scene.db.execute("SELECT status FROM deliveries")} == {"failed"}
-    assert len(receiver.requests) == 1
-    scene.end_job()
-    assert scene.choose() == []
-
-
-def test_gone_from_a_jobs_own_url_ends_that_delivery_alone(
-    scene: Scene, receiver: Receiver
-) -> None:
-    receiver.manner = status(410)
-    scene.end_job(url=receiver.url)
-    scene.end_job(url=receiver.url)
-    first, second = scene.choose()
-
-    scene.deliver(first)
-
-    assert scene.row(first)["status"] == "failed"
-    assert scene.row(second)["status"] == "pending"
-
-
-def test_what_was_hinted_when_its_endpoint_was_removed_is_not_sent(
-    scene: Scene, receiver: Receiver
-) -> None:
-    endpoint_id, _ = scene.add_endpoint(receiver.url)
-    scene.end_job()
-    (delivery_id,) = scene.choose()
-    scene.db.execute("DELETE FROM webhook_endpoints WHERE id = %s", (endpoint_id,))
-
-    scene.deliver(delivery_id)
-
-    row = scene.row(delivery_id)
-    assert (row["status"], row["last_error"]) == (
-        "failed",
-        "its endpoint was disabled or deleted",
-    )
-    assert receiver.requests == []
-
-
-@pytest.mark.parametrize("how", ["disable", "remove"])
-def test_disabling_or_removing_an_endpoint_fails_what_waits(scene: Scene, how: str) -> None:
-    endpoint_id, _ = scene.add_endpoint("https://one.example.com/")
-    scene.end_job()
-    if how == "disable":
-        change_endpoint(scene.db, scene.account, endpoint_id, disabled=True)
-    else:
-        remove_endpoint(scene.db, scene.account, endpoint_id)
-
-    assert scene.choose() == []
-    assert scene.db.execute("SELECT status FROM deliveries").fetchall() == [("failed",)]
-
-
-def test_a_changed_url_gets_what_waited_for_the_old_one(scene: Scene, receiver: Receiver) -> None:
-    endpoint_id, _ = scene.add_endpoint("https://old.example.com/")
-    scene.end_job()
-    change_endpoint(
-        scene.db,
-        scene.account,
-        endpoint_id,
-        url=receiver.url,
-        reach=scene.config.webhook_reach,
-    )
-
-    scene.deliver_due()
-
-    assert len(receiver.requests) == 1
-
-
-def test_an_address_that_is_not_allowed_is_tried_like_a_receiver_that_is_away(
-    scene: Scene, receiver: Receiver
-) -> None:
-    scene.config = Settings(webhook_allow=())
-    scene.end_job(url=receiver.url)
-
-    (delivery_id,) = scene.deliver_due()
-
-    row = scene.row(delivery_id)
-    assert (row["status"], row["last_status"]) == ("pending", None)
-    assert "not a global one" in row["last_error"]
-    assert receiver.requests == []
-
-
-INNER = (ip_network("10.0.0.0/8"),)  # names may lead there, so they are decided at the call
-
-
-def elsewhere(name: str, port: int, within_s: float) -> Sequence[Address]:
-    return [ip_address("8.8.8.8")]
-
-
-def refused_port(scene: Scene, delivery_id: UUID) -> bool:
-    return "TIERLINE_WEBHOOK_PORTS" in str(scene.row(delivery_id)["last_error"])
-
-
-def test_a_name_on_another_port_is_called_only_in_an_allowed_network(scene: Scene) -> None:
-    scene.config = Settings(webhook_allow=INNER)
-    with using(scene.config):
-        scene.end_job(url="http://hooks.example.com:6379/")
-    (delivery_id,) = scene.choose()
-
-    scene.deliver(delivery_id, resolve=elsewhere)
-
-    row = scene.row(delivery_id)
-    assert (row["status"], row["last_status"]) == ("pending", None)
-    assert refused_port(scene, delivery_id)
-
-
-@pytest.mark.parametrize("of", ["endpoint", "job"])
-def test_what_was_given_before_ports_were_limited_still_goes_out(
-    scene: Scene, receiver: Receiver, of: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Seen by its name being looked up and its address refused for what it is, not for its port."""
-    url = f"http://hooks.example.com:{receiver.port}/?token=hunter2"
-    if of == "endpoint":
-        endpoint_id, _ = scene.add_endpoint(url)
-        scene.db.execute("UPDATE webhook_endpoints SET any_port = true")
-    scene.config = Settings(webhook_allow=())
-    with using(scene.config):
-        scene.end_job(url=url if of == "job" else None)
-    (delivery_id,) = scene.choose()
-    asked = []
-
-    def resolve(name: str, port: int, within_s: float) -> Sequence[Address]:
-        asked.append(port)
-        return [ip_address("127.0.0.1")]
-
-    scene.deliver(delivery_id, resolve=resolve)
-
-    assert asked == [receiver.port]
-    assert not refused_port(scene, delivery_id)
-    said = capsys.readouterr()
-    assert ("webhook_port_ends" in said.out + said.err) is (of == "endpoint")
-    assert "hunter2" not in said.out + said.err
-    if of == "endpoint":
-        assert str(endpoint_id) in said.out + said.err
-
-
-def test_what_the_release_before_had_queued_still_goes_out(scene: Scene) -> None:
-    scene.end_job(url="http://hooks.example.com:6379/")
-    # Its statement names no such column.
-    scene.db.execute("UPDATE deliveries SET any_port = DEFAULT")
-    scene.config = Settings(webhook_allow=())
-
-    (delivery_id,) = scene.choose()
-    scene.deliver(delivery_id, resolve=lambda *_: [ip_address("10.0.0.1")])
-
-    assert "not a global one" in scene.row(delivery_id)["last_error"]
-
-
-def test_a_name_that_turns_inward_between_two_tries_is_not_followed(
-    scene: Scene, receiver: Receiver
-) -> None:
-    answers = ["127.0.0.1", "10.0.0.1"]
-
-    def resolve(name: str, port: int, within_s: float) -> Sequence[Address]:
-        return [ip_address(answers.pop(0))]
-
-    receiver.manner = status(500)
-    scene.end_job(url=f"http://hooks.example.com:{receiver.port}/x")
-    (delivery_id,) = scene.choose()
-    scene.deliver(delivery_id, resolve=resolve)
-    scene.forward(6)
-    scene.choose()
-    scene.deliver(delivery_id, resolve=resolve)
-
-    assert len(receiver.requests) == 1
-    assert "not a global one" in scene.row(delivery_id)["last_error"]
-    assert answers == []
 
 
 def test_a_second_hint_for_one_delivery_does_nothing(scene: Scene, receiver: Receiver) -> None:

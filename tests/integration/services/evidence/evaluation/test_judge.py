@@ -7,106 +7,29 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from psycopg import AsyncConnection
 
-from tests.support.database.rows import add_feature, add_job
+from tests.support.database.rows import add_job
 from tests.support.fake_servers.model_server import Reply
-from tests.support.samples.judged_feature import SUMMARY, model
+from tests.support.samples.judged_feature import model
 from tests.support.scenes.bench import Bench
-from tierline.base.errors import Conflict
+from tests.support.scenes.judging import applied, compared, jobs, judge, judged_by, judging, keep
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
-from tierline.features import Feature
-from tierline.features.parse import FeatureError, parse_feature
-from tierline.services.evidence.calibration.calibrate import CalibrationRequest, calibrate
-from tierline.services.evidence.calibration.calibration_outcomes import draw_for_labels
-from tierline.services.evidence.evaluation import judgements
 from tierline.services.evidence.evaluation.evaluation_judge import keep_judge
-from tierline.services.evidence.evaluation.judge import judge_of, read_judgement
-from tierline.services.evidence.evaluation.judgements import keep_judged
+from tierline.services.evidence.evaluation.judge import judge_of
 from tierline.services.evidence.watch.shadows import keep_references
 from tierline.services.jobs.running.recover import recover_lost
-from tierline.services.money.prices import BOOK
-from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content, remove_due
-from tierline.storage.evidence import shadows
 from tierline.storage.features.features import draft_version_async, load_version
 from tierline.storage.jobs import claims
 from tierline.storage.jobs.job_pages import Filters, list_jobs
 
-QUEUES = ("slm", "slm-backfill", "deeper-analysis", "deeper-analysis-backfill", "quarantine")
-
-
-@pytest.fixture(autouse=True)
-def fresh(bench: Bench) -> None:
-    bench.all("UPDATE outcomes SET shadow_due = false, drawn = false RETURNING seq")
-    bench.all("UPDATE jobs SET status = 'cancelled' WHERE status = 'queued' RETURNING id")
-    for table in ("prices", "reservations", "budget_periods", "budgets", "webhook_endpoints"):
-        bench.all(f"DELETE FROM {table} RETURNING 1")
-    BOOK.forget()
-    bench.server.answer = model
-    bench.executor.queues = QUEUES
-    look_again(bench)
-
-
-def look_again(bench: Bench) -> None:
-    bench.executor.tier_path.gate = ConfidenceGate(bench.pool, bench.executor.embedding)
-
-
-@pytest.fixture
-def numbers() -> Iterator[int]:
-    return iter(range(1, 100_000))
-
-
-def applied(bench: Bench, shadow: str = "shadow: {share: 1}") -> tuple[int, Feature]:
-    text = SUMMARY.format(name=f"summary-{next(bench.numbers)}")
-    feature = parse_feature(text.replace("shadow: {share: 1}", shadow))
-    with bench.pool.connection() as connection:
-        return add_feature(connection, feature), feature
-
-
-def jobs(bench: Bench, version: int, numbers: Iterator[int], count: int) -> list[UUID]:
-    made = []
-    for number, _ in zip(numbers, range(count), strict=False):
-        kind = "hard" if number % 3 == 0 else "easy"
-        made.append(bench.submit(version, f"an {kind} one: {number} euros"))
-        bench.run(made[-1], 2)
-    return made
-
-
-def keep(bench: Bench) -> int:
-    """What the sweep does of judges' jobs; how many it made."""
-    return keep_judged(bench.pool, time.monotonic() + 60)
-
-
-def judging(bench: Bench) -> list[UUID]:
-    """The judges' jobs that wait, in order."""
-    rows = bench.all(
-        "SELECT id FROM jobs WHERE judged_attempt IS NOT NULL AND status = 'queued' ORDER BY seq"
-    )
-    return [id for (id,) in rows]
-
-
-def judge(bench: Bench) -> None:
-    keep(bench)
-    for job in judging(bench):
-        bench.run(job)
-    keep(bench)
-    keep_references(bench.pool, time.monotonic() + 30)
-
-
-def judged_by(bench: Bench, job: UUID) -> UUID:
-    judge_job: UUID = bench.one("SELECT judge_job_id FROM outcomes WHERE job_id = %s", job)
-    return judge_job
-
-
-def compared(bench: Bench, job: UUID) -> Any:
-    return bench.one("SELECT differs FROM outcomes WHERE job_id = %s", job)
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def test_it_says_what_differs_and_is_asked_in_both_orders(
@@ -201,39 +124,6 @@ def test_a_judge_that_fails_is_asked_again_later_and_given_up_in_the_end(
     assert bench.all(noted, job) == [(True, None)]
 
 
-PRICE = Decimal(2) * (100 * Decimal(10) + 10 * Decimal(40)) / 1_000_000
-"""USD of a judge that is asked in both orders, by the prices below."""
-
-
-def priced(bench: Bench) -> None:
-    price = {"input_usd_per_mtok": "10", "output_usd_per_mtok": "40"}
-    bench.all(
-        "INSERT INTO prices (model, terms, price, since)"
-        " SELECT model, '', %s::jsonb, clock_timestamp() FROM unnest(%s::text[]) model"
-        " RETURNING id",
-        json.dumps(price),
-        ["openai:small", "openai:large", "openai:judge"],
-    )
-    BOOK.forget()
-
-
-def spent(bench: Bench, feature: Feature) -> Decimal:
-    with bench.pool.connection() as connection:
-        return shadows.spent_on_comparing(connection, feature.name)
-
-
-def test_what_it_costs_counts_as_its_features_shadows_do(
-    bench: Bench, numbers: Iterator[int]
-) -> None:
-    version, feature = applied(bench)
-    priced(bench)
-    jobs(bench, version, numbers, 1)
-    keep(bench)
-    assert spent(bench, feature) > PRICE  # at most, until it is known
-    judge(bench)
-    assert spent(bench, feature) == PRICE
-
-
 def test_a_judges_job_is_in_no_list_waits_behind_callers_and_is_told_to_nobody(
     bench: Bench, numbers: Iterator[int]
 ) -> None:
@@ -259,74 +149,6 @@ def test_a_judge_whose_model_answers_first_waits_where_that_tier_does(bench: Ben
     _, feature = applied(bench)
     first = replace(feature, comparison=replace(feature.compared_by, model="openai:small"))
     assert [judge_of(one).place(len(judge_of(one).tiers) - 1) for one in (first, feature)] == [0, 1]
-
-
-def test_the_features_day_refuses_a_judge_and_no_callers_budget_pays(
-    bench: Bench, numbers: Iterator[int]
-) -> None:
-    version, feature = applied(bench, "shadow: {share: 1, usd_per_day: 0.06}")
-    priced(bench)
-    bench.one(
-        "INSERT INTO budgets (account_id, scope, period, limit_usd, hard)"
-        " VALUES (%s, 'account', 'day', 100, true) RETURNING id",
-        bench.account,
-    )
-    made = jobs(bench, version, numbers, 3)
-    paid = "SELECT sum(spent_usd + reserved_usd) FROM budget_periods"
-    before = bench.one(paid)
-    assert before > 0
-    # Before it is asked each could cost about 0.04 USD, and the day holds 0.06.
-    assert keep(bench) == 1
-    first, *others = (judged_by(bench, job) for job in made)
-    assert others == [None, None]
-    bench.run(first)
-    assert spent(bench, feature) == PRICE
-    assert keep(bench) == 1  # what is left of the day holds one more
-    assert bench.one(paid) == before
-    assert bench.all("SELECT number FROM reservations WHERE job_id = %s", first) == []
-
-
-def test_sweeps_at_once_spend_a_features_day_once(bench: Bench, numbers: Iterator[int]) -> None:
-    version, _ = applied(bench, "shadow: {share: 1, usd_per_day: 0.06}")
-    priced(bench)
-    jobs(bench, version, numbers, 6)
-    with ThreadPoolExecutor(6) as threads:
-        assert sum(threads.map(lambda _: keep(bench), range(12))) == 1
-
-
-def test_a_judge_without_a_price_is_not_asked_within_a_budget(
-    bench: Bench, numbers: Iterator[int]
-) -> None:
-    version, _ = applied(bench, "shadow: {share: 1, usd_per_day: 5}")
-    (job,) = jobs(bench, version, numbers, 1)
-    judge(bench)
-    assert judged_by(bench, job) is None
-    priced(bench)
-    judge(bench)
-    assert compared(bench, job) is False
-
-
-def test_a_feature_that_may_judge_no_more_today_holds_up_no_other(
-    bench: Bench, numbers: Iterator[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(judgements, "AT_ONCE", 2)
-    stuck, _ = applied(bench, "shadow: {share: 1, usd_per_day: 5}")  # and has no price
-    jobs(bench, stuck, numbers, 5)
-    free, _ = applied(bench)
-    (job,) = jobs(bench, free, numbers, 1)
-    judge(bench)
-    assert compared(bench, job) is False
-
-
-def test_no_more_of_a_feature_wait_than_fill_no_queue(
-    bench: Bench, numbers: Iterator[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(judgements, "MOST_WAITING", 2)
-    version, _ = applied(bench)
-    jobs(bench, version, numbers, 5)
-    assert (keep(bench), keep(bench)) == (2, 0)
-    bench.run(judging(bench)[0])
-    assert keep(bench) == 1
 
 
 def test_nobody_can_submit_a_job_of_a_judges_version(bench: Bench, numbers: Iterator[int]) -> None:
@@ -419,87 +241,3 @@ def test_a_judge_keeps_nothing_of_what_it_compared_and_its_word_goes_with_the_jo
     assert bench.job(judged_by(bench, late))["error_code"] == "feature_error"
     keep(bench)
     keep_references(bench.pool, time.monotonic() + 30)
-
-
-def labelled(bench: Bench, feature: Feature, lies: int = 0) -> None:
-    """People label a sample; they find the first `lies` of it wrong."""
-    with bench.pool.connection() as connection:
-        drawn = draw_for_labels(connection, feature.name, 5_000)
-        for place, one in enumerate(drawn):
-            expected = "something else" if place < lies else one.answer
-            connection.execute(
-                "INSERT INTO feedback (job_id, account_id, expected) VALUES (%s, %s, %s)",
-                (one.job_id, bench.account, json.dumps(expected)),
-            )
-
-
-def test_without_labels_of_people_its_word_promises_nothing(
-    bench: Bench, numbers: Iterator[int]
-) -> None:
-    version, feature = applied(bench)
-    jobs(bench, version, numbers, 60)
-    judge(bench)
-    with bench.pool.connection() as connection, pytest.raises(Conflict) as refused:
-        calibrate(connection, feature.name, CalibrationRequest(0.3, 0.95))
-    assert "no promise can be based on the judge openai:judge" in str(refused.value)
-    assert "feedback sample" in str(refused.value)
-
-
-def test_with_labels_its_own_error_is_part_of_the_promise(
-    bench: Bench, numbers: Iterator[int]
-) -> None:
-    version, feature = applied(bench)
-    jobs(bench, version, numbers, 180)
-    judge(bench)
-    labelled(bench, feature)
-    with bench.pool.connection() as connection:
-        made = calibrate(connection, feature.name, CalibrationRequest(0.2, 0.95))
-    assert made.state == "in_force"
-    assert made.judge["model"] == "openai:judge"
-    assert (made.judge["samples"], made.judge["wrong"]) == (120, 0)
-    assert 0.0 < made.judge["missed"] < 0.05
-    assert made.bound < 0.2 - made.judge["missed"]  # what it sees to differ has less room
-
-
-def test_a_judge_that_people_find_wrong_too_often_promises_nothing(
-    bench: Bench, numbers: Iterator[int]
-) -> None:
-    version, feature = applied(bench)
-    jobs(bench, version, numbers, 90)
-    judge(bench)
-    labelled(bench, feature, lies=60)
-    with bench.pool.connection() as connection, pytest.raises(Conflict, match="were wrong"):
-        calibrate(connection, feature.name, CalibrationRequest(0.2, 0.95))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('{"same": true}', True),
-        ('Sure: {"same": false}.', False),
-        ("yes", None),
-        ('{"same": "yes"}', None),
-        ("[]", None),
-    ],
-)
-def test_only_what_it_was_asked_for_is_read(text: str, said: bool | None) -> None:
-    assert read_judgement(text) is said
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("{kind: judge}", "a judge needs the key"),
-        ("{kind: judge, model: judge}", "a model is written provider:model"),
-        ('{kind: judge, model: "class:small"}', "one exact model"),
-        ("{kind: fields, fields: {a: {kind: judge}}}", "must be exact or"),
-    ],
-)
-def test_a_mistake_in_the_file_is_told_with_its_line(given: str, said: str) -> None:
-    text = SUMMARY.format(name="summary")
-    start = text.index("comparison: ")
-    text = text[:start] + f"comparison: {given}\n" + text[text.index("confidence: ") :]
-    with pytest.raises(FeatureError) as caught:
-        parse_feature(text, "f.yaml")
-    assert any(said in one.message for one in caught.value.problems), caught.value.problems
-    assert all(one.line for one in caught.value.problems)

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of backfill."""
+
+from tests.support.scenes.backfill import bench
+
+__all__ = ["bench"]

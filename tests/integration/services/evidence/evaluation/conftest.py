@@ -1,0 +1,5 @@
+"""Fixtures of the tests of judges."""
+
+from tests.support.scenes.judging import fresh, numbers
+
+__all__ = ["fresh", "numbers"]
