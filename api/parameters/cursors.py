@@ -86,6 +86,18 @@ def read_page(
     return page, write_cursor(seq_of(page[-1])) if len(rows) > limit else None
 
 
+def search_page(
+    cursor: str | None,
+    limit: int,
+    search: Callable[[int | None, int], tuple[Sequence[Row], int | None]],
+) -> tuple[Sequence[Row], str | None]:
+    """`read_page`, of a search whose page may have fewer rows although another page follows. With
+    the rows, `search` gives the `seq` before which more may follow.
+    """
+    rows, stopped = search(read_cursor(cursor), limit)
+    return rows, None if stopped is None else write_cursor(stopped)
+
+
 def read_job_page(
     cursor: str | None, limit: int, read: Callable[[Before | None, int], Sequence[JobRow]]
 ) -> tuple[Sequence[JobRow], str | None]:

@@ -95,7 +95,9 @@ def get_job(request: Request, job_id: str, caller: Reader, connection: Database)
         steps=steps,
         waits=[one for one in log.decisions if one.attempt is None],
         picture=picture_of(job, steps, now),
-        deliveries=list_deliveries(connection, caller.account_id, limit=MOST_DELIVERIES, job_id=id),
+        deliveries=list_deliveries(
+            connection, caller.account_id, limit=MOST_DELIVERIES, job_id=id
+        ).rows,
         log=[(entry, entry_text(entry).what) for entry in audit.entries_of_job(connection, id)],
         now=now,
         ended=job.status in TERMINAL,

@@ -10,7 +10,7 @@ from api.access.keys import Caller
 from api.console.actions import act, require
 from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Posted, Reader
-from api.parameters.cursors import read_page
+from api.parameters.cursors import search_page
 from api.parameters.ids import read_id
 from api.state import Database, Shared
 from tierline.base.errors import InvalidInput, Problem
@@ -185,7 +185,7 @@ def _deliveries(
     status = request.query_params.get("status", "")
     if status and status not in STATUSES:
         raise InvalidInput([Problem(f"is one of {', '.join(STATUSES)}", "?status")])
-    rows, older = read_page(
+    rows, older = search_page(
         request.query_params.get("cursor"),
         PAGE,
         lambda before, most: services.list_deliveries(
@@ -196,7 +196,6 @@ def _deliveries(
             endpoint_id=endpoint_id,
             status=status or None,
         ),
-        lambda row: row.seq,
     )
     return {
         "deliveries": rows,

@@ -13,7 +13,7 @@ from api.access.keys import Caller
 from api.document.openapi import returns, takes
 from api.http.bodies import answer, read_json, read_model
 from api.http.problems import Refused, documented
-from api.parameters.cursors import read_page
+from api.parameters.cursors import read_page, search_page
 from api.parameters.ids import read_id
 from api.parameters.numbers import ASCII_DIGITS
 from api.routes.accounts.accounts import SECRET, Rotation
@@ -296,8 +296,11 @@ def list_deliveries(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """Each is delivered at least once, or listed here as failed."""
-    page, next_cursor = read_page(
+    """Each is delivered at least once, or listed here as failed. A page with `endpoint_id` or
+    `status` examines at most 50,000 deliveries: it may have fewer than `limit`, or none, and
+    `next_cursor` goes on with older ones.
+    """
+    page, next_cursor = search_page(
         cursor,
         limit,
         lambda before, most: services.list_deliveries(
@@ -309,7 +312,6 @@ def list_deliveries(
             status=status,
             job_id=job_id,
         ),
-        lambda row: row.seq,
     )
     return answer(WebhookDeliveryPage.of([delivery_view(row) for row in page], next_cursor))
 

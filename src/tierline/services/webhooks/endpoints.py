@@ -13,6 +13,7 @@ from tierline.base.ids import new_id
 from tierline.services.accounts.accounts import MAX_OVERLAP_HOURS
 from tierline.storage.webhooks import deliveries, delivery_reads, endpoints
 from tierline.storage.webhooks.deliveries import NewDelivery
+from tierline.storage.webhooks.delivery_reads import Deliveries
 from tierline.views.webhooks.deliveries import DeliveryRow
 from tierline.views.webhooks.endpoints import Endpoint
 from tierline.webhooks.addresses import (
@@ -45,6 +46,7 @@ __all__ = [
 
 MOST_ENDPOINTS = 20  # per account, because each event is written once per endpoint
 MOST_DESCRIPTION = 500  # characters
+MOST_EXAMINED = 50_000  # deliveries, for one page of a list
 OVERLAP_HOURS = 24.0  # how long a former secret signs too, by default
 
 
@@ -109,12 +111,16 @@ def list_deliveries(
     endpoint_id: UUID | None = None,
     status: str | None = None,
     job_id: UUID | None = None,
-) -> list[DeliveryRow]:
-    """An account's deliveries with `seq` below `before`, the newest first."""
+) -> Deliveries:
+    """An account's deliveries with `seq` below `before`, the newest first. With an endpoint or a
+    status, MOST_EXAMINED deliveries are examined, so a page may have fewer although older ones
+    match.
+    """
     return delivery_reads.page(
         connection,
         account_id,
         limit=limit,
+        most=MOST_EXAMINED,
         before=before,
         endpoint_id=endpoint_id,
         status=status,

@@ -14,6 +14,7 @@ from tests.support.scenes.webhooks import LOOPBACK, Scene
 from tierline.base.ids import new_id
 from tierline.base.settings import Settings
 from tierline.services.accounts.accounts import create_key
+from tierline.services.webhooks import endpoints
 from tierline.services.webhooks.endpoints import MOST_ENDPOINTS
 from tierline.webhooks.addresses import OTHER_PORTS_END
 
@@ -307,7 +308,7 @@ def test_an_unknown_id_is_not_found(client: TestClient, own: Header, text: str) 
 
 
 def test_deliveries_are_listed_by_endpoint_status_and_job_in_pages(
-    client: TestClient, scene: Scene, own: Header
+    client: TestClient, scene: Scene, own: Header, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = register(client, own)["id"]
     jobs = [scene.end_job() for _ in range(3)]
@@ -329,6 +330,16 @@ def test_deliveries_are_listed_by_endpoint_status_and_job_in_pages(
     first = client.get(DELIVERIES, params={"limit": 4}, headers=own).json()
     assert len(first["data"]) == 4
     assert len(listed(limit=4, cursor=first["next_cursor"])) == 1
+
+    monkeypatch.setattr(endpoints, "MOST_EXAMINED", 3)
+    query = {"endpoint_id": one}
+    newest = client.get(DELIVERIES, params=query, headers=own).json()
+    assert [row["job_id"] for row in newest["data"]] == [str(both), str(jobs[2])]
+    rest = client.get(
+        DELIVERIES, params={**query, "cursor": newest["next_cursor"]}, headers=own
+    ).json()
+    assert [row["job_id"] for row in rest["data"]] == [str(jobs[1]), str(jobs[0])]
+    assert rest["next_cursor"] is None
 
 
 def test_a_delivery_can_be_sent_again_under_its_webhook_id(
