@@ -53,9 +53,15 @@ class Transport:
     None if it is empty. Otherwise they raise a TierlineError.
 
     `place`: by default from the environment; raises Misconfigured if it is not set there.
+    `over`: sends the requests instead of httpx's own transport.
     """
 
-    def __init__(self, place: Place | None = None, user_agent: str = "tierline-client") -> None:
+    def __init__(
+        self,
+        place: Place | None = None,
+        user_agent: str = "tierline-client",
+        over: httpx.BaseTransport | None = None,
+    ) -> None:
         place = place or Place.from_environment()
         if place is None:
             raise Misconfigured("TIERLINE_URL is not set: set it to the address of the API")
@@ -65,6 +71,7 @@ class Transport:
         local, plain = parts.hostname in LOOPBACK, parts.scheme == "http"
         self._http = httpx.Client(
             base_url=place.url,
+            transport=over,
             # Loading certificates takes 20 ms. Without any, no certificate would be accepted.
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if local and plain else True,
             headers={"Authorization": f"Bearer {place.key}", "User-Agent": user_agent},

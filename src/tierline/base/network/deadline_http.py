@@ -1,50 +1,20 @@
 """A total deadline for httpx calls, whose own timeouts apply to each read.
 
 A server that sends one byte at a time could keep a call open for ever. Here each socket operation
-gets the rest of the total time. The deadline belongs to the calling thread, as a synchronous call
-does.
+gets the rest of the total time, see `deadline`.
 """
 
 import functools
 import ssl
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import httpcore
 import httpx
 
-_deadline = threading.local()
+from tierline.base.network.deadline import left_s, within
 
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Inside the block, every read, write and connect of this thread ends within `seconds` from
-    now.
-
-    httpx raises its TimeoutException otherwise.
-    """
-    _deadline.at = time.monotonic() + seconds
-    try:
-        yield
-    finally:
-        _deadline.at = None
-
-
-def left_s(timeout: float | None, late: type[Exception]) -> float | None:
-    """The time for the thread's next operation: `timeout`, or less if the deadline comes sooner.
-
-    Raises `late` if the deadline has passed.
-    """
-    at: float | None = getattr(_deadline, "at", None)
-    if at is None:
-        return timeout
-    rest_s = at - time.monotonic()
-    if rest_s <= 0:
-        raise late("the deadline has passed")
-    return rest_s if timeout is None else min(timeout, rest_s)
+__all__ = ["DeadlineTransport", "tls_context", "within"]
 
 
 class _Stream(httpcore.NetworkStream):

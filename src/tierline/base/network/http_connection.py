@@ -6,7 +6,7 @@ the parser of Node.js) reads the answers. The interface is that of an httpx tran
 the exceptions.
 
 No redirects, proxies, cookies or environment variables. Every operation ends by the deadline of
-`deadline_http.within`, also if the server sends one byte at a time.
+`deadline.within`, also if the server sends one byte at a time.
 """
 
 import math
@@ -20,7 +20,7 @@ from typing import Final
 import httptools
 import httpx
 
-from tierline.base.network.deadline_http import left_s
+from tierline.base.network.deadline import left_s
 
 MAX_HEAD_BYTES = 100 * 1024  # of an answer, as in h11
 MAX_READ_BYTES = 64 * 1024  # at once

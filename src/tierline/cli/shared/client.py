@@ -6,10 +6,14 @@ config file, the default home. `tierline_client` makes the requests.
 """
 
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
 
 import tierline_client as client
 from tierline.base.errors import (
@@ -24,12 +28,15 @@ from tierline.base.errors import (
     UsageError,
 )
 from tierline.base.json_text import JSON
+from tierline.base.network.http_connection import HttpConnection
 from tierline_client import Place, Transport
+from tierline_client.transport import LOOPBACK
 
 if TYPE_CHECKING:
     import httpx
 
 USER_AGENT = "tierline-cli"
+IDLE_S = 5.0  # how long an idle connection is kept, as httpx does
 
 
 class Client(Transport):
@@ -38,7 +45,7 @@ class Client(Transport):
     """
 
     def __init__(self, place: Place) -> None:
-        super().__init__(place, USER_AGENT)
+        super().__init__(place, USER_AGENT, _on_this_machine(place.url))
 
     def request(self, method: str, path: str, **options: Any) -> JSON:
         with product_errors():
@@ -47,6 +54,17 @@ class Client(Transport):
     def send(self, method: str, path: str, **options: Any) -> "httpx.Response":
         with product_errors():
             return super().send(method, path, **options)
+
+
+def _on_this_machine(url: str) -> httpx.BaseTransport | None:
+    """The transport to an API on this machine; None: httpx's own.
+
+    Importing the libraries behind httpx's own took two fifths of the time of a short command.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        return None
+    return HttpConnection(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), IDLE_S)
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """The client's errors, as a command's user is told them."""
 
+import subprocess
+import sys
+
 import pytest
 
 import tierline_client as client
@@ -54,3 +57,24 @@ def test_a_command_says_when_another_web_server_answers(
         f"tierline: {server.place.url} answers, but it is not tierline: set TIERLINE_URL to its "
         "address\n"
     )
+
+
+COMMAND = """
+import sys
+from tierline.cli import main
+code = main.run(["models", "list", "--json"])
+print(code, [name for name in ("httpcore", "h11", "anyio", "certifi") if name in sys.modules])
+"""
+
+
+def test_a_command_to_this_machine_starts_without_the_libraries_of_httpx(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with scripted_api() as server:
+        server.script = [(200, {"object": "list", "data": [], "has_more": False})]
+        monkeypatch.setenv("TIERLINE_URL", server.place.url)
+        monkeypatch.setenv("TIERLINE_API_KEY", server.key)
+        done = subprocess.run(
+            [sys.executable, "-c", COMMAND], capture_output=True, text=True, check=True
+        )
+    assert done.stdout.splitlines()[-1] == "0 []", done
