@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.console.pages import ConsoleRoute, page, see_other
 from api.console.session import CONSOLE, Posted, Reader, Submitter
-from api.console.views.job_filters import JobFilters, read_filters
+from api.console.views.job_filters import JobFilters, details_of, read_filters
 from api.http.problems import Refused
 from api.parameters.cursors import read_page
 from api.parameters.ids import read_id
@@ -137,4 +137,5 @@ def _read_form(form: Mapping[str, str]) -> tuple[BulkRequest, JobFilters]:
     text = form.get("limit", "").strip()
     if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= MOST_JOBS):
         raise InvalidInput([Problem("is a number above 0, or empty", "?limit")])
-    return BulkRequest(action, selection, int(text) if text else None), filters
+    limit = int(text) if text else None
+    return BulkRequest(action, selection, limit, details_of(filters)), filters

@@ -33,6 +33,7 @@ from tierline.services.jobs import read_jobs
 from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.read_jobs import attempts_of
 from tierline.services.jobs.running.decision_log import decisions_of
+from tierline.services.operations.bulk_actions import MOST_COUNTED, count_jobs
 from tierline.services.webhooks.endpoints import list_deliveries
 from tierline.views.jobs.attempts import AttemptRow, attempt_view, call_view
 
@@ -47,11 +48,15 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{16}")
 def get_jobs(request: Request, caller: Reader, connection: LateDatabase) -> Response:
     """A page of the account's jobs, the newest first."""
     filters, selection = read_filters(request.query_params)
+    details = details_of(filters)
+    counted = None
+    if request.query_params.get("count"):
+        counted = count_jobs(connection, caller.account_id, selection, details)
     rows, cursor = job_page(
         connection,
         caller.account_id,
         selection,
-        details_of(filters),
+        details,
         request.query_params.get("cursor"),
         PAGE,
     )
@@ -63,6 +68,8 @@ def get_jobs(request: Request, caller: Reader, connection: LateDatabase) -> Resp
         statuses=STATUSES,
         verdicts=VERDICTS,
         most_examined=read_jobs.MOST_EXAMINED,
+        counted=counted,
+        most_counted=MOST_COUNTED,
         full=len(rows) == PAGE,
         features=[version.name for version in current_versions(connection)],
         older=None if cursor is None else filters.query(cursor),

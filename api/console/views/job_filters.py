@@ -44,10 +44,14 @@ class JobFilters:
         """Whether jobs are examined one by one, because no index helps."""
         return any(getattr(self, name) for name in _DETAILS)
 
-    def query(self, cursor: str | None = None) -> str:
-        """The query of a link to a page of this list."""
+    def query(self, cursor: str | None = None, *, count: bool = False) -> str:
+        """The query of a link to a page of this list. `count`: the page says how many match."""
         parameters = {name: getattr(self, name) for name in _FIELDS if name != "drafts"}
-        more = {"drafts": "1" if self.drafts else "", "cursor": cursor or ""}
+        more = {
+            "drafts": "1" if self.drafts else "",
+            "cursor": cursor or "",
+            "count": "1" if count else "",
+        }
         return urlencode({name: text for name, text in {**parameters, **more}.items() if text})
 
 

@@ -13,11 +13,13 @@ from api.http.bodies import Whole, answer, read_json, read_model
 from api.http.problems import Refused, documented
 from api.parameters.cursors import read_page
 from api.parameters.ids import read_id
+from api.parameters.job_details import read_metadata
 from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.submit import IdempotencyKey, read_key
 from api.state import Database, Shared
+from tierline.rules.verdicts import Verdict
 from tierline.services.operations import bulk_actions as services
-from tierline.services.operations.bulk_actions import Action, BulkRequest, Filters
+from tierline.services.operations.bulk_actions import Action, BulkRequest, Details, Filters
 from tierline.views.operations.bulk_actions import (
     BulkAction,
     BulkActionList,
@@ -31,6 +33,7 @@ MAX_PAGE = 100
 MOST_JOBS = 10**9
 
 ActionId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+Text = Annotated[str, Field(min_length=1, max_length=255, pattern=STORABLE)]
 Name = Annotated[str, Field(max_length=63, pattern=STORABLE)]
 
 
@@ -57,6 +60,15 @@ class JobFilter(BaseModel):
     ) = None
     batch_id: Annotated[UUID, Field(strict=False)] | None = None
     drafts: bool = Field(strict=True, default=False, description="also jobs of drafts")
+    verdict: Annotated[Verdict, Field(strict=False)] | None = Field(
+        default=None, description="of one of its attempts"
+    )
+    user: Text | None = None
+    session: Text | None = None
+    metadata: Annotated[str, Field(max_length=1_000, pattern=STORABLE)] | None = Field(
+        default=None, description="key=value: the metadata's field `key` has this value, as text"
+    )
+    escalated: bool | None = Field(strict=True, default=None, description="it left its first tier")
 
 
 class NewBulkAction(BaseModel):
@@ -77,8 +89,12 @@ class NewBulkAction(BaseModel):
     )
 
     def bulk_request(self) -> BulkRequest:
-        """The request of the service."""
-        return BulkRequest(Action(self.action), Filters(**self.filter.model_dump()), self.limit)
+        """The request of the service. Raises InvalidInput for metadata that is not key=value."""
+        of = self.filter
+        filters = Filters(of.feature, of.status, of.tier, of.batch_id, of.drafts)
+        metadata = read_metadata(of.metadata, "/filter/metadata")
+        details = Details(of.verdict, of.user, of.session, metadata, of.escalated)
+        return BulkRequest(Action(self.action), filters, self.limit, details)
 
 
 @router.post(

@@ -162,6 +162,7 @@ GROUPS = {
     "Operate": (
         "login",
         "keys",
+        "people",
         "accounts",
         "budgets",
         "plans",
@@ -307,13 +308,28 @@ def run(arguments: list[str] | None = None) -> int:
     return code
 
 
+def home_behind_command(arguments: list[str]) -> list[str]:
+    """The arguments with a `--home` before the command moved to the command's own options."""
+    before, home = list[str](), list[str]()
+    rest = list(arguments)
+    while rest and rest[0].startswith("-") and rest[0] != "--":
+        takes_value = rest[0] in ("--home", "--profile")
+        option, rest = rest[: 1 + takes_value], rest[1 + takes_value :]
+        (home if option[0].partition("=")[0] == "--home" else before).extend(option)
+    if not rest or (len(home) % 2 and "=" not in home[-1]):
+        return arguments  # it says what is missing
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*before, *rest[:end], *home, *rest[end:]]
+
+
 def _invoke(arguments: list[str] | None) -> int:
     if COMPLETES in os.environ:
         from typer._completion_classes import completion_init
 
         completion_init()
     try:
-        app(args=arguments, prog_name="tierline", standalone_mode=True)
+        given = sys.argv[1:] if arguments is None else arguments
+        app(args=home_behind_command(given), prog_name="tierline", standalone_mode=True)
     except SystemExit as end:
         return _exit_code(end)
     except KeyboardInterrupt:

@@ -28,9 +28,27 @@ def tierline(
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--help"]) == 0
     out = capsys.readouterr().out
-    names = "up features jobs backfill queues keys accounts models db"
+    names = "up features jobs backfill queues keys people accounts models db"
     for name in names.split():
         assert f"\n  {name} " in out
+
+
+@pytest.mark.parametrize(
+    ("given", "run"),
+    [
+        ("--home d up", "up --home d"),
+        ("--home=d jobs list", "jobs list --home=d"),
+        ("--profile p --home d jobs get x", "--profile p jobs get x --home d"),
+        ("--home d jobs get -- x", "jobs get --home d -- x"),
+        ("up --home d", "up --home d"),
+        ("--home up", "--home up"),
+        ("--home", "--home"),
+        ("--version", "--version"),
+        ("", ""),
+    ],
+)
+def test_a_home_before_the_command_counts_as_behind_it(given: str, run: str) -> None:
+    assert main.home_behind_command(given.split()) == run.split()
 
 
 def test_help_imports_no_client_and_no_database() -> None:

@@ -36,6 +36,18 @@ def start(
         typer.Option(help="queued, in_progress, completed, failed, cancelled or expired."),
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Only jobs of this batch.")] = None,
+    verdict: Annotated[
+        str | None, typer.Option(help="Only with an attempt that ended so: schema, rule, …")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only of this session.")] = None,
+    metadata: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE", help="Only with this in their metadata.")
+    ] = None,
+    escalated: Annotated[
+        bool | None,
+        typer.Option("--escalated/--not-escalated", help="Only those that left their first tier."),
+    ] = None,
     drafts: Annotated[bool, typer.Option("--drafts", help="Also jobs of drafts.")] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Act on at most so many jobs, the newest.")
@@ -59,7 +71,11 @@ def start(
 
     if action not in ACTIONS:
         raise UsageError(f"there is no action {action[:40]!r}: choose from {', '.join(ACTIONS)}")
-    filters = {"feature": feature, "tier": tier, "status": status, "batch_id": batch}
+    filters = {
+        **{"feature": feature, "tier": tier, "status": status, "batch_id": batch},
+        **{"verdict": verdict, "user": user, "session": session, "metadata": metadata},
+        "escalated": escalated,
+    }
     chosen: dict[str, JSON] = {name: value for name, value in filters.items() if value is not None}
     body: dict[str, JSON] = {
         "action": action.replace("-", "_"),

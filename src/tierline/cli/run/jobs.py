@@ -3,6 +3,7 @@ content."""
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
@@ -80,11 +81,15 @@ def submit(
         key = str(uuid4())  # a key that may not read polls by submitting again
     headers = {} if key is None else {"Idempotency-Key": key}
     with connect(home) as api:
-        job = _submit(api, body, headers, until)
+
+        def submitted() -> JSON:
+            return api.post("/v1/jobs", json=body, headers=_waiting(headers, until))
+
+        job = submitted()
         if readable(job):
             job = follow(api, job, until - time.monotonic(), as_json)
         else:
-            job = _submit_until_ended(api, job, body, headers, until)
+            job = _until_ended(submitted, job, until)
     show_job(job, as_json)
     _end(job)
 
@@ -210,17 +215,41 @@ def cancel(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def retry(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
-    """Retry a job that ended without an answer, as a new job."""
+def retry(
+    job_id: JobId,
+    wait: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Wait up to S seconds for the end.")
+    ] = 0.0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Retry a job that ended without an answer, as a new job; with --wait print its result.
+
+    Exit code 1 if the new job ended without being completed.
+    """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
+    until = time.monotonic() + wait
+    # A key that may not read polls by retrying again.
+    headers = {"Idempotency-Key": str(uuid4())} if wait else {}
     with connect(home) as api:
-        job = api.post(f"{_path(job_id)}/retry")
-    if as_json:
+
+        def retried() -> JSON:
+            return api.post(f"{_path(job_id)}/retry", headers=_waiting(headers, until))
+
+        job = retried()
+        if readable(job):
+            job = follow(api, job, until - time.monotonic(), as_json)
+        else:
+            job = _until_ended(retried, job, until)
+    if wait:
+        show_job(job, as_json)
+    elif as_json:
         print_json(job)
     else:
         line(f"{job['id']} is {job['status']}")
+    _end(job)
 
 
 @app.command("remove-content")
@@ -257,23 +286,21 @@ def remove_content(
         line(f"batch {body['id']}: inputs and outputs of its jobs are removed")
 
 
-def _submit(api: "Client", body: JSON, headers: dict[str, str], until: float) -> JSON:
-    """The job, after waiting as long as one request may."""
+def _waiting(headers: dict[str, str], until: float) -> dict[str, str]:
+    """The headers of a request that waits for the job as long as one request may."""
     left_s = until - time.monotonic()
-    if left_s > 0:
-        headers = {**headers, "Prefer": f"wait={min(left_s, LONGEST_WAIT_S):.3f}"}
-    return api.post("/v1/jobs", json=body, headers=headers)
+    if left_s <= 0:
+        return headers
+    return {**headers, "Prefer": f"wait={min(left_s, LONGEST_WAIT_S):.3f}"}
 
 
-def _submit_until_ended(
-    api: "Client", job: JSON, body: JSON, headers: dict[str, str], until: float
-) -> JSON:
-    """As `follow`, for a key that may not read: repeating the submission returns the same job."""
+def _until_ended(ask: Callable[[], JSON], job: JSON, until: float) -> JSON:
+    """As `follow`, for a key that may not read: the same request returns the same job again."""
     pause_s = 0.05
     while job["status"] not in TERMINAL and time.monotonic() < until:
         time.sleep(max(0.0, min(pause_s, until - time.monotonic())))
         pause_s = min(pause_s * 1.5, 1.0)
-        job = _submit(api, body, headers, until)
+        job = ask()
     return job
 
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection
@@ -25,7 +25,7 @@ from tierline.rules.jobs import Status
 from tierline.services.features.find_feature import current_feature
 from tierline.services.jobs.submitting.replays import KeyReused
 from tierline.storage.jobs.job_pages import Before, Filters
-from tierline.storage.jobs.job_search import Examined, examine
+from tierline.storage.jobs.job_search import ANY, Details, Examined, examine
 from tierline.storage.money.prices import own_prices
 from tierline.storage.operations import bulk_actions
 from tierline.storage.operations.bulk_actions import NewBulkAction, SampledJob
@@ -38,7 +38,7 @@ from tierline.views.operations.bulk_actions import (
     bulk_action_view,
 )
 
-__all__ = ["Action", "BulkRequest", "Filters"]
+__all__ = ["Action", "BulkRequest", "Details", "Filters", "JobCount"]
 
 MOST_COUNTED = 10_000
 MOST_EXAMINED = 50_000  # jobs, for a count
@@ -56,6 +56,14 @@ class BulkRequest:
     action: Action
     filters: Filters
     limit: int | None = None  # jobs; None: all that match
+    details: Details = ANY  # what is filtered by beside `filters`; no index helps with these
+
+
+class JobCount(NamedTuple):
+    """How many jobs match, as far as a count goes."""
+
+    matched: int  # at most MOST_COUNTED
+    more: bool  # there may be more
 
 
 @dataclass(frozen=True)
@@ -68,15 +76,24 @@ class _Counted:
 def plan(connection: Connection[Any], account_id: int, request: BulkRequest) -> BulkPlan:
     """How many jobs match, and what new jobs would cost at most. Nothing is changed."""
     position = bulk_actions.next_seq(connection)
-    counted = _count(connection, account_id, request.filters, position)
+    counted = _count(connection, account_id, request.filters, request.details, position)
     return BulkPlan(
         action=request.action,
-        filter=BulkFilter.model_validate(stored_filter(request.filters)),
+        filter=BulkFilter.model_validate(stored_filter(request.filters, request.details)),
         limit=request.limit,
         matched=counted.matched,
         more=counted.more,
         at_most_usd=_at_most_usd(connection, request, counted),
     )
+
+
+def count_jobs(
+    connection: Connection[Any], account_id: int, filters: Filters, details: Details
+) -> JobCount:
+    """How many of the account's newest MOST_EXAMINED jobs match, counted up to MOST_COUNTED."""
+    position = bulk_actions.next_seq(connection)
+    counted = _count(connection, account_id, filters, details, position)
+    return JobCount(counted.matched, counted.more)
 
 
 def begin(
@@ -94,13 +111,13 @@ def begin(
     if earlier is not None:
         return bulk_action_view(earlier), False
     position = bulk_actions.next_seq(connection)
-    counted = _count(connection, account_id, request.filters, position)
+    counted = _count(connection, account_id, request.filters, request.details, position)
     new = NewBulkAction(
         id=new_id(),
         account_id=account_id,
         key_id=key_id,
         action=request.action,
-        filter=dict(stored_filter(request.filters)),
+        filter=dict(stored_filter(request.filters, request.details)),
         most=request.limit,
         matched=counted.matched,
         more=counted.more,
@@ -148,15 +165,21 @@ def abort(connection: Connection[Any], account_id: int, id: UUID) -> BulkAction:
     return action_of(connection, account_id, id)
 
 
-def stored_filter(filters: Filters) -> StoredFilter:
+def stored_filter(filters: Filters, details: Details = ANY) -> StoredFilter:
     """The filter as it is stored."""
     batch = filters.batch_id
+    metadata = details.metadata
     return StoredFilter(
         feature=filters.feature,
         tier=filters.tier,
         status=filters.status,
         batch_id=None if batch is None else str(batch),
         drafts=filters.drafts,
+        verdict=details.verdict,
+        user=details.user,
+        session=details.session,
+        metadata=None if metadata is None else "=".join(metadata),
+        escalated=details.escalated,
     )
 
 
@@ -169,6 +192,19 @@ def filters_of(stored: StoredFilter) -> Filters:
         tier=stored["tier"],
         batch_id=None if batch is None else UUID(batch),
         drafts=stored["drafts"],
+    )
+
+
+def details_of(stored: StoredFilter) -> Details:
+    """The details of `stored_filter`. Rows of an earlier version have none."""
+    metadata = stored.get("metadata")
+    name, _, value = (metadata or "").partition("=")
+    return Details(
+        stored.get("verdict"),
+        stored.get("user"),
+        stored.get("session"),
+        None if metadata is None else (name, value),
+        stored.get("escalated"),
     )
 
 
@@ -186,19 +222,23 @@ def _of_key(
 
 
 def _hash(request: BulkRequest) -> bytes:
-    document = [request.action, stored_filter(request.filters), request.limit]
+    document = [request.action, stored_filter(request.filters, request.details), request.limit]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).digest()
 
 
 def _count(
-    connection: Connection[Any], account_id: int, filters: Filters, position: int
+    connection: Connection[Any],
+    account_id: int,
+    filters: Filters,
+    details: Details,
+    position: int,
 ) -> _Counted:
     """The jobs that match, as far as the limits of a count allow."""
     newest: list[Examined] = []
     matched = examined = 0
     before = Before(position)
     while matched < MOST_COUNTED and examined < MOST_EXAMINED:
-        rows = examine(connection, account_id, filters, before, AT_ONCE)
+        rows = examine(connection, account_id, filters, before, AT_ONCE, details)
         matching = [row for row in rows if row.matches]
         newest += matching[: SAMPLED - len(newest)]
         matched += len(matching)

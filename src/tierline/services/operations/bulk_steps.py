@@ -29,7 +29,7 @@ from tierline.rules.jobs import CancelRequested
 from tierline.services.jobs.running.recover import move
 from tierline.services.jobs.submitting.run_again import RunAgain
 from tierline.services.money.budgets import BudgetSpent
-from tierline.services.operations.bulk_actions import filters_of
+from tierline.services.operations.bulk_actions import details_of, filters_of
 from tierline.services.upkeep.retention import remove_content
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.job_pages import Before
@@ -83,12 +83,12 @@ class _Step:
         row = bulk_actions.running(self._connection, self._id)
         if row is None:
             return 0
-        filters = filters_of(row["filter"])
+        filters, details = filters_of(row["filter"]), details_of(row["filter"])
         until_s = time.monotonic() + STEP_S
         before = Before(row["position"])
         done = 0
         while time.monotonic() < until_s:
-            jobs = examine(self._connection, row["account_id"], filters, before, EXAMINED)
+            jobs = examine(self._connection, row["account_id"], filters, before, EXAMINED, details)
             for job in jobs:
                 if not job.matches:
                     continue

@@ -80,6 +80,9 @@ class Details:
         return any(value is not None for value in vars(self).values())
 
 
+ANY = Details()
+
+
 class Matches(NamedTuple):
     """What a search has found."""
 
@@ -109,9 +112,9 @@ def search(
         size = min(at_once, max(FIRST, 2 * limit), most)
         stopped: JobPosition | None = None
         while True:
-            rows = examine(connection, account_id, filters, behind, size, details.escalated)
+            rows = examine(connection, account_id, filters, behind, size, details)
             examined += len(rows)
-            matching += _with_details(connection, [row for row in rows if row.matches], details)
+            matching += [JobPosition(row.seq, row.id) for row in rows if row.matches]
             if len(matching) > limit:
                 matching = matching[:limit]
                 stopped = matching[-1]
@@ -166,10 +169,10 @@ def examine(
     filters: Filters,
     before: Before,
     limit: int,
-    escalated: bool | None = None,
+    details: Details = ANY,
 ) -> list[Examined]:
     """The next `limit` jobs of the account behind `before`, the newest first, and whether each
-    matches. Of a batch only its own jobs are examined.
+    matches both. Of a batch only its own jobs are examined.
     """
     values = {
         "feature": filters.feature,
@@ -177,7 +180,7 @@ def examine(
         "tier": filters.tier,
         "batch_id": filters.batch_id,
         "no_drafts": None if filters.drafts else True,
-        "escalated": escalated,
+        "escalated": details.escalated,
     }
     conditions = {name: value for name, value in values.items() if value is not None}
     matches = " AND ".join(_MATCHES[name] for name in conditions) or "true"
@@ -194,6 +197,8 @@ def examine(
             examined = sorted(set(examined), reverse=True)[:limit]
             if len(examined) == limit and examined[-1].id >= group.newer:
                 break
-        return examined
+        matching = [one for one in examined if one.matches]
+        ids = {one.id for one in _with_details(connection, matching, details)}
+        return [one._replace(matches=one.id in ids) for one in examined]
 
     return in_one_snapshot(connection, read)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from pydantic import Field
@@ -19,6 +19,11 @@ class StoredFilter(TypedDict):
     status: str | None
     batch_id: str | None
     drafts: bool
+    verdict: NotRequired[str | None]
+    user: NotRequired[str | None]
+    session: NotRequired[str | None]
+    metadata: NotRequired[str | None]  # key=value
+    escalated: NotRequired[bool | None]
 
 
 class BulkActionRow(TypedDict):
@@ -52,6 +57,11 @@ class BulkFilter(View):
     status: str | None
     batch_id: UUID | None
     drafts: bool
+    verdict: str | None = None
+    user: str | None = None
+    session: str | None = None
+    metadata: str | None = Field(default=None, description="key=value")
+    escalated: bool | None = None
 
 
 class BulkError(View):

@@ -2,15 +2,19 @@
 
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from api.console.routes import jobs as jobs_page
 from tests.support.api.browser import SignIn, text_of
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, end_job, two_tiers
 from tierline.base.ids import new_id
 from tierline.services.jobs import read_jobs
+from tierline.services.operations import bulk_actions
+from tierline.services.operations.bulk_steps import step_bulk_action
 
 Connection = psycopg.Connection[Any]
 
@@ -118,14 +122,81 @@ def test_what_no_job_can_have_is_refused(api: Api, query: dict[str, str], words:
     assert words in answer.text
 
 
-def test_the_console_searches_and_offers_no_bulk_action_on_more_than_it_shows(
+def test_the_console_searches_counts_and_offers_bulk_actions_on_what_it_shows(
     signed_in: SignIn, jobs: list[str], feature: str
 ) -> None:
     browser = signed_in("submit", "read")
-    page = browser.get(f"/console/jobs?feature={feature}&metadata=run%3D7&verdict=schema")
+    query = f"feature={feature}&metadata=run%3D7&verdict=schema"
+    page = browser.get(f"/console/jobs?{query}")
     assert jobs[0] in page.text
     assert jobs[1] not in page.text
-    assert "All jobs that match" not in page.text
-    assert "All jobs that match" in browser.get(f"/console/jobs?feature={feature}").text
+    assert "1 job matches." in text_of(browser.get(f"/console/jobs?{query}&count=1"))
+    assert "All jobs that match" in page.text
     assert browser.get("/console/jobs?verdict=wrong").status_code == 422
     assert browser.get("/console/jobs?metadata=run").status_code == 422
+
+
+def test_a_count_stops_at_its_limits_and_says_so(
+    signed_in: SignIn, jobs: list[str], feature: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = signed_in("submit", "read")
+    place = f"/console/jobs?feature={feature}&count=1"
+    assert "4 jobs match." in text_of(browser.get(place))
+    monkeypatch.setattr(bulk_actions, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk_actions, "MOST_EXAMINED", 2)
+    assert "2 jobs match among the newest" in text_of(browser.get(place))
+    monkeypatch.setattr(bulk_actions, "MOST_COUNTED", 2)
+    monkeypatch.setattr(jobs_page, "MOST_COUNTED", 2)
+    assert "Over 2 jobs match." in text_of(browser.get(place))
+
+
+@pytest.mark.parametrize(
+    ("details", "places"),
+    [
+        ({"verdict": "schema"}, [0]),
+        ({"user": "ann"}, [0, 1]),
+        ({"session": "s-1", "user": "bob"}, [2]),
+        ({"metadata": "note=a=b"}, [1]),
+        ({"escalated": True}, [1]),
+        ({"escalated": False}, [0, 2, 3]),
+    ],
+    ids=str,
+)
+def test_a_bulk_action_is_done_once_to_the_jobs_with_these_details(
+    api: Api, rows: Connection, jobs: list[str], feature: str, details: Any, places: list[int]
+) -> None:
+    rows.execute("UPDATE bulk_actions SET status = 'completed' WHERE status = 'running'")
+    for job in jobs[1:]:
+        end_job(rows, job)
+    rows.execute("UPDATE jobs SET escalation_reason = 'rule' WHERE id = %s", (jobs[1],))
+    body = {"action": "remove_content", "filter": {"feature": feature, **details}}
+    plan = api.post("/v1/bulk-actions", json={**body, "dry_run": True}).json()
+    assert (plan["matched"], plan["more"]) == (len(places), False)
+    assert plan["filter"] == plan["filter"] | details
+    begun = api.post("/v1/bulk-actions", json=body).json()
+    while step_bulk_action(rows, UUID(begun["id"])):
+        pass
+    ended = api.get(f"/v1/bulk-actions/{begun['id']}").json()
+    assert (ended["status"], ended["done"], ended["failed"]) == ("completed", len(places), 0)
+    removed = [
+        place
+        for place, job in enumerate(jobs)
+        if api.get(f"/v1/jobs/{job}").json()["input_removed_at"] is not None
+    ]
+    assert removed == places
+
+
+@pytest.mark.parametrize(
+    ("details", "place"),
+    [
+        ({"metadata": "run"}, "/filter/metadata"),
+        ({"verdict": "wrong"}, "/filter/verdict"),
+        ({"user": ""}, "/filter/user"),
+        ({"escalated": "yes"}, "/filter/escalated"),
+    ],
+    ids=str,
+)
+def test_details_that_no_job_can_have_begin_no_action(api: Api, details: Any, place: str) -> None:
+    refused = api.post("/v1/bulk-actions", json={"action": "cancel", "filter": details})
+    assert refused.status_code == 422
+    assert place in refused.text

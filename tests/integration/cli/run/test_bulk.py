@@ -36,6 +36,11 @@ def test_a_dry_run_says_what_an_action_would_do(tierline: Tierline, feature: str
     plan = json.loads(start(tierline, feature, "retry", "--dry-run", "--json").out)
     assert plan["action"] == "retry"
     assert plan["matched"] >= 1
+    details = ("--user", "ann", "--metadata", "run=7", "--not-escalated", "--verdict", "schema")
+    plan = json.loads(start(tierline, feature, "retry", *details, "--dry-run", "--json").out)
+    assert plan["matched"] == 0
+    given = {"user": "ann", "metadata": "run=7", "escalated": False, "verdict": "schema"}
+    assert plan["filter"] == plan["filter"] | given
 
 
 def test_an_action_is_begun_shown_listed_and_aborted(

@@ -71,6 +71,9 @@ def test_a_waiting_job_is_cancelled_and_asked_again(tierline: Tierline, feature:
     again = tierline("jobs", "retry", job["id"], "--json")
     assert again.code == 0, again.err
     assert json.loads(again.out)["status"] == "queued"
+    waited = tierline("jobs", "retry", job["id"], "--wait", "0.2")
+    assert waited.code == 0, waited.err
+    assert "status     queued" in waited.out  # no worker runs here
 
 
 def test_waiting_ends_with_the_time_asked_for(tierline: Tierline, feature: str) -> None:
