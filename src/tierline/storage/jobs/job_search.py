@@ -76,6 +76,11 @@ class Details:
     metadata: tuple[str, str] | None = None  # a name, and its value as text
     escalated: bool | None = None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether some of it is not in a job's own row."""
+        return any((self.verdict, self.user, self.session, self.metadata))
+
     def __bool__(self) -> bool:
         return any(value is not None for value in vars(self).values())
 
@@ -197,6 +202,8 @@ def examine(
             examined = sorted(set(examined), reverse=True)[:limit]
             if len(examined) == limit and examined[-1].id >= group.newer:
                 break
+        if not details.elsewhere:
+            return examined
         matching = [one for one in examined if one.matches]
         ids = {one.id for one in _with_details(connection, matching, details)}
         return [one._replace(matches=one.id in ids) for one in examined]

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
-from tests.support.api.axe import HIGH, contrast, violations
+from tests.support.api.axe import contrast, violations
 from tests.support.api.chromium import signed_in_page
+from tests.support.api.looks import look
 from tests.support.database.furnished import Furnished
 
-WIDTHS = (360, 768, 1280, 2560)  # CSS pixels
-PICTURED = (360, 1280)
 Place = Callable[[Furnished], str]
 PLACES: dict[str, Place] = {
     "overview": lambda _: "/console",
@@ -47,7 +46,6 @@ PLACES: dict[str, Place] = {
     "audit": lambda _: "/console/audit",
     "error": lambda _: "/console/nothing",
 }
-SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.mark.timeout(900)
@@ -62,11 +60,11 @@ def test_every_page_reads_in_light_and_dark_at_every_width(
         for name, place in PLACES.items():
             page.goto(place(furnished))
             problems += [f"{name} light: {one}" for one in violations(page)]
-            problems += _look(page, name, screenshots, "light")
+            problems += look(page, name, screenshots, "light")
             page.emulate_media(color_scheme="dark")
             problems += [f"{name} dark: {one}" for one in contrast(page)]
             if screenshots is not None:
-                _look(page, name, screenshots, "dark")
+                look(page, name, screenshots, "dark")
             page.emulate_media(color_scheme="light")
     assert not problems, "\n".join(problems)
 
@@ -76,23 +74,10 @@ def test_the_sign_in_page_reads(browser: Browser, api_url: str, screenshots: Pat
     page = context.new_page()
     page.goto("/console/sign-in")
     assert violations(page) == []
-    assert _look(page, "sign-in", screenshots, "light") == []
+    assert look(page, "sign-in", screenshots, "light") == []
     page.emulate_media(color_scheme="dark")
     assert contrast(page) == []
     context.close()
-
-
-def _look(page: Page, name: str, screenshots: Path | None, theme: str) -> list[str]:
-    """What scrolls sideways. Pictures are taken on the way."""
-    problems = []
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": HIGH})
-        beyond = page.evaluate(SIDEWAYS)
-        if beyond > 0:
-            problems.append(f"{name} at {width} px scrolls {beyond} px sideways")
-        if screenshots is not None and width in PICTURED:
-            page.screenshot(path=screenshots / f"{name}-{width}-{theme}.png", full_page=True)
-    return problems
 
 
 @pytest.fixture(scope="session")

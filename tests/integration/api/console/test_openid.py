@@ -7,7 +7,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
@@ -26,6 +26,9 @@ from tests.support.fake_servers.identity_provider import (
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import create_account, create_key
+
+if TYPE_CHECKING:  # only one test needs what drives a real browser
+    from playwright.sync_api import Browser as Chromium
 
 Connection = psycopg.Connection[Any]
 
@@ -116,6 +119,24 @@ def test_the_sign_in_page_offers_the_provider_beside_the_key(
     assert 'href="/console/sign-in/provider?next=%2Fconsole%2Fjobs"' in page.text
     assert "Sign in with 127.0.0.1" in text_of(page)
     assert 'name="key"' in page.text
+
+
+def test_the_sign_in_page_with_the_provider_reads(
+    browser: "Chromium", running: tuple[IdentityProvider, str, str]
+) -> None:
+    """axe finds nothing, and nothing scrolls sideways."""
+    from tests.support.api.axe import contrast, violations
+    from tests.support.api.looks import look
+
+    context = browser.new_context(base_url=running[1])
+    page = context.new_page()
+    page.goto("/console/sign-in")
+    assert page.get_by_role("link", name="Sign in with 127.0.0.1").is_visible()
+    assert violations(page) == []
+    assert look(page, "sign-in") == []
+    page.emulate_media(color_scheme="dark")
+    assert contrast(page) == []
+    context.close()
 
 
 def test_without_the_settings_there_is_only_the_key(stranger: Browser) -> None:

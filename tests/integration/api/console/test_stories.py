@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.support.api.axe import violations
 from tests.support.api.chromium import WAIT_MS, signed_in_page
 from tests.support.api.served import Api
 from tests.support.database.furnished import Furnished
@@ -147,6 +148,7 @@ def test_a_feature_comes_from_prototype_to_promoted(page: Page, api: Api, rows: 
     page.get_by_label("Promote the first tier for").fill("10")
     page.get_by_role("button", name="See what would change").click()
     expect(page.get_by_text("it keeps 97%")).to_be_visible()
+    assert violations(page) == []
     expect(page.get_by_text('{"share": 0.1, "tier": "slm"}')).to_be_visible()
     page.get_by_role("button", name="Promote it").click()
     promotion = page.get_by_label("The promotion in force")
