@@ -27,6 +27,10 @@ class AddressTurns:
     def __init__(self) -> None:
         self._uses: dict[str, _Use] = {}
 
+    def __len__(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._uses)
+
     def begin(self, address: str, now_s: float) -> bool:
         """Begin a turn. False: the address has used up what it may for now."""
         use = self._uses.get(address)

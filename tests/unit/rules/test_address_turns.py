@@ -35,7 +35,7 @@ def test_a_bounded_number_of_addresses_is_remembered_those_with_a_turn_first(
     for number in range(10):
         assert turns.begin(str(number), 0.0)
         turns.end(str(number), 1.0, 0.0)
-    assert len(turns._uses) <= 3
+    assert len(turns) <= 3
     assert not turns.begin("busy", 0.0)
 
 

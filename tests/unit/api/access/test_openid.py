@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 
 import pytest
 from starlette.requests import Request
 
+from api.access import openid
 from api.access.openid import AT_ONCE, OpenIdSignIn
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.errors import Unavailable
@@ -39,22 +39,13 @@ class Hanging:
         assert self.may_answer.wait(DEADLINE_S)
         return "https://login.invalid/authorize"
 
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-@pytest.fixture
-def sign_in() -> Iterator[OpenIdSignIn]:
-    made = OpenIdSignIn(CONFIG)
-    yield made
-    made.close()
-
 
 def test_one_address_does_not_keep_the_others_out_while_the_provider_hangs(
-    sign_in: OpenIdSignIn, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     provider = Hanging()
-    monkeypatch.setattr(sign_in, "_provider", provider)
+    monkeypatch.setattr(openid, "IdentityProvider", lambda _: provider)
+    sign_in = OpenIdSignIn(CONFIG)
 
     async def ask(address: str) -> str:
         return await sign_in.authorization_url(asked_by(address), sign_in.begin("/console"))
