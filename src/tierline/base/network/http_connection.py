@@ -204,6 +204,11 @@ class HttpConnection(httpx.BaseTransport):
             return
 
 
+def plain_connection(idle_s: float) -> HttpConnection:
+    """A connection for http:// alone: it trusts no certificate, so it loads none."""
+    return HttpConnection(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), idle_s)
+
+
 class Answer(httpx.SyncByteStream):
     """An answer while it arrives: a parser's callbacks, and the stream of the body."""
 

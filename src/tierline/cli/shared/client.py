@@ -6,14 +6,11 @@ config file, the default home. `tierline_client` makes the requests.
 """
 
 import os
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import httpx
 
 import tierline_client as client
 from tierline.base.errors import (
@@ -28,7 +25,7 @@ from tierline.base.errors import (
     UsageError,
 )
 from tierline.base.json_text import JSON
-from tierline.base.network.http_connection import HttpConnection
+from tierline.base.network.http_connection import HttpConnection, plain_connection
 from tierline_client import Place, Transport
 from tierline_client.transport import LOOPBACK
 
@@ -56,7 +53,7 @@ class Client(Transport):
             return super().send(method, path, **options)
 
 
-def _on_this_machine(url: str) -> httpx.BaseTransport | None:
+def _on_this_machine(url: str) -> HttpConnection | None:
     """The transport to an API on this machine; None: httpx's own.
 
     Importing the libraries behind httpx's own took two fifths of the time of a short command.
@@ -64,7 +61,7 @@ def _on_this_machine(url: str) -> httpx.BaseTransport | None:
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname not in LOOPBACK:
         return None
-    return HttpConnection(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), IDLE_S)
+    return plain_connection(IDLE_S)
 
 
 @contextmanager
