@@ -83,7 +83,7 @@ def jobs_of(rows: Connection, run: str) -> list[str]:
     return [text for (text,) in job_rows.fetchall()]
 
 
-def test_waits_of_threads_and_a_batch_outlive_the_api(
+def test_waits_of_threads_outlive_the_api(
     killed: KilledApi,
     key: str,
     rows: Connection,

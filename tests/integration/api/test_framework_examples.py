@@ -60,7 +60,7 @@ def ran(program: str, variables: dict[str, str], *arguments: str) -> list[str]:
         env=variables,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
