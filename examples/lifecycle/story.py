@@ -45,7 +45,7 @@ tiers:
 SETTINGS = {"TIERLINE_SWEEP_S": "1", "TIERLINE_DRIFT_LOOK_S": "1"}  # else a minute, and a day
 WAIT_S = 240.0
 LONGEST_S = 3600.0  # a command that is not done by then has something wrong with it
-POLL_S = 0.1
+POLL_S = 0.25
 COMPARED = 50  # answers before a canary may grow
 DRIFTED = 3  # exit code of `tierline drift` where there is an alarm
 

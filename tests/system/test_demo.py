@@ -1,6 +1,6 @@
 """`make demo LARGER=0` as a user runs it: the whole product, interrupted and gone on with.
 
-In the suite it has every eighth input and a model server on loopback in the place of the small
+In the suite it has every sixteenth input and a model server on loopback in the place of the small
 model; `make nightly` has all inputs and the model. Nothing is asserted of what the model answers:
 that every row became one job which ended once, that the picture says what a stand-in is, and that
 nothing is left running.
@@ -21,7 +21,7 @@ from tests.support.processes.demo import SLOW_S, of_home, start
 from tests.support.processes.prepared_home import MakeHome
 from tests.support.waiting import wait_until
 
-FEW = 8  # every so many inputs
+FEW = 16  # every so many inputs
 
 
 @pytest.fixture
@@ -51,7 +51,12 @@ def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_r
     home, log = make_home(tmp_path / "demo home"), tmp_path / "log"
     demo = start(home, log, every, local_url)
     try:
-        wait_until(lambda: "completed" in log.read_text(), SLOW_S, "the first jobs to be done")
+        wait_until(
+            lambda: "completed" in log.read_text() or demo.poll() is not None,
+            SLOW_S,
+            "the first jobs to be done",
+        )
+        assert demo.poll() is None, log.read_text()
         demo.send_signal(signal.SIGINT)
         interrupted.set()
         assert demo.wait(SLOW_S) == 130, log.read_text()
