@@ -180,8 +180,8 @@ def test_the_body_has_no_field_that_the_client_does_not_know(server: ModelServer
     server.answer = lambda _: answer(ANSWER)
     ours(server).complete(request("claude-haiku-4-5", json_schema=SCHEMA))
     body = server.calls[0].body
-    known = TypeAdapter(MessageCreateParamsNonStreaming).validate_python(body)
-    assert set(known) == set(body)
+    adapter = TypeAdapter(MessageCreateParamsNonStreaming).validate_python(body)
+    assert set(adapter) == set(body)
 
 
 def test_each_of_the_clients_stop_reasons_has_a_meaning(server: ModelServer) -> None:
@@ -247,8 +247,8 @@ def test_an_error_of_the_client_is_a_failure_of_the_same_cause(
     server.answer = lambda _: reply
     with pytest.raises(getattr(anthropic, kind)):
         theirs(server).messages.create(model="m", messages=TURNS, max_tokens=5)
-    found = refused(server, reply, ours(server), request("m"))
-    assert (found.cause, found.retry_after_s) == (cause, 3.0)
+    failure = refused(server, reply, ours(server), request("m"))
+    assert (failure.cause, failure.retry_after_s) == (cause, 3.0)
 
 
 @pytest.mark.parametrize(

@@ -241,5 +241,5 @@ def test_an_error_of_the_client_is_a_failure_of_the_same_cause(
     with pytest.raises(errors.APIError) as raised:
         client.models.generate_content(model=MODEL, contents=QUESTION)
     assert raised.value.status == code
-    found = refused(server, reply, ours(server), request(MODEL))
-    assert (found.cause, found.retry_after_s) == (cause, wait_s)
+    failure = refused(server, reply, ours(server), request(MODEL))
+    assert (failure.cause, failure.retry_after_s) == (cause, wait_s)

@@ -135,5 +135,5 @@ def test_an_error_of_the_client_is_a_failure_of_the_same_cause(
     with pytest.raises(errors.MistralError) as raised:
         client.chat.complete(model=MODEL, messages=MESSAGES)
     assert raised.value.status_code == status
-    found = refused(server, reply, ours(server), request(MODEL))
-    assert (found.cause, found.retry_after_s) == (cause, 3.0)
+    failure = refused(server, reply, ours(server), request(MODEL))
+    assert (failure.cause, failure.retry_after_s) == (cause, 3.0)

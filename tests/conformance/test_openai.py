@@ -135,8 +135,8 @@ def test_the_body_has_no_field_that_the_client_does_not_know(server: ModelServer
     server.answer = lambda _: answer(ANSWER)
     ours(server).complete(request("gpt-4o", json_schema=SCHEMA, top_logprobs=5, seed=1))
     body = server.calls[0].body
-    known = TypeAdapter(CompletionCreateParamsNonStreaming).validate_python(body)
-    assert set(known) == set(body)
+    adapter = TypeAdapter(CompletionCreateParamsNonStreaming).validate_python(body)
+    assert set(adapter) == set(body)
 
 
 ERRORS = [
@@ -181,10 +181,10 @@ def test_an_error_of_the_client_is_a_failure_of_the_same_cause(
 )
 def test_the_wait_is_the_clients(server: ModelServer, headers: dict[str, str]) -> None:
     reply = answer({"error": {}}, 429, **headers)
-    found = refused(server, reply, ours(server), request("m"))
+    failure = refused(server, reply, ours(server), request("m"))
     client = theirs(server)
     read = client._parse_retry_after_header(_as_theirs(reply.headers))
-    assert found.retry_after_s == (None if read is None else max(0.0, read))
+    assert failure.retry_after_s == (None if read is None else max(0.0, read))
 
 
 @pytest.mark.parametrize(("said", "read"), [("true", True), ("false", False), ("perhaps", None)])

@@ -191,8 +191,8 @@ def logprobs(name: str, server: ModelServer) -> str:
     can = provider.capabilities(MODELS.get(name, "small"))
     if not can.most_logprobs:
         return NONE
-    found = ask(name, server, reply(name), top_logprobs=5).top_logprobs
-    assert found == [[TokenLogprob("a", -0.5)]]
+    answer = ask(name, server, reply(name), top_logprobs=5).top_logprobs
+    assert answer == [[TokenLogprob("a", -0.5)]]
     assert "logprobs" in json.dumps(server.calls[-1].body)
     return WORKS
 
@@ -230,15 +230,15 @@ def rate_limit(name: str, server: ModelServer) -> str:
     if name in HAS_NONE["rate limit"]:
         return NONE
     told = answer({"error": {}}, 429, retry_after="7")
-    found = refused(server, told, made(name, server), request(MODELS.get(name, "small")))
-    assert (found.cause, found.retry_after_s) == (Cause.RATE_LIMITED, 7.0)
+    failure = refused(server, told, made(name, server), request(MODELS.get(name, "small")))
+    assert (failure.cause, failure.retry_after_s) == (Cause.RATE_LIMITED, 7.0)
     return WORKS
 
 
 def context_overflow(name: str, server: ModelServer) -> str:
     model = MODELS.get(name, "small")
-    found = refused(server, overflow(name), made(name, server), request(model))
-    assert found.cause is Cause.CONTEXT
+    failure = refused(server, overflow(name), made(name, server), request(model))
+    assert failure.cause is Cause.CONTEXT
     return WORKS
 
 

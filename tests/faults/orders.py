@@ -81,8 +81,8 @@ def label_of(mark: str) -> str:
 
 def mark_of(input: Any) -> str | None:
     """The mark in a job's input."""
-    found = read_mark(str(input.get("text", "")))
-    return None if found is None else found[0]
+    mark = read_mark(str(input.get("text", "")))
+    return None if mark is None else mark[0]
 
 
 def singles(seed: int, round_name: str) -> Iterator[Order]:

@@ -133,9 +133,9 @@ def test_what_an_account_is_shown_must_add_up() -> None:
 def test_a_call_that_was_cut_by_a_kill_is_counted_and_is_no_fault() -> None:
     again = replace(PASSED, number=2)
     more = {**GOOD.ledger, 6: LedgerCall(6, "small", "r1-1")}
-    found = of([job(LOST, again)], ledger=more)
-    assert found.clean
-    assert (found.calls_again, found.unknown_cost_calls) == (1, 1)
+    books = of([job(LOST, again)], ledger=more)
+    assert books.clean
+    assert (books.calls_again, books.unknown_cost_calls) == (1, 1)
 
 
 def test_a_cost_may_be_unknown_only_where_a_worker_was_lost() -> None:
@@ -210,5 +210,5 @@ OUT = [OutRow(order.mark, "completed", order.output) for order in ROWS]
 def test_an_out_file_is_whole_in_order_and_its_own(
     rows: list[OutRow], lost: int, repeated: int, problems: int
 ) -> None:
-    found = of([job(PASSED)], files=[OutFile(ROWS, rows)])
-    assert (found.lost, found.repeated, len(found.problems)) == (lost, repeated, problems)
+    books = of([job(PASSED)], files=[OutFile(ROWS, rows)])
+    assert (books.lost, books.repeated, len(books.problems)) == (lost, repeated, problems)

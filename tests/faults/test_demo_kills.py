@@ -55,9 +55,9 @@ def test_every_job_ends_once_after_a_kill(name: str, tmp_path: Path) -> None:
         code = demo.wait(SLOW_S)
     finally:
         demo.kill()
-    said = log.read_text()
+    log_text = log.read_text()
     # What is served in this run may miss the bar; what it is about is that every job ends once.
-    assert code in (0, BAR_MISSED), f"after {time.monotonic() - began:.0f} s: {said}"
-    assert "80 rows, 80 jobs" in said
-    assert "Every row is one job, and each ended once." in said
+    assert code in (0, BAR_MISSED), f"after {time.monotonic() - began:.0f} s: {log_text}"
+    assert "80 rows, 80 jobs" in log_text
+    assert "Every row is one job, and each ended once." in log_text
     wait_until(lambda: not of_home(home), DEADLINE_S, "everything to have ended")

@@ -53,37 +53,37 @@ BRIEF = ("--rounds", "1", "--window-s", "1", "--jobs", "1500", "--warm", "100")
 
 def test_throughput_tells_what_a_job_costs(bench: Bench) -> None:
     only = ("--only", "tierline;strong")
-    found = bench("throughput", "--peers", *BRIEF, *only)
-    assert found["throughput / strong Celery task"]["value"] > 0
+    report = bench("throughput", "--peers", *BRIEF, *only)
+    assert report["throughput / strong Celery task"]["value"] > 0
     for side in ("tierline", "strong"):
-        assert 1 < found[side]["value"] < 1_280, "64 calls of 50 ms allow no more"
-        assert found[f"{side}, statements of a job"]["value"] > 1.5, "a claim and a finish"
-        assert 0.2 < found[f"{side}, processor time of a job"]["value"] < 50
+        assert 1 < report[side]["value"] < 1_280, "64 calls of 50 ms allow no more"
+        assert report[f"{side}, statements of a job"]["value"] > 1.5, "a claim and a finish"
+        assert 0.2 < report[f"{side}, processor time of a job"]["value"] < 50
         # One second does not settle which side writes more: few jobs share what else is written.
-        assert 500 < found[f"{side}, WAL of a job"]["value"] < 50_000
-    assert found["tierline, row versions of a job"]["value"] > 5
+        assert 500 < report[f"{side}, WAL of a job"]["value"] < 50_000
+    assert report["tierline, row versions of a job"]["value"] > 5
 
 
 @pytest.mark.nightly
 @pytest.mark.skipif(not PEERS_PYTHON.exists(), reason="`make peers` was not run")
 @pytest.mark.parametrize("name", PEERS)
 def test_throughput_beside_another_job_system(bench: Bench, name: str) -> None:
-    found = bench("throughput", "--peers", *BRIEF, "--only", name)
-    assert 1 < found[name]["value"] < 1_280
-    assert found[f"{name}, statements of a job"]["value"] > 1.5
-    assert found[f"{name}, row versions of a job"]["value"] > 4.5
+    report = bench("throughput", "--peers", *BRIEF, "--only", name)
+    assert 1 < report[name]["value"] < 1_280
+    assert report[f"{name}, statements of a job"]["value"] > 1.5
+    assert report[f"{name}, row versions of a job"]["value"] > 4.5
 
 
 def test_size_compares_each_step_with_a_new_database_and_tells_what_a_job_takes(
     bench: Bench,
 ) -> None:
     brief = ("--weeks", "3", "--rounds", "1", "--cycles", "2", "--reads", "10")
-    found = bench("size", "--jobs", "6000", *brief)
+    report = bench("size", "--jobs", "6000", *brief)
     for step in ("choose", "claim", "finish", "get", "list", "usage", "report"):
-        ratio = found[f"{step} beside 6,000 finished jobs / on a new database"]
+        ratio = report[f"{step} beside 6,000 finished jobs / on a new database"]
         assert ratio["value"] > 0
         assert ratio["target"] == 1.2
-    assert 1_000 < found["disk of a job"]["value"] < 4_000
+    assert 1_000 < report["disk of a job"]["value"] < 4_000
 
 
 @pytest.mark.parametrize(
@@ -96,25 +96,25 @@ def test_size_compares_each_step_with_a_new_database_and_tells_what_a_job_takes(
 def test_snapshot_compares_the_end_with_the_beginning(
     bench: Bench, holder: tuple[str, ...]
 ) -> None:
-    found = bench("snapshot", "--jobs", "1024", "--cycles", "2", *holder)
+    report = bench("snapshot", "--jobs", "1024", "--cycles", "2", *holder)
     for step in ("choose", "claim", "finish"):
-        ratio = found[f"{step} after 1,024 jobs beside a snapshot / at its beginning"]
+        ratio = report[f"{step} after 1,024 jobs beside a snapshot / at its beginning"]
         assert ratio["value"] > 0
         assert ratio["target"] == 1.5
     # What is not held is removed by and by: a job leaves several dead rows, and all are kept.
-    assert found["dead rows at the end"]["value"] > 2
+    assert report["dead rows at the end"]["value"] > 2
 
 
 def test_accounts_tells_what_a_choice_takes_and_how_evenly_it_gives(bench: Bench) -> None:
-    found = bench("accounts", "--sizes", "20,60", "--choices", "3")
-    assert found["a choice among 60 waiting accounts"]["target"] == 20
-    assert found["a choice among 20 waiting accounts"]["target"] is None
-    assert found["jobs of one of 60 accounts when each has had one"]["value"] <= 2
+    report = bench("accounts", "--sizes", "20,60", "--choices", "3")
+    assert report["a choice among 60 waiting accounts"]["target"] == 20
+    assert report["a choice among 20 waiting accounts"]["target"] is None
+    assert report["jobs of one of 60 accounts when each has had one"]["value"] <= 2
 
 
 def test_openai_door_compares_its_requests_with_those_of_jobs(bench: Bench) -> None:
-    found = bench("openai_door", "--rounds", "1", "--requests", "20")
+    report = bench("openai_door", "--rounds", "1", "--requests", "20")
     for method in ("POST", "GET"):
-        more = found[f"{method} /openai/v1/responses more than /v1/jobs, p50"]
+        more = report[f"{method} /openai/v1/responses more than /v1/jobs, p50"]
         assert more["target"] == 0.5
-        assert found[f"{method} /openai/v1/responses, p50"]["value"] > 0
+        assert report[f"{method} /openai/v1/responses, p50"]["value"] > 0

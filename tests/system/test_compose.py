@@ -158,9 +158,9 @@ def test_the_compose_file_runs_survives_a_kill_and_an_upgrade_and_keeps_its_data
     first_image = compose.build()
     figure("the image is built")
     compose.up()
-    found = re.search(r"^tl_\S+$", compose.log("migrate"), re.MULTILINE)
-    assert found, "the first key stands in the log of migrate, as docs/production.md says"
-    product = Product(found[0])
+    match = re.search(r"^tl_\S+$", compose.log("migrate"), re.MULTILINE)
+    assert match, "the first key stands in the log of migrate, as docs/production.md says"
+    product = Product(match[0])
     wait_until(product.ready, 120, "the API", every_s=0.5)
     compose.start_far_end()
     figure("all is up")

@@ -49,13 +49,13 @@ def test_each_command_of_the_compose_file_exists_and_starts(name: str) -> None:
         timeout=120,
         check=False,
     )
-    said = started.stdout + started.stderr
-    assert "Traceback" not in said, said
+    output = started.stdout + started.stderr
+    assert "Traceback" not in output, output
     if help_word:
-        assert started.returncode == 0, said
+        assert started.returncode == 0, output
     else:
-        assert started.returncode == 2, said
-        assert "is not set" in said or "PASSWORD" in said
+        assert started.returncode == 2, output
+        assert "is not set" in output or "PASSWORD" in output
 
 
 def test_the_brokers_command_asks_for_its_password_and_shows_it_nowhere(tmp_path: Path) -> None:

@@ -69,21 +69,21 @@ def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_r
         code = demo.wait(SLOW_S)
     finally:
         demo.kill()
-    said = log.read_text()
+    log_text = log.read_text()
     # The stand-in for the model answers many wrong; the exit code says so.
-    assert code == (BAR_MISSED if "It did NOT hold." in said else 0), said
-    assert "going on with the run that was interrupted" in said
+    assert code == (BAR_MISSED if "It did NOT hold." in log_text else 0), log_text
+    assert "going on with the run that was interrupted" in log_text
     assert json.loads((home / "demo" / "run.json").read_text())["run_id"] == run["run_id"]
     rows = len(read_rows(every))
-    assert f"{rows} rows, {rows} jobs" in said
-    assert "Every row is one job, and each ended once." in said
-    assert "stand-in" in said
-    assert "left to a person" in said
-    assert " served, " in said
-    assert "the bar is 5%" in said
-    assert "A promise, and what came of it: at most 5% of what it serves is wrong" in said
-    assert said.count("training a classifier") == 1  # the second run has one
-    assert "saving against it would mean nothing" in said
-    assert " 0 with a wrong signature" in said
-    assert "tierline up --home" in said
+    assert f"{rows} rows, {rows} jobs" in log_text
+    assert "Every row is one job, and each ended once." in log_text
+    assert "stand-in" in log_text
+    assert "left to a person" in log_text
+    assert " served, " in log_text
+    assert "the bar is 5%" in log_text
+    assert "A promise, and what came of it: at most 5% of what it serves is wrong" in log_text
+    assert log_text.count("training a classifier") == 1  # the second run has one
+    assert "saving against it would mean nothing" in log_text
+    assert " 0 with a wrong signature" in log_text
+    assert "tierline up --home" in log_text
     assert not of_home(home)

@@ -123,11 +123,11 @@ def checkout(folder: Path, local_url: str | None = None) -> Iterator[Walk]:
 
 def in_flower(walk: Walk) -> set[str]:
     """The names of the tasks that Flower shows to who was told its address and password."""
-    found = re.search(
+    match = re.search(
         r"Flower +(\S+) +\(user (\S+)\)\n +password (\S+)", walk.staying[0].read_text()
     )
-    assert found is not None
-    address, *credentials = found.groups()
+    assert match is not None
+    address, *credentials = match.groups()
     with httpx.Client(base_url=address, auth=(credentials[0], credentials[1])) as client:
         return {str(task["name"]) for task in tasks(client)}
 

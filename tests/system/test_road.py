@@ -130,8 +130,8 @@ def test_a_job_is_answered_by_the_first_tier_within_its_wait(
     api: httpx.Client, models: ModelServer
 ) -> None:
     models.answer = lambda _: '{"text": "hello"}'
-    found = submit(api, Prefer="wait=20")
-    assert (found["status"], found["tier"], found["output"]) == (
+    submitted = submit(api, Prefer="wait=20")
+    assert (submitted["status"], submitted["tier"], submitted["output"]) == (
         "completed",
         "slm",
         {"text": "hello"},
@@ -150,15 +150,15 @@ def test_a_failed_check_says_deeper_analysis_while_it_waits_and_while_it_runs(
         return Reply(text='{"text": "hello"}', delay_s=1.0)
 
     models.answer = answer
-    found = submit(api)
+    submitted = submit(api)
     labels = []
-    while (now := job(api, found))["status"] not in ENDED:
+    while (now := job(api, submitted))["status"] not in ENDED:
         if now["tier"] == "frontier":
             labels.append((now["status"], now["status_label"]))
     assert {label for _, label in labels} == {"running deeper analysis…"}
     assert "in_progress" in {status for status, _ in labels}
     assert (now["status"], now["escalated"]) == ("completed", True)
-    assert [attempt["verdict"] for attempt in attempts(api, found)] == ["malformed", "passed"]
+    assert [attempt["verdict"] for attempt in attempts(api, submitted)] == ["malformed", "passed"]
     assert running.is_set()
 
 
@@ -190,13 +190,13 @@ def test_a_lost_workers_job_is_taken_up_again_and_says_what_happened(
     api: httpx.Client, up: RunningUp, models: ModelServer
 ) -> None:
     asked, go = gate(models)
-    found = submit(api)
+    submitted = submit(api)
     assert asked.wait(DEADLINE_S)
     kill(up, "slm")
     go.set()
-    done = ended(api, found)
+    done = ended(api, submitted)
     assert done["status"] == "completed"
-    assert [one["verdict"] for one in attempts(api, found)] == ["worker_lost", "passed"]
+    assert [one["verdict"] for one in attempts(api, submitted)] == ["worker_lost", "passed"]
     assert done["unknown_cost_calls"] >= 1
 
 
@@ -240,21 +240,21 @@ def test_a_late_answer_of_a_frozen_worker_does_not_win_and_its_cost_is_booked(
     models.answer = answer
     pid = up.pid_of("slm")
     assert pid is not None
-    found = submit(api)
+    submitted = submit(api)
     assert first.wait(DEADLINE_S)
     os.kill(pid, signal.SIGSTOP)
     try:
         wait_until(
-            lambda: attempts(api, found)[0]["verdict"] == "worker_lost",
+            lambda: attempts(api, submitted)[0]["verdict"] == "worker_lost",
             LEASE_S + 20,
             "the frozen worker's lease to be found lost",
         )
     finally:
         os.kill(pid, signal.SIGCONT)
-    done = ended(api, found)
+    done = ended(api, submitted)
     assert done["output"] == {"text": "in time"}
     wait_until(
-        lambda: attempts(api, found)[0]["calls"][0]["settled_at"],
+        lambda: attempts(api, submitted)[0]["calls"][0]["settled_at"],
         DEADLINE_S,
         "the late call to be booked",
     )

@@ -33,8 +33,8 @@ def test_every_chunk_is_one_of_the_clients(name: str, include_usage: bool) -> No
     read = [ChatCompletionChunk.model_validate(chunk) for chunk in chunks]
     assert all(chunk.keys() <= ChatCompletionChunk.model_fields.keys() for chunk in chunks)
     whole = completion_object(row, ATTEMPTS)["choices"][0]["message"]["content"]
-    told = [choice.delta.content or "" for chunk in read for choice in chunk.choices]
-    assert "".join(told) == whole
+    texts = [choice.delta.content or "" for chunk in read for choice in chunk.choices]
+    assert "".join(texts) == whole
 
 
 @pytest.mark.parametrize("name", OTHERS)

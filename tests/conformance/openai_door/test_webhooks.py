@@ -56,16 +56,16 @@ def unwrapped(sent: bytes, secret: str = SECRET) -> Any:
 
 @pytest.mark.parametrize(("event", "kind"), RESPONSES.items())
 def test_the_client_unwraps_the_end_of_a_job(event: str, kind: type[BaseModel]) -> None:
-    found = unwrapped(body(event))
-    assert isinstance(found, kind)
+    event_object = unwrapped(body(event))
+    assert isinstance(event_object, kind)
     kind.model_validate(json.loads(body(event)))
-    assert found.data.id == f"resp_{JOB_ID.hex}"  # type: ignore[attr-defined]
+    assert event_object.data.id == f"resp_{JOB_ID.hex}"  # type: ignore[attr-defined]
     assert json.loads(body(event))["data"]["tierline"]["metadata"] == {"name": "Zoë"}
 
 
 def test_an_answer_that_was_cut_off_is_incomplete() -> None:
-    found = unwrapped(body("job.failed", incomplete=True))
-    assert isinstance(found, webhooks.ResponseIncompleteWebhookEvent)
+    event_object = unwrapped(body("job.failed", incomplete=True))
+    assert isinstance(event_object, webhooks.ResponseIncompleteWebhookEvent)
 
 
 @pytest.mark.parametrize("event", sorted(set(EVENTS) - set(RESPONSES)))

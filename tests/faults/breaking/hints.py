@@ -20,8 +20,8 @@ DISPATCHER = ("-m", "workers.dispatcher")
 def repeat_hints(scene: Scene) -> None:
     with _broker(scene) as app:
         for _ in range(5):
-            found = scene.rows(OPEN)
-            publish(app, [(queue, (str(job_id),)) for job_id, queue in found for _ in range(10)])
+            job_rows = scene.rows(OPEN)
+            publish(app, [(queue, (str(job_id),)) for job_id, queue in job_rows for _ in range(10)])
             scene.last(0.3)
 
 
@@ -30,9 +30,9 @@ def shuffle_hints(scene: Scene) -> None:
     rng = random.Random(scene.seed)
     with _broker(scene) as app:
         for _ in range(5):
-            found = [*scene.rows(OPEN), *scene.rows(ENDED), (new_id(), queues.SLM)]
-            rng.shuffle(found)
-            publish(app, [(queue, (str(job_id),)) for job_id, queue in found])
+            job_rows = [*scene.rows(OPEN), *scene.rows(ENDED), (new_id(), queues.SLM)]
+            rng.shuffle(job_rows)
+            publish(app, [(queue, (str(job_id),)) for job_id, queue in job_rows])
             scene.last(0.3)
 
 

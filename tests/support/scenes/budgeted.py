@@ -24,11 +24,18 @@ def no_budgets(bench: Bench) -> Iterator[None]:
 
 
 def budget(bench: Bench, limit: str, **more: Any) -> None:
-    found = {"scope": "account", "key": "", "period": "day", "hard": False} | more
+    columns = {"scope": "account", "key": "", "period": "day", "hard": False} | more
     bench.all(
         "INSERT INTO budgets (account_id, scope, key, period, limit_usd, hard)"
         " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-        *(bench.account, found["scope"], found["key"], found["period"], limit, found["hard"]),
+        *(
+            bench.account,
+            columns["scope"],
+            columns["key"],
+            columns["period"],
+            limit,
+            columns["hard"],
+        ),
     )
 
 

@@ -38,17 +38,17 @@ class Scene:
         return made
 
     def begin(self, action: Action, limit: int | None = None, **filters: Any) -> UUID:
-        wanted = BulkRequest(action, Filters(**filters), limit)
-        made, new = bulk_actions.begin(self.db, self.account, KEY, wanted)
+        request = BulkRequest(action, Filters(**filters), limit)
+        made, new = bulk_actions.begin(self.db, self.account, KEY, request)
         assert new
         return made.id
 
     def run(self, id: UUID) -> BulkAction:
         for _ in range(100):
             step_bulk_action(self.db, id)
-            found = bulk_actions.action_of(self.db, self.account, id)
-            if found.status != "running":
-                return found
+            bulk_action = bulk_actions.action_of(self.db, self.account, id)
+            if bulk_action.status != "running":
+                return bulk_action
         raise AssertionError("the action does not end")
 
     def made_from(self, id: UUID) -> list[str]:

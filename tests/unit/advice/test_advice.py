@@ -33,8 +33,8 @@ BEST: dict[str, Any] = {
 
 
 def pointed(name: str, **facts: Any) -> Points:
-    found = {one.name: one for one in (signal(replace(NOTHING, **facts)) for signal in SIGNALS)}
-    return found[name].points
+    signals = {one.name: one for one in (signal(replace(NOTHING, **facts)) for signal in SIGNALS)}
+    return signals[name].points
 
 
 @pytest.mark.parametrize(

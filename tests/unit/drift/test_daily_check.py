@@ -149,8 +149,8 @@ def test_a_quarter_of_daily_looks_alarms_falsely_in_one_of_twenty_at_most(bank: 
 
 @pytest.mark.nightly
 def test_known_kinds_that_come_otherwise_mixed_are_seen_without_any_label(bank: Traffic) -> None:
-    found = [mixture_seen(bank, seed, 1_500, 20) for seed in range(5)]
-    assert sum(found) >= 4, found
+    shares = [mixture_seen(bank, seed, 1_500, 20) for seed in range(5)]
+    assert sum(shares) >= 4, shares
 
 
 def test_known_kinds_that_come_otherwise_mixed_are_seen_of_few_inputs_too(

@@ -23,8 +23,8 @@ def term(means: list[float], seed: int, bounds: Bounds, a_day: int = 20) -> bool
 @pytest.mark.parametrize(("mean", "bounds"), [(0.05, RARE), (0.4, MIDDLE), (0.6, MIDDLE)])
 def test_in_a_term_of_daily_looks_false_alarms_are_rare(mean: float, bounds: Bounds) -> None:
     """At the very edge of what counts as unchanged."""
-    found = sum(term([mean] * CHECKS_A_TERM, seed, bounds) for seed in range(300))
-    assert found / 300 <= 0.05
+    alarms = sum(term([mean] * CHECKS_A_TERM, seed, bounds) for seed in range(300))
+    assert alarms / 300 <= 0.05
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_in_a_term_of_daily_looks_false_alarms_are_rare(mean: float, bounds: Bou
 )
 def test_a_change_is_found_though_nothing_happened_for_long(after: float, bounds: Bounds) -> None:
     before = (bounds.low + bounds.high) / 2
-    found = sum(term([before] * 60 + [after] * 15, seed, bounds) for seed in range(50))
-    assert found >= 45
+    alarms = sum(term([before] * 60 + [after] * 15, seed, bounds) for seed in range(50))
+    assert alarms >= 45
 
 
 def test_money_is_never_more_than_was_staked_where_nothing_is_seen() -> None:

@@ -45,21 +45,21 @@ def test_two_wrong_are_chance_and_more_must_stay_within_five_percent(
 
 @pytest.mark.parametrize(("stand_in", "held"), [(True, True), (False, False)])
 def test_silence_is_no_way_to_the_bar(stand_in: bool, held: bool) -> None:
-    found = bar_of(outcomes(right=4, left=8), stand_in=stand_in)
-    assert (found.answerable, found.held) == (12, held)
+    bar = bar_of(outcomes(right=4, left=8), stand_in=stand_in)
+    assert (bar.answerable, bar.held) == (12, held)
 
 
 def test_what_has_no_right_answer_does_not_count_against_silence() -> None:
-    found = bar_of(outcomes(right=6, left=6, unanswerable=20), stand_in=False)
-    assert found.held
+    bar = bar_of(outcomes(right=6, left=6, unanswerable=20), stand_in=False)
+    assert bar.held
 
 
 def test_the_words_say_the_figures_and_whether_the_bar_held() -> None:
-    found = bar_of(outcomes(right=37, wrong=3), stand_in=False)
-    assert "Of 40 served, 3 are wrong (7.5%): the bar is 5%" in found.wrong_words
-    assert "It did NOT hold." in found.wrong_words
-    assert "37 are served right (92%)" in found.right_words
-    assert found.to_dict()["bar_held"] is False
+    bar = bar_of(outcomes(right=37, wrong=3), stand_in=False)
+    assert "Of 40 served, 3 are wrong (7.5%): the bar is 5%" in bar.wrong_words
+    assert "It did NOT hold." in bar.wrong_words
+    assert "37 are served right (92%)" in bar.right_words
+    assert bar.to_dict()["bar_held"] is False
 
 
 def scored(*pairs: tuple[float, bool], times: int = 1) -> list[dict[str, Any]]:

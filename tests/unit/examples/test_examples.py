@@ -108,11 +108,11 @@ def test_two_invoices_and_texts_that_are_none_have_no_right_answer() -> None:
 
 
 def test_every_category_is_among_the_tickets_at_least_four_times() -> None:
-    wanted = feature_document("ticket-triage")["output"]["properties"]["category"]["enum"]
+    expected = feature_document("ticket-triage")["output"]["properties"]["category"]["enum"]
     seen = Counter(
         row["expected"]["category"] for row in rows("inputs") if row["feature"] == "ticket-triage"
     )
-    assert set(seen) == set(wanted)
+    assert set(seen) == set(expected)
     assert min(seen.values()) >= 4
 
 

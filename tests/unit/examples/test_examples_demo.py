@@ -46,20 +46,20 @@ def outcome(
 
 
 def test_served_right_and_served_wrong_are_told_apart() -> None:
-    found = tally(
+    counts = tally(
         "ticket-triage",
         [
             outcome(("slm", '{"category": "bug"}'), output=RIGHT),
             outcome(("slm", '{"category": "other"}'), output=WRONG),
         ],
     )
-    assert (found.right, found.wrong, found.left, found.right_after) == (1, 1, 0, 0)
+    assert (counts.right, counts.wrong, counts.left, counts.right_after) == (1, 1, 0, 0)
 
 
 def test_a_right_first_answer_that_was_sent_on_is_counted_even_when_it_ends_wrong() -> None:
     one = outcome(("slm", '{"category": "bug"}'), ("frontier", "x"), output=WRONG)
-    found = tally("ticket-triage", [one])
-    assert (found.wrong, found.escalated_though_right, found.right_after) == (1, 1, 0)
+    counts = tally("ticket-triage", [one])
+    assert (counts.wrong, counts.escalated_though_right, counts.right_after) == (1, 1, 0)
 
 
 def test_a_first_answer_in_a_code_fence_is_read_as_the_checks_read_it() -> None:
@@ -79,18 +79,18 @@ def test_the_last_answer_of_the_first_tier_is_the_one_that_was_sent_on() -> None
 
 def test_what_a_later_tier_served_right_is_counted_apart() -> None:
     one = outcome(("micro", ""), ("frontier", '{"category": "bug"}'), output=RIGHT)
-    found = tally("ticket-triage", [one, outcome(("micro", "x"), output=RIGHT)])
-    assert (found.right, found.right_after) == (2, 1)
+    counts = tally("ticket-triage", [one, outcome(("micro", "x"), output=RIGHT)])
+    assert (counts.right, counts.right_after) == (2, 1)
 
 
 def test_leaving_it_to_a_person_is_right_where_no_answer_is() -> None:
-    found = tally("ticket-triage", [outcome(("slm", "x"), ("frontier", "x"), expected=None)])
-    assert (found.left, found.left_rightly, found.wrong) == (1, 1, 0)
+    counts = tally("ticket-triage", [outcome(("slm", "x"), ("frontier", "x"), expected=None)])
+    assert (counts.left, counts.left_rightly, counts.wrong) == (1, 1, 0)
 
 
 def test_serving_anything_is_wrong_where_no_answer_is_right() -> None:
-    found = tally("ticket-triage", [outcome(("slm", "x"), output=RIGHT, expected=None)])
-    assert (found.right, found.wrong) == (0, 1)
+    counts = tally("ticket-triage", [outcome(("slm", "x"), output=RIGHT, expected=None)])
+    assert (counts.right, counts.wrong) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +116,13 @@ CALL = {
 
 
 def test_tokens_time_and_cost_add_up_by_tier() -> None:
-    found = by_tier([outcome(("slm", "x"), ("frontier", "x"), output=RIGHT, calls=(CALL, CALL))])
-    assert found["slm"] == found["frontier"] == Used(2, 240, 20, 1.0, Decimal("0.002"))
+    tiers = by_tier([outcome(("slm", "x"), ("frontier", "x"), output=RIGHT, calls=(CALL, CALL))])
+    assert tiers["slm"] == tiers["frontier"] == Used(2, 240, 20, 1.0, Decimal("0.002"))
 
 
 def test_a_call_of_unknown_cost_is_counted_and_not_taken_as_free() -> None:
-    found = by_tier([outcome(("slm", "x"), output=RIGHT, calls=(CALL | {"cost_usd": None},))])
-    assert found["slm"].unknown == 1
+    tiers = by_tier([outcome(("slm", "x"), output=RIGHT, calls=(CALL | {"cost_usd": None},))])
+    assert tiers["slm"].unknown == 1
 
 
 def test_the_second_tier_alone_is_the_mean_of_what_it_had_for_every_job() -> None:
@@ -181,11 +181,11 @@ def test_an_estimate_bounds_the_tokens_and_caps_the_cost() -> None:
 
     texts = feature_texts(SecondTier("openai:gpt-5"))
     features = {name: parse_feature(text) for name, text in texts.items()}
-    found = budget(read_rows(), features, "openai:gpt-5", datetime(2026, 11, 1, tzinfo=UTC))
-    assert found.tokens_in > 10_000
-    assert found.likely is not None
-    assert found.cap is not None
-    assert Decimal(0) < found.likely < found.cap < Decimal(10)
+    estimate = budget(read_rows(), features, "openai:gpt-5", datetime(2026, 11, 1, tzinfo=UTC))
+    assert estimate.tokens_in > 10_000
+    assert estimate.likely is not None
+    assert estimate.cap is not None
+    assert Decimal(0) < estimate.likely < estimate.cap < Decimal(10)
 
 
 def test_a_model_without_a_price_has_no_estimate_in_usd() -> None:
@@ -193,8 +193,10 @@ def test_a_model_without_a_price_has_no_estimate_in_usd() -> None:
 
     texts = feature_texts(SecondTier("openai:nobody-knows"))
     features = {name: parse_feature(text) for name, text in texts.items()}
-    found = budget(read_rows(), features, "openai:nobody-knows", datetime(2026, 11, 1, tzinfo=UTC))
-    assert (found.likely, found.cap) == (None, None)
+    estimate = budget(
+        read_rows(), features, "openai:nobody-knows", datetime(2026, 11, 1, tzinfo=UTC)
+    )
+    assert (estimate.likely, estimate.cap) == (None, None)
 
 
 def test_no_key_of_the_environment_reaches_the_demo_unless_frontier_names_it(

@@ -72,10 +72,10 @@ def test_what_a_service_says_and_the_model_lacks_is_refused() -> None:
 
 def test_half_of_a_character_in_an_old_row_is_no_reason_to_fail() -> None:
     made = Thing.model_validate({**ROW, "content": {"text": "\ud800"}})
-    told = json.loads(made.to_json())
-    assert told["content"] == {"text": "?"}
-    assert told["cost_usd"] == "1.5"
-    assert "counted" not in told
+    document = json.loads(made.to_json())
+    assert document["content"] == {"text": "?"}
+    assert document["cost_usd"] == "1.5"
+    assert "counted" not in document
 
 
 def test_a_page_without_a_cursor_is_the_last_one() -> None:

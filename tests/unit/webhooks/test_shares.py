@@ -38,33 +38,33 @@ def test_an_account_has_at_most_half_of_what_is_out() -> None:
 def test_what_is_beyond_the_default_leaves_an_eighth_of_the_threads_free() -> None:
     hanging = [due(f"h{n}", account=n, most=64) for n in range(1, 6)]
 
-    found = shared(*hanging, threads=32, spare=8)
+    chosen = shared(*hanging, threads=32, spare=8)
 
-    assert sum(found.values()) == 28
-    after = [due(f"h{n}", account=n, most=64, held=found[f"h{n}"]) for n in range(1, 6)]
+    assert sum(chosen.values()) == 28
+    after = [due(f"h{n}", account=n, most=64, held=chosen[f"h{n}"]) for n in range(1, 6)]
     assert shared(*after, due("quiet", account=9), threads=32, spare=8) == {"quiet": 2}
 
 
 def test_the_first_two_of_each_target_may_take_every_thread() -> None:
-    found = shared(*[due(f"t{n}", account=n) for n in range(8)], threads=16)
+    chosen = shared(*[due(f"t{n}", account=n) for n in range(8)], threads=16)
 
-    assert found == {f"t{n}": 2 for n in range(8)}
+    assert chosen == {f"t{n}": 2 for n in range(8)}
 
 
 def test_whoever_holds_least_is_next() -> None:
-    found = shared(
+    chosen = shared(
         due("busy", account=1, most=64, held=10),
         due("quiet", account=2, most=64),
         threads=32,
     )
 
-    assert (10 + found["busy"], found["quiet"]) == (14, 14)
+    assert (10 + chosen["busy"], chosen["quiet"]) == (14, 14)
 
 
 def test_the_targets_of_an_account_take_turns() -> None:
-    found = shared(due("a", most=64), due("b", most=64), threads=16)
+    chosen = shared(due("a", most=64), due("b", most=64), threads=16)
 
-    assert found == {"a": 4, "b": 4}
+    assert chosen == {"a": 4, "b": 4}
 
 
 def test_the_one_that_is_due_longest_goes_first() -> None:

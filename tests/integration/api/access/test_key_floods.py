@@ -65,13 +65,13 @@ def test_a_flood_of_wrong_keys_leaves_the_pool_to_others(
         async with opened(fresh_database_url) as (pool, keys):
             with rows.transaction():
                 rows.execute("LOCK TABLE api_keys")  # no look-up ends meanwhile
-                asked = [asyncio.create_task(keys.caller(wrong())) for _ in range(50)]
+                tasks = [asyncio.create_task(keys.caller(wrong())) for _ in range(50)]
                 await until_waiting(rows, STRANGERS_AT_ONCE)
                 for _ in range(CONNECTIONS - STRANGERS_AT_ONCE):
                     async with pool.connection(timeout=WITHIN_S) as connection:
                         await connection.execute("SELECT 1")
                 assert pool.get_stats()["requests_waiting"] == 0
-            answers = await asyncio.gather(*asked, return_exceptions=True)
+            answers = await asyncio.gather(*tasks, return_exceptions=True)
             assert {type(answer) for answer in answers} == {Refused}
 
     asyncio.run(flood())
@@ -89,12 +89,12 @@ def test_a_key_that_was_good_is_not_behind_the_flood(
             assert (await keys.caller(good)).scopes == {"read"}
             with rows.transaction():
                 rows.execute("LOCK TABLE api_keys")
-                asked = [asyncio.create_task(keys.caller(wrong())) for _ in range(50)]
+                tasks = [asyncio.create_task(keys.caller(wrong())) for _ in range(50)]
                 await until_waiting(rows, STRANGERS_AT_ONCE)
                 again = asyncio.create_task(keys.caller(good))
                 await until_waiting(rows, STRANGERS_AT_ONCE + 1)
             assert (await again).scopes == {"read"}
-            await asyncio.gather(*asked, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     asyncio.run(flood())
 

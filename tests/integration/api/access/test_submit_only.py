@@ -189,6 +189,6 @@ def test_a_retry_that_no_longer_fits_does_not_quote_the_kept_input(
     assert refused.status_code == 422
     assert SENTINEL not in refused.text
     assert "current version" in refused.text
-    told = api.post(f"/v1/jobs/{job}/retry")
-    assert told.status_code == 422
-    assert SENTINEL in told.text
+    response = api.post(f"/v1/jobs/{job}/retry")
+    assert response.status_code == 422
+    assert SENTINEL in response.text

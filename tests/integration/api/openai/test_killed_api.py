@@ -80,9 +80,9 @@ class Stalling(io.BytesIO):
 
 
 def parts_of(rows: Connection) -> int:
-    found = rows.execute("SELECT count(*) FROM file_parts").fetchone()
-    assert found
-    return int(found[0])
+    row = rows.execute("SELECT count(*) FROM file_parts").fetchone()
+    assert row
+    return int(row[0])
 
 
 @pytest.mark.timeout(180)

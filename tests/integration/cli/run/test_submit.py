@@ -10,8 +10,8 @@ INPUT = '{"text": "Where is my order 4417-B?"}'
 def submit(tierline: Tierline, feature: str, *more: str) -> dict[str, object]:
     ran = tierline("jobs", "submit", feature, "--input", INPUT, "--json", *more)
     assert ran.code == 0, ran.err
-    found: dict[str, object] = json.loads(ran.out)
-    return found
+    document: dict[str, object] = json.loads(ran.out)
+    return document
 
 
 def test_a_job_is_submitted_shown_and_listed(tierline: Tierline, feature: str) -> None:

@@ -57,8 +57,8 @@ def test_after_five_failures_nobody_asks_the_model(bench: Bench) -> None:
     job = bench.submit(version)
     bench.run(job)
     assert asked(bench) == 0
-    found = bench.job(job)
-    assert (found["status"], found["failures"]) == ("queued", 0)
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["failures"]) == ("queued", 0)
     reason = bench.one("SELECT reason FROM attempts WHERE job_id = %s", job)
     assert reason.startswith("not sent: the server failed")
     assert bench.calls(job)[0][2] == 0
@@ -130,8 +130,8 @@ def test_a_job_that_waited_out_its_patience_in_an_outage_goes_to_the_next_tier(
     )
     due(bench, job)
     bench.run(job, 2)
-    found = bench.job(job)
-    assert (found["status"], found["tier"]) == ("completed", "frontier")
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["tier"]) == ("completed", "frontier")
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -41,6 +41,6 @@ def test_a_check_that_is_not_set_is_the_features_fault(bench: Bench) -> None:
     version, _ = bench.apply(more=CUSTOM)
     job = bench.submit(version)
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["error_code"]) == ("failed", "feature_error")
-    assert "TIERLINE_CHECKS" in found["error_message"]
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["error_code"]) == ("failed", "feature_error")
+    assert "TIERLINE_CHECKS" in job_row["error_message"]

@@ -13,8 +13,8 @@ def test_a_rate_limit_is_obeyed_and_burns_no_attempt_of_the_tier(bench: Bench) -
     version, _ = bench.apply()
     job = bench.submit(version)
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["tier"], found["failures"]) == ("queued", "slm", 0)
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["tier"], job_row["failures"]) == ("queued", "slm", 0)
     wait_s = bench.one(
         "SELECT extract(epoch FROM run_after - clock_timestamp())::float8 FROM jobs WHERE id = %s",
         job,
@@ -59,8 +59,8 @@ def test_a_job_waits_for_what_the_operator_must_mend(bench: Bench, reply: Reply)
     version, _ = bench.apply()
     job = bench.submit(version)
     bench.run(job, 5)
-    found = bench.job(job)
-    assert (found["status"], found["tier"], found["failures"]) == ("queued", "slm", 0)
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["tier"], job_row["failures"]) == ("queued", "slm", 0)
 
 
 def test_a_job_that_was_held_for_a_day_fails(bench: Bench) -> None:
@@ -72,8 +72,8 @@ def test_a_job_that_was_held_for_a_day_fails(bench: Bench) -> None:
         "UPDATE jobs SET held_since = held_since - interval '24 h' WHERE id = %s RETURNING id", job
     )
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["tier"], found["error_code"]) == (
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["tier"], job_row["error_code"]) == (
         "failed",
         "slm",
         "rate_limited",

@@ -142,8 +142,8 @@ def test_a_job_over_the_limit_waits_and_nothing_is_sent(
     bench.run(first)
     bench.run(second)
     assert bench.job(first)["status"] == "completed"
-    found = bench.job(second)
-    assert (found["status"], found["failures"], found["tier"]) == ("queued", 0, "slm")
+    job_row = bench.job(second)
+    assert (job_row["status"], job_row["failures"], job_row["tier"]) == ("queued", 0, "slm")
     assert bench.verdicts(second) == ["rate_limited"]
     assert len(bench.server.calls) == 1
 

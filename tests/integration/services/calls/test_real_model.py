@@ -98,10 +98,10 @@ each = pytest.mark.parametrize("name", NAMES)
 
 @each
 def test_it_answers_within_the_schema_and_tells_what_it_used(name: str) -> None:
-    found = ask(name, json_schema=SCHEMA)
-    assert json.loads(found.text)["animal"] in {"dog", "cat"}
-    assert (found.finish, found.model) == (None, MODEL)
-    usage = found.usage
+    answer = ask(name, json_schema=SCHEMA)
+    assert json.loads(answer.text)["animal"] in {"dog", "cat"}
+    assert (answer.finish, answer.model) == (None, MODEL)
+    usage = answer.usage
     assert usage is not None
     assert (usage.input_tokens or 0) + (usage.cached_input_tokens or 0) > 10
     assert 0 < (usage.output_tokens or 0) <= 30
@@ -109,16 +109,16 @@ def test_it_answers_within_the_schema_and_tells_what_it_used(name: str) -> None:
 
 @each
 def test_it_tells_the_probabilities_of_tokens(name: str) -> None:
-    found = ask(name, max_tokens=1, top_logprobs=5).top_logprobs
-    assert found is not None
-    assert len(found[0]) == 5
-    assert all(one.logprob <= 0 for one in found[0])
+    logprobs = ask(name, max_tokens=1, top_logprobs=5).top_logprobs
+    assert logprobs is not None
+    assert len(logprobs[0]) == 5
+    assert all(one.logprob <= 0 for one in logprobs[0])
 
 
 @each
 def test_it_is_cut_off_at_max_tokens(name: str) -> None:
-    found = ask(name, "Tell a long story of a dog.", max_tokens=4)
-    assert found.finish is Verdict.TRUNCATED
+    answer = ask(name, "Tell a long story of a dog.", max_tokens=4)
+    assert answer.finish is Verdict.TRUNCATED
 
 
 @each

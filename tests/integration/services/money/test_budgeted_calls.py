@@ -39,12 +39,12 @@ def test_when_it_is_spent_jobs_go_on_on_the_first_tier_only_and_say_so(bench: Be
     bench.server.answer = by_model(small="no idea", large=RIGHT)
     blocked = bench.submit(version)
     bench.run(blocked, 2)
-    found = bench.job(blocked)
-    assert (found["status"], found["error_code"]) == ("failed", "budget")
-    assert "the account's budget of 0.0000001 USD a day" in found["error_message"]
-    assert "it resets at" in found["error_message"]
-    assert "malformed: " in found["error_message"]
-    assert found["escalation_reason"] is None
+    job_row = bench.job(blocked)
+    assert (job_row["status"], job_row["error_code"]) == ("failed", "budget")
+    assert "the account's budget of 0.0000001 USD a day" in job_row["error_message"]
+    assert "it resets at" in job_row["error_message"]
+    assert "malformed: " in job_row["error_message"]
+    assert job_row["escalation_reason"] is None
     assert "it resets at" in blocked_reason(bench, blocked)
     assert blocked_reason(bench, job) is None  # it passed: nobody held it back
     assert bench.verdicts(blocked) == ["malformed"]
@@ -58,9 +58,13 @@ def test_what_may_not_escalate_is_served_unverified_where_the_feature_says_so(
     budget(bench, "0.0000001")
     job = bench.submit(priced(bench, "on_blocked: return_unverified"))
     bench.run(job, 2)
-    found = bench.job(job)
-    assert (found["status"], found["unverified"], found["answer_attempt"]) == ("completed", True, 1)
-    assert found["model"] == "small-2026"
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["unverified"], job_row["answer_attempt"]) == (
+        "completed",
+        True,
+        1,
+    )
+    assert job_row["model"] == "small-2026"
     assert "the account's budget of 0.0000001 USD a day" in blocked_reason(bench, job)
     assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == {"amount": "a lot"}
 
@@ -73,7 +77,7 @@ def test_a_call_that_the_budget_does_not_hold_ends_the_job_on_the_earlier_tiers_
     budget(bench, "0.01")  # something is left when it escalates, and less than a large call
     job = bench.submit(priced(bench, f"on_blocked: {on_blocked}"))
     bench.run(job, 2)
-    found = bench.job(job)
+    job_row = bench.job(job)
     assert bench.verdicts(job) == ["schema", "budget"]
     assert bench.calls(job)[1] == ("answer", "openai:large", Decimal(0))
     assert spent(bench) == (Decimal(0), SMALL_CALL)
@@ -81,10 +85,10 @@ def test_a_call_that_the_budget_does_not_hold_ends_the_job_on_the_earlier_tiers_
     assert "the account's budget of 0.01 USD a day does not fit: up to " in reason
     assert f"USD needed for this call, {Decimal('0.01') - SMALL_CALL} USD left" in reason
     if on_blocked == "fail":
-        assert (found["status"], found["error_code"]) == ("failed", "budget")
+        assert (job_row["status"], job_row["error_code"]) == ("failed", "budget")
     else:
-        assert (found["status"], found["unverified"]) == ("completed", True)
-        assert (found["answer_attempt"], found["model"]) == (1, "small-2026")
+        assert (job_row["status"], job_row["unverified"]) == ("completed", True)
+        assert (job_row["answer_attempt"], job_row["model"]) == (1, "small-2026")
 
 
 def test_a_first_tier_that_is_refused_is_not_replaced_by_a_dearer_one(bench: Bench) -> None:
@@ -129,9 +133,9 @@ def test_an_unpriced_model_is_refused_under_a_budget(bench: Bench) -> None:
     version, _ = bench.apply()
     job = bench.submit(version)
     bench.run(job, 2)
-    found = bench.job(job)
-    assert (found["status"], found["error_code"]) == ("failed", "budget")
-    assert "has no price" in found["error_message"]
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["error_code"]) == ("failed", "budget")
+    assert "has no price" in job_row["error_message"]
     assert bench.verdicts(job) == ["budget"]
 
 

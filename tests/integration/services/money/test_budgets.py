@@ -25,11 +25,11 @@ def no_budgets(bench: Bench) -> Iterator[None]:
 
 
 def budget(bench: Bench, limit: str, scope: str = "account", key: str = "", **more: Any) -> None:
-    found = {"period": "month", "hard": True} | more
+    columns = {"period": "month", "hard": True} | more
     bench.all(
         "INSERT INTO budgets (account_id, scope, key, period, limit_usd, hard)"
         " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-        *(bench.account, scope, key, found["period"], Decimal(limit), found["hard"]),
+        *(bench.account, scope, key, columns["period"], Decimal(limit), columns["hard"]),
     )
 
 

@@ -28,12 +28,12 @@ def test_a_plan_may_keep_an_account_on_the_first_tier(bench: Bench, free: None) 
     version, _ = bench.apply()
     job = bench.submit(version)
     bench.run(job, 2)
-    found = bench.job(job)
-    assert (found["status"], found["error_code"]) == ("failed", "plan")
-    assert "the account's plan free allows only the first tier" in found["error_message"]
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["error_code"]) == ("failed", "plan")
+    assert "the account's plan free allows only the first tier" in job_row["error_message"]
     assert "the account's plan free" in blocked_reason(bench, job)
     assert bench.verdicts(job) == ["schema"]  # it is known before it would escalate
-    assert found["escalation_reason"] is None
+    assert job_row["escalation_reason"] is None
     version, _ = bench.apply("on_blocked: return_unverified")
     job = bench.submit(version)
     bench.run(job, 2)

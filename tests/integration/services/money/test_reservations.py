@@ -151,8 +151,8 @@ def test_a_job_waits_for_what_others_have_out(bench: Bench) -> None:
     bench.run(job)
     bench.all("UPDATE budget_periods SET reserved_usd = 0.019 RETURNING id")  # a call of another
     bench.run(job)
-    found = bench.job(job)
-    assert (found["status"], found["tier"], found["failures"]) == ("queued", "frontier", 0)
+    job_row = bench.job(job)
+    assert (job_row["status"], job_row["tier"], job_row["failures"]) == ("queued", "frontier", 0)
     bench.all("UPDATE budget_periods SET reserved_usd = 0 RETURNING id")
     bench.all("UPDATE jobs SET run_after = clock_timestamp() WHERE id = %s RETURNING id", job)
     bench.run(job)

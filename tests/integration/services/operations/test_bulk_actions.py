@@ -40,8 +40,8 @@ def test_each_failed_job_of_the_filter_is_retried_once_and_the_new_ones_are_not(
     scene.jobs(2, "completed")
     queued = scene.jobs(1)
     id = scene.begin(Action.RETRY, status="failed")
-    found = scene.run(id)
-    assert (found.status, found.matched, found.done, found.failed) == ("completed", 5, 5, 0)
+    action = scene.run(id)
+    assert (action.status, action.matched, action.done, action.failed) == ("completed", 5, 5, 0)
     assert sorted(scene.made_from(id)) == sorted(map(str, failed))
     rows = scene.db.execute(
         "SELECT queue, tier FROM jobs WHERE status = 'queued' AND id <> ALL(%s)", (queued,)
@@ -55,22 +55,22 @@ def test_jobs_that_it_does_not_apply_to_are_counted_by_reason(scene: Scene) -> N
     (removed,) = scene.jobs(1, "failed")
     scene.db.execute("UPDATE jobs SET input_removed_at = now() WHERE id = %s", (removed,))
     scene.jobs(1, "cancelled")
-    found = scene.run(scene.begin(Action.RETRY))
-    assert (found.matched, found.done, found.failed) == (7, 1, 6)
-    told = {error.reason: (error.count, set(error.job_ids)) for error in found.errors}
+    action = scene.run(scene.begin(Action.RETRY))
+    assert (action.matched, action.done, action.failed) == (7, 1, 6)
+    told = {error.reason: (error.count, set(error.job_ids)) for error in action.errors}
     assert told == {
         "not_ended": (3, set(queued)),
         "completed": (2, set(completed)),
         "input_removed": (1, {removed}),
     }
-    assert [error.count for error in found.errors] == [3, 2, 1]
+    assert [error.count for error in action.errors] == [3, 2, 1]
 
 
 def test_cancel_ends_what_is_queued_and_asks_what_runs(scene: Scene) -> None:
     queued, (running,) = scene.jobs(3), scene.jobs(1)
     scene.db.execute("UPDATE jobs SET status = 'in_progress' WHERE id = %s", (running,))
-    found = scene.run(scene.begin(Action.CANCEL))
-    assert (found.done, found.failed) == (4, 0)
+    action = scene.run(scene.begin(Action.CANCEL))
+    assert (action.done, action.failed) == (4, 0)
     assert scene.statuses(queued) == {"cancelled"}
     asked = scene.db.execute(
         "SELECT status, cancel_requested_at IS NOT NULL FROM jobs WHERE id = %s", (running,)
@@ -80,8 +80,8 @@ def test_cancel_ends_what_is_queued_and_asks_what_runs(scene: Scene) -> None:
 
 def test_content_is_removed_of_ended_jobs(scene: Scene) -> None:
     ended, queued = scene.jobs(2, "completed"), scene.jobs(1)
-    found = scene.run(scene.begin(Action.REMOVE_CONTENT))
-    assert (found.done, [error.reason for error in found.errors]) == (2, ["not_ended"])
+    action = scene.run(scene.begin(Action.REMOVE_CONTENT))
+    assert (action.done, [error.reason for error in action.errors]) == (2, ["not_ended"])
     kept = scene.db.execute("SELECT job_id FROM job_requests WHERE input IS NOT NULL").fetchall()
     assert kept == [(queued[0],)]
     assert len(ended) == 2
@@ -100,9 +100,11 @@ def test_deeper_analysis_begins_on_the_tier_behind_the_one_that_ended_the_job(
                 (tiers[place], place, job),
             )
         id = scene.begin(Action.DEEPER_ANALYSIS)
-        found = scene.run(id)
-        assert found.done == 2
-        assert [(one.reason, one.job_ids) for one in found.errors] == [("no_later_tier", [jobs[2]])]
+        action = scene.run(id)
+        assert action.done == 2
+        assert [(one.reason, one.job_ids) for one in action.errors] == [
+            ("no_later_tier", [jobs[2]])
+        ]
         rows = db.execute(
             "SELECT r.decision #>> '{signals,of_job}', j.tier, j.tier_index, j.queue FROM jobs j"
             " JOIN job_requests r ON r.job_id = j.id WHERE j.status = 'queued' ORDER BY 3"
@@ -120,18 +122,18 @@ def test_the_filter_decides_and_another_accounts_jobs_are_left_alone(scene: Scen
     another = add_feature(scene.db, two_tiers("another"))
     kept = [add_job(scene.db, scene.account, another)]
     mine = scene.jobs(2)
-    found = scene.run(scene.begin(Action.CANCEL, feature="echo", status="queued", tier="slm"))
-    assert (found.matched, found.done) == (2, 2)
+    action = scene.run(scene.begin(Action.CANCEL, feature="echo", status="queued", tier="slm"))
+    assert (action.matched, action.done) == (2, 2)
     assert scene.statuses(mine) == {"cancelled"}
     assert scene.statuses([theirs, *kept]) == {"queued"}
     with pytest.raises(NotFound):
-        bulk_actions.action_of(scene.db, other, found.id)
+        bulk_actions.action_of(scene.db, other, action.id)
 
 
 def test_a_limit_ends_it_after_so_many_jobs(scene: Scene) -> None:
     scene.jobs(5)
-    found = scene.run(scene.begin(Action.CANCEL, limit=2))
-    assert (found.status, found.done, found.limit) == ("completed", 2, 2)
+    action = scene.run(scene.begin(Action.CANCEL, limit=2))
+    assert (action.status, action.done, action.limit) == ("completed", 2, 2)
 
 
 def test_a_count_stops_at_its_limits(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,8 +141,8 @@ def test_a_count_stops_at_its_limits(scene: Scene, monkeypatch: pytest.MonkeyPat
     scene.jobs(7)
     asked = BulkRequest(Action.CANCEL, Filters())
     monkeypatch.setattr(bulk_actions, "MOST_COUNTED", 3)
-    found = bulk_actions.plan(scene.db, scene.account, asked)
-    assert (found.matched, found.more) == (3, True)
+    plan = bulk_actions.plan(scene.db, scene.account, asked)
+    assert (plan.matched, plan.more) == (3, True)
     monkeypatch.setattr(bulk_actions, "MOST_COUNTED", 100)
     monkeypatch.setattr(bulk_actions, "MOST_EXAMINED", 4)
     assert bulk_actions.plan(scene.db, scene.account, asked).more
@@ -171,9 +173,9 @@ def test_the_cost_is_estimated_before_and_nothing_is_changed(scene: Scene) -> No
 def test_an_input_that_no_longer_fits_is_a_reason(scene: Scene) -> None:
     (job,) = scene.jobs(1, "failed")
     scene.db.execute("UPDATE job_requests SET input = '{}' WHERE job_id = %s", (job,))
-    found = scene.run(scene.begin(Action.RETRY))
-    assert [one.reason for one in found.errors] == ["invalid_input"]
-    assert found.done == 0
+    action = scene.run(scene.begin(Action.RETRY))
+    assert [one.reason for one in action.errors] == ["invalid_input"]
+    assert action.done == 0
 
 
 def test_one_key_makes_one_action_and_few_run_at_once(scene: Scene) -> None:
@@ -198,15 +200,15 @@ def test_a_request_that_comes_again_while_its_jobs_are_counted_is_not_refused(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_actions, "MOST_RUNNING", 1)
-    wanted = BulkRequest(Action.CANCEL, Filters())
+    request = BulkRequest(Action.CANCEL, Filters())
     next_seq = rows.next_seq
     made = []
 
     def again(connection: Connection[Any]) -> int:
         monkeypatch.setattr(rows, "next_seq", next_seq)
-        made.append(bulk_actions.begin(scene.db, scene.account, KEY, wanted, "key"))
+        made.append(bulk_actions.begin(scene.db, scene.account, KEY, request, "key"))
         return next_seq(connection)
 
     monkeypatch.setattr(rows, "next_seq", again)
-    found, new = bulk_actions.begin(scene.db, scene.account, KEY, wanted, "key")
+    found, new = bulk_actions.begin(scene.db, scene.account, KEY, request, "key")
     assert (made, new) == ([(found, True)], False)

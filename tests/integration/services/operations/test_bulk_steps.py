@@ -63,8 +63,8 @@ def test_two_workers_at_once_and_an_abort_handle_no_job_twice(scene: Scene) -> N
 
     with ThreadPoolExecutor(workers) as crowd:
         done = list(crowd.map(work, range(workers)))
-    found = bulk_actions.action_of(scene.db, scene.account, id)
-    assert (found.status, found.done, sum(done)) == ("completed", 60, 60)
+    bulk_action = bulk_actions.action_of(scene.db, scene.account, id)
+    assert (bulk_action.status, bulk_action.done, sum(done)) == ("completed", 60, 60)
     assert sorted(scene.made_from(id)) == sorted(map(str, jobs))
 
 
@@ -88,8 +88,8 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing_and_repeats_nothing
         finally:
             stepper.kill()
             stepper.wait(30)
-        found = bulk_actions.action_of(scene.db, scene.account, id)
-        assert (found.status, found.done) == ("running", 19)
+        bulk_action = bulk_actions.action_of(scene.db, scene.account, id)
+        assert (bulk_action.status, bulk_action.done) == ("running", 19)
     wait_until(lambda: not _stepping(scene.db), 30, "Postgres to end the killed transaction")
     assert scene.run(id).done == 40
     assert sorted(scene.made_from(id)) == sorted(map(str, jobs))
@@ -138,14 +138,19 @@ def test_it_waits_while_the_account_may_queue_no_more_jobs(scene: Scene) -> None
     scene.db.execute("UPDATE accounts SET max_queued_jobs = 2")
     id = scene.begin(Action.RETRY, status="failed")
     assert step_bulk_action(scene.db, id) == 1
-    found = bulk_actions.action_of(scene.db, scene.account, id)
-    assert (found.status, found.done, found.failed, found.waits_for) == ("running", 1, 0, "queue")
+    action = bulk_actions.action_of(scene.db, scene.account, id)
+    assert (action.status, action.done, action.failed, action.waits_for) == (
+        "running",
+        1,
+        0,
+        "queue",
+    )
     assert due_bulk_actions(scene.pool) == []
     end_job(scene.db, str(waiting[0]), "completed")
     assert step_bulk_action(scene.db, id) == 1
     scene.db.execute("UPDATE accounts SET max_queued_jobs = NULL")
-    found = scene.run(id)
-    assert (found.done, found.waits_for) == (3, None)
+    action = scene.run(id)
+    assert (action.done, action.waits_for) == (3, None)
 
 
 def test_it_waits_while_a_hard_budget_is_spent(scene: Scene) -> None:
@@ -179,6 +184,6 @@ def test_a_job_that_a_stranger_holds_does_not_stop_the_others(
     scene.db.execute("SET lock_timeout = '50ms'")
     with psycopg.connect(fresh_database_url) as holding:
         holding.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", (jobs[1],))
-        found = scene.run(id)
-    assert found.done == 2
-    assert [(one.reason, one.job_ids) for one in found.errors] == [("locked", [jobs[1]])]
+        action = scene.run(id)
+    assert action.done == 2
+    assert [(one.reason, one.job_ids) for one in action.errors] == [("locked", [jobs[1]])]

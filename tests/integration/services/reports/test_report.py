@@ -65,17 +65,17 @@ def test_costs_are_put_beside_those_of_the_last_tier_alone(
     bench.server.answer = by_model(small="no idea", large=RIGHT)
     for number in range(2):
         bench.run(bench.submit(version[0], f"it may cost {number}"), 2)
-    found = told(bench, version[1])
-    assert (found["jobs"], found["completed"], found["failed"]) == (8, 8, 0)
-    assert [(one["tier"], one["jobs"], one["served"]) for one in found["tiers"]] == [
+    report = told(bench, version[1])
+    assert (report["jobs"], report["completed"], report["failed"]) == (8, 8, 0)
+    assert [(one["tier"], one["jobs"], one["served"]) for one in report["tiers"]] == [
         ("slm", 8, 6),
         ("frontier", 2, 2),
     ]
-    assert Decimal(found["cost_usd"]) == 8 * SMALL + 2 * LARGE
-    assert Decimal(found["last_tier_alone_usd"]) == 8 * LARGE
-    assert Decimal(found["saved_usd"]) == 8 * LARGE - 8 * SMALL - 2 * LARGE
-    assert found["escalations"] == [{"verdict": "malformed", "jobs": 2, "share": 0.25}]
-    assert found["quality"]["compared"] == 0
+    assert Decimal(report["cost_usd"]) == 8 * SMALL + 2 * LARGE
+    assert Decimal(report["last_tier_alone_usd"]) == 8 * LARGE
+    assert Decimal(report["saved_usd"]) == 8 * LARGE - 8 * SMALL - 2 * LARGE
+    assert report["escalations"] == [{"verdict": "malformed", "jobs": 2, "share": 0.25}]
+    assert report["quality"]["compared"] == 0
 
 
 def test_a_job_that_asked_a_tier_again_counts_once_there(
@@ -142,14 +142,14 @@ def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(
     for number in range(8):
         bench.run(bench.submit(version[0], f"{'odd' if number < 2 else 'even'}: {number} EUR"))
     run_shadows(bench)
-    found = told(bench, version[1])
-    assert Decimal(found["cost_usd"]) == 8 * SMALL
-    assert Decimal(found["shadow_cost_usd"]) == 8 * LARGE
+    report = told(bench, version[1])
+    assert Decimal(report["cost_usd"]) == 8 * SMALL
+    assert Decimal(report["shadow_cost_usd"]) == 8 * LARGE
     assert [
         (one["purpose"], one["calls"], Decimal(one["cost_usd"]), one["unknown_cost_calls"])
-        for one in found["costs_by_purpose"]
+        for one in report["costs_by_purpose"]
     ] == [("answer", 8, 8 * SMALL, 0), ("shadow", 8, 8 * LARGE, 0)]
-    assert found["quality"] == {
+    assert report["quality"] == {
         "compared": 8,
         "reference_models": ["large-2026"],
         "served": 8,
@@ -186,11 +186,11 @@ def test_what_nobody_knows_is_null(bench: Bench) -> None:
     bench.server.answer = by_model(small=RIGHT, large=RIGHT)
     version, feature = bench.apply()
     bench.run(bench.submit(version))
-    found = told(bench, feature.name)
-    assert found["unknown_cost_calls"] == 1
-    assert found["last_tier_alone_usd"] is None
-    assert found["saved_usd"] is None
-    assert found["saved_share"] is None
+    report = told(bench, feature.name)
+    assert report["unknown_cost_calls"] == 1
+    assert report["last_tier_alone_usd"] is None
+    assert report["saved_usd"] is None
+    assert report["saved_share"] is None
 
 
 def test_what_cannot_be_asked(bench: Bench) -> None:

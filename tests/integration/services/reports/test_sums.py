@@ -43,9 +43,9 @@ PRICES = {"openai:small": "0.3", "openai:large": "7.7", "openai:judge": "11.1"}
 
 def model(body: dict[str, Any]) -> str | Reply:
     """They never say the same in the same words; the judge holds half of it to be the same."""
-    asked = body["messages"][-1]["content"]
+    prompt = body["messages"][-1]["content"]
     if body["model"] == "judge":
-        return json.dumps({"same": "even" in asked})
+        return json.dumps({"same": "even" in prompt})
     return f"{body['model']} says it"
 
 

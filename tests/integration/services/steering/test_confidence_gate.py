@@ -31,9 +31,9 @@ ENOUGH = 120  # outcomes: six of ten are tested, and 30 easy ones have to be amo
 
 def model(body: dict[str, Any]) -> str | Reply:
     """The small model's samples part on what is hard, and its answer is then wrong."""
-    asked = body["messages"][-1]["content"]
-    number = next(int(word) for word in asked.replace('"', " ").split() if word.isdigit())
-    hard = "hard" in asked
+    prompt = body["messages"][-1]["content"]
+    number = next(int(word) for word in prompt.replace('"', " ").split() if word.isdigit())
+    hard = "hard" in prompt
     if body["model"] == "large" or not hard:
         return f'{{"amount": {number}}}'
     return f'{{"amount": {number + body["seed"]}}}'

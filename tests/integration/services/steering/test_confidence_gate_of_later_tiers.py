@@ -29,10 +29,10 @@ LOOSE = {"max_error": 0.2, "confidence": 0.95}
 
 def model(body: dict[str, Any]) -> str:
     """Small parts on what is hard or fair, mid on what is hard; the last one knows all."""
-    asked = body["messages"][-1]["content"]
-    number = next(int(word) for word in asked.replace('"', " ").split() if word.isdigit())
+    prompt = body["messages"][-1]["content"]
+    number = next(int(word) for word in prompt.replace('"', " ").split() if word.isdigit())
     lost = {"small": ("hard", "fair"), "mid": ("hard",), "large": ()}[body["model"]]
-    wrong = any(kind in asked for kind in lost)
+    wrong = any(kind in prompt for kind in lost)
     return f'{{"amount": {number + (body["seed"] if wrong else 0)}}}'
 
 

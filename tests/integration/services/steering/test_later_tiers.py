@@ -59,10 +59,10 @@ def test_where_no_later_tier_is_fast_enough_the_job_ends_and_says_so(bench: Benc
     known(bench, version, *(TierStats(name, 100, 0.9, 0.001, 9.0) for name in names))
     job = bench.submit(version, "it costs 12.50")
     bench.run(job, 3)
-    found = bench.job(job)
+    job_row = bench.job(job)
     assert tiers(bench, job) == ["slm"]
-    assert (found["status"], found["error_code"]) == ("failed", "latency")
-    assert "of the latency target" in found["error_message"]
+    assert (job_row["status"], job_row["error_code"]) == ("failed", "latency")
+    assert "of the latency target" in job_row["error_message"]
 
 
 def test_a_fast_one_is_asked_in_the_place_of_a_slow_one(bench: Bench) -> None:

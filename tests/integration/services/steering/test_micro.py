@@ -81,8 +81,8 @@ def answers(bench: Bench) -> None:
 
 def by_text(body: dict[str, Any]) -> str:
     """Both models know the kind."""
-    asked = body["messages"][-1]["content"]
-    kind = next(kind for kind, text in KINDS.items() if text.split("{")[0] in asked)
+    prompt = body["messages"][-1]["content"]
+    kind = next(kind for kind, text in KINDS.items() if text.split("{")[0] in prompt)
     return json.dumps({"kind": kind})
 
 

@@ -164,10 +164,10 @@ def test_a_removal_that_was_interrupted_is_told(past: Past) -> None:
 def test_what_there_is_no_time_for_is_not_said_to_be_sound(past: Past) -> None:
     with psycopg.connect(past.url) as locking:
         locking.execute("LOCK TABLE feedback IN ACCESS EXCLUSIVE MODE")
-        found = {one.flaw: one for one in examine(past.connection, 7, 2.0)}
-    assert found["calls_without_job"].ok
-    assert found["feedback_without_job"].count is None
-    assert found["sums_differ"].why == "there was no time left of 2 s"
+        flaws = {one.flaw: one for one in examine(past.connection, 7, 2.0)}
+    assert flaws["calls_without_job"].ok
+    assert flaws["feedback_without_job"].count is None
+    assert flaws["sums_differ"].why == "there was no time left of 2 s"
 
 
 def test_the_command_exits_with_1_if_it_finds_something(
@@ -182,9 +182,9 @@ def test_the_command_exits_with_1_if_it_finds_something(
     assert main.run(["doctor", "--days", "14"]) == 1
     assert "jobs_without_request" in capsys.readouterr().out
     assert main.run(["doctor", "--days", "14", "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["ok"] is False
-    (flaw,) = [one for one in told["checks"] if one["found"]]
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is False
+    (flaw,) = [one for one in document["checks"] if one["found"]]
     assert flaw["flaw"] == "jobs_without_request"
     assert flaw["examples"] == [str(job)]
     settings.cache_clear()

@@ -38,8 +38,8 @@ def shown(kept: RetentionScene, job_id: UUID) -> dict[str, object]:
     with kept.pool.connection() as connection:
         row = job_reads.job_row(connection, job_id)
     assert row is not None
-    found: dict[str, object] = json.loads(job_view(row, content=True).to_json())
-    return found
+    document: dict[str, object] = json.loads(job_view(row, content=True).to_json())
+    return document
 
 
 def test_a_feature_that_sets_no_time_keeps_everything(kept: RetentionScene) -> None:

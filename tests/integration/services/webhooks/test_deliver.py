@@ -244,8 +244,8 @@ def test_nothing_that_was_sent_stands_in_the_log(
 
     scene.deliver_due()
 
-    said = capsys.readouterr()
-    assert "webhook_tried" in said.out + said.err
+    output = capsys.readouterr()
+    assert "webhook_tried" in output.out + output.err
     for hidden in ("hunter2", "sentinel", "inner secret", "whsec_"):
-        assert hidden not in said.out + said.err
+        assert hidden not in output.out + output.err
     assert json.loads(receiver.requests[0].body)["data"]["custom_id"] == "sentinel"

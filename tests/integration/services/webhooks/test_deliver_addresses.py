@@ -83,11 +83,11 @@ def test_what_was_given_before_ports_were_limited_still_goes_out(
 
     assert asked == [receiver.port]
     assert not refused_port(scene, delivery_id)
-    said = capsys.readouterr()
-    assert ("webhook_port_ends" in said.out + said.err) is (of == "endpoint")
-    assert "hunter2" not in said.out + said.err
+    output = capsys.readouterr()
+    assert ("webhook_port_ends" in output.out + output.err) is (of == "endpoint")
+    assert "hunter2" not in output.out + output.err
     if of == "endpoint":
-        assert str(endpoint_id) in said.out + said.err
+        assert str(endpoint_id) in output.out + output.err
 
 
 def test_what_the_release_before_had_queued_still_goes_out(scene: Scene) -> None:

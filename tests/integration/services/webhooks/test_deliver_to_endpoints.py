@@ -17,11 +17,11 @@ def test_gone_disables_the_endpoint_and_fails_what_waits_for_it(
     first, *_ = scene.choose()
     scene.deliver(first)
 
-    found = scene.db.execute(
+    row = scene.db.execute(
         "SELECT disabled_at IS NOT NULL, disabled_reason FROM webhook_endpoints WHERE id = %s",
         (endpoint_id,),
     ).fetchone()
-    assert found == (True, "its receiver answered 410 Gone")
+    assert row == (True, "its receiver answered 410 Gone")
     assert {state for (state,) in scene.db.execute("SELECT status FROM deliveries")} == {"failed"}
     assert len(receiver.requests) == 1
     scene.end_job()

@@ -107,7 +107,7 @@ def test_jobs_go_on_while_the_database_is_upgraded_and_none_is_lost(
     upgrade_to(empty_database_url, RELEASED)
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         past: History = fill(connection, jobs)
-    told: list[str] = []
+    messages: list[str] = []
     with (
         writing(empty_database_url, past.plain) as done,
         psycopg.connect(empty_database_url, application_name="pg_dump") as dump,
@@ -118,17 +118,19 @@ def test_jobs_go_on_while_the_database_is_upgraded_and_none_is_lost(
             dump.execute(
                 psycopg.sql.SQL("SELECT FROM {} LIMIT 1").format(psycopg.sql.Identifier(table))
             )
-        upgraded = aside.submit(migrate.upgrade, empty_database_url, told.append)
-        wait_until(lambda: any("pg_dump" in one for one in told), DEADLINE_S, "the upgrade to wait")
+        upgraded = aside.submit(migrate.upgrade, empty_database_url, messages.append)
+        wait_until(
+            lambda: any("pg_dump" in one for one in messages), DEADLINE_S, "the upgrade to wait"
+        )
         before = len(done)
         wait_until(lambda: len(done) > before + WRITERS, DEADLINE_S, "jobs to go on meanwhile")
         dump.rollback()
         assert upgraded.result(1500) == (RELEASED, revisions.head())
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
-        found = connection.execute(
+        row = connection.execute(
             "SELECT count(*), count(*) FILTER (WHERE status = 'completed') FROM jobs"
         ).fetchone()
         costs = connection.execute("SELECT count(cost_usd) FROM calls").fetchone()
-    assert found == (jobs + len(done), jobs + len(done))
+    assert row == (jobs + len(done), jobs + len(done))
     assert costs == (jobs + len(done),)
-    assert [one for one in told if one.startswith("revision")]
+    assert [one for one in messages if one.startswith("revision")]

@@ -80,8 +80,8 @@ def test_a_database_of_a_later_version_is_left_alone_and_said(fresh_database_url
         connection.execute("UPDATE alembic_version SET version_num = %s", (LATER,))
         with pytest.raises(migrate.NewerDatabase, match=LATER):
             migrate.upgrade(fresh_database_url)
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    assert found == (LATER,)
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert row == (LATER,)
 
 
 def test_the_revisions_read_without_alembic_are_those_that_it_runs(
@@ -109,10 +109,10 @@ def test_the_release_before_goes_on_while_its_database_is_migrated(empty_databas
                     wait_until(lambda: waits(other), DEADLINE_S, "the migration to wait")
                     assert not upgraded.done()
             assert upgraded.result(DEADLINE_S) == (BEFORE, revisions.head())
-        found = connection.execute(
+        row = connection.execute(
             "SELECT status, input_removed_at, output_removed_at FROM jobs"
         ).fetchone()
-        assert found == ("in_progress", None, None)
+        assert row == ("in_progress", None, None)
         add_job(connection, account, version)
 
 
@@ -224,10 +224,10 @@ def test_endpoints_of_the_release_before_go_on_as_they_did(empty_database_url: s
         connection.execute(ENDPOINT, (account,))
         migrate.upgrade(empty_database_url)
         connection.execute(ENDPOINT, (account,))
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT max_in_flight, batch_rows, any_port FROM webhook_endpoints"
         ).fetchall()
-    assert found == [(2, True, True)] * 2
+    assert rows == [(2, True, True)] * 2
 
 
 VERSIONS = Path(migrations.__file__).parent / "versions"

@@ -80,16 +80,16 @@ def columns(connection: psycopg.Connection[Any]) -> set[str]:
 
 
 def valid(connection: psycopg.Connection[Any]) -> bool | None:
-    found = connection.execute(
+    row = connection.execute(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('numbers_idx')"
     ).fetchone()
-    return None if found is None else bool(found[0])
+    return None if row is None else bool(row[0])
 
 
 def test_a_change_gives_way_to_a_transaction_and_holds_nobody_up(
     empty_database_url: str, rows: psycopg.Connection[Any]
 ) -> None:
-    told: list[str] = []
+    messages: list[str] = []
 
     def add() -> None:
         online.run("numbers", "ALTER TABLE numbers ADD COLUMN IF NOT EXISTS other int")
@@ -98,8 +98,8 @@ def test_a_change_gives_way_to_a_transaction_and_holds_nobody_up(
         pid = dump.info.backend_pid
         dump.execute("SELECT count(*) FROM numbers")
         with ThreadPoolExecutor(1) as aside:
-            changed = aside.submit(migrating, empty_database_url, add, told)
-            wait_until(lambda: told, LONG_S, "the change to report its wait")
+            changed = aside.submit(migrating, empty_database_url, add, messages)
+            wait_until(lambda: messages, LONG_S, "the change to report its wait")
             longest_s = 0.0
             until = time.monotonic() + SEVERAL_TRIES_S
             while (began := time.monotonic()) < until:
@@ -110,10 +110,10 @@ def test_a_change_gives_way_to_a_transaction_and_holds_nobody_up(
             dump.commit()
             changed.result(LONG_S)
     assert "other" in columns(rows)
-    assert told[0].startswith(
+    assert messages[0].startswith(
         f"waiting for a lock on numbers: it is held by process {pid} (pg_dump, in a transaction for"
     )
-    assert "count" not in " ".join(told)  # never the text of a query
+    assert "count" not in " ".join(messages)  # never the text of a query
 
 
 def test_steps_are_done_together_or_not_at_all(
@@ -198,7 +198,7 @@ def test_a_long_wait_of_an_index_is_reported(
     empty_database_url: str, rows: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("migrations.blockers.LOOK_S", 0.05)
-    told: list[str] = []
+    messages: list[str] = []
     with (
         ThreadPoolExecutor(1) as aside,
         psycopg.connect(empty_database_url, application_name="pg_dump") as dump,
@@ -207,12 +207,12 @@ def test_a_long_wait_of_an_index_is_reported(
         dump.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         dump.execute("SELECT FROM numbers LIMIT 1")
         building = aside.submit(
-            migrating, empty_database_url, lambda: online.create_indexes(INDEX), told
+            migrating, empty_database_url, lambda: online.create_indexes(INDEX), messages
         )
-        wait_until(lambda: told, LONG_S, "a report")
+        wait_until(lambda: messages, LONG_S, "a report")
         dump.commit()
         building.result(LONG_S)
-    assert told[0].startswith(
+    assert messages[0].startswith(
         f"index numbers_idx: waiting for the end of process {pid} (pg_dump, in a transaction for"
     )
 

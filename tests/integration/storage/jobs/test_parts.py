@@ -248,9 +248,9 @@ def test_a_table_that_somebody_reads_is_divided_after_the_reader_has_ended(
         job = add_job(connection, account, version)
         with ThreadPoolExecutor(1) as aside, psycopg.connect(empty_database_url) as reader:
             reader.execute("SELECT FROM jobs")  # as pg_dump, it holds its lock to its end
-            told: list[str] = []
-            upgraded = aside.submit(migrate.upgrade, empty_database_url, told.append)
-            wait_until(lambda: any("lock on jobs" in one for one in told), DEADLINE_S, "a wait")
+            messages: list[str] = []
+            upgraded = aside.submit(migrate.upgrade, empty_database_url, messages.append)
+            wait_until(lambda: any("lock on jobs" in one for one in messages), DEADLINE_S, "a wait")
             # Nobody waits behind the migration for long.
             connection.execute("UPDATE jobs SET status = 'in_progress' WHERE id = %s", (job,))
             reader.rollback()

@@ -144,11 +144,11 @@ def test_output_is_in_input_order_and_can_be_gone_on_with(scene: Scene) -> None:
     scene.put(batch, 2, rows(2, 3))
     scene.put(batch, 1, [*rows(2), {"custom_id": "bad", "input": 1}])
     scene.answer_queued()
-    found = scene.rows(batch)
-    assert [one["custom_id"] for one in found] == ["r1", "r2", "bad", "r3", "r4"]
-    assert found[0]["output"] == {"text": "ROW 1"}
-    assert (found[0]["verdict"], found[0]["cost_usd"]) == ("passed", "0.001")
-    assert [one["custom_id"] for one in scene.rows(batch, after=found[2]["row"])] == ["r3", "r4"]
+    job_rows = scene.rows(batch)
+    assert [one["custom_id"] for one in job_rows] == ["r1", "r2", "bad", "r3", "r4"]
+    assert job_rows[0]["output"] == {"text": "ROW 1"}
+    assert (job_rows[0]["verdict"], job_rows[0]["cost_usd"]) == ("passed", "0.001")
+    assert [one["custom_id"] for one in scene.rows(batch, after=job_rows[2]["row"])] == ["r3", "r4"]
     assert len(scene.rows(batch, limit=1)) == 1
 
 

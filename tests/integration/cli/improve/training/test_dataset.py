@@ -105,10 +105,10 @@ def test_jobs_are_a_source_and_a_persons_word_goes_before_a_models(
     assert reviewed["rows"] == 41
     assert set(reviewed["counts"]) <= {"contradiction", "rare_label"}
     with psycopg.connect(database_url, autocommit=True) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT expected FROM dataset_rows WHERE job_id = %s", (job,)
         ).fetchall()
-    assert found == [("login",)]
+    assert rows == [("login",)]
 
 
 def test_a_review_lists_contradictions_rare_labels_and_labels_that_look_wrong(
@@ -178,10 +178,10 @@ def test_a_dataset_becomes_a_micro_model_and_its_test_rows_stay_unseen(
     assert made["quality"]["dataset"] == built["version"]
     calibration = made["micro_model"]["calibration"]
     assert (calibration["state"], calibration["reference"]) == ("in_force", "human")
-    told = tierline("micro", "train", "tickets", "--dataset", built["version"], "--dry-run")
-    assert "not saved" in told.out
-    assert "Split by near duplicates: " in told.out
-    assert "Split by meaning: " in told.out
+    printed = tierline("micro", "train", "tickets", "--dataset", built["version"], "--dry-run")
+    assert "not saved" in printed.out
+    assert "Split by near duplicates: " in printed.out
+    assert "Split by meaning: " in printed.out
     before = tierline("distil", "tickets", "--dry-run")
     assert "not saved" in before.out
     assert "is now 'tierline micro train tickets --dataset newest'" in before.err

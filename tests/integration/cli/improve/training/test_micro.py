@@ -63,9 +63,9 @@ def test_it_is_trained_promised_listed_and_withdrawn(
     assert (calibration["state"], calibration["reference_models"]) == ("in_force", ["large-2026"])
     assert calibration["bound"] <= 0.1
     assert {one["label"] for one in calibration["by_label"]} == set(KINDS)
-    told = tierline("micro", "train", "tickets", "--max-error", "0.2")
-    assert "in use from now on" in told.out
-    assert "may differ from large-2026" in told.out
+    printed = tierline("micro", "train", "tickets", "--max-error", "0.2")
+    assert "in use from now on" in printed.out
+    assert "may differ from large-2026" in printed.out
     few = tierline("micro", "train", "tickets", "--max-error", "0.001")
     assert few.code == 1
     assert "not enough data" in few.err

@@ -73,8 +73,8 @@ def test_a_terminal_is_asked_once_what_becomes_of_the_rows(
             wait_until(lambda: b"[y/N]" in screen.read(), DEADLINE_S, "the question")
             screen.type(typed)
             assert process.wait(DEADLINE_S) == 130
-        found = bench.scene.connection.execute(
+        records = bench.scene.connection.execute(
             "SELECT status, count(*) FROM jobs GROUP BY status"
         ).fetchall()
-        assert found == [(status, 3)]
+        assert records == [(status, 3)]
         bench.scene.connection.execute("DELETE FROM jobs")

@@ -50,14 +50,14 @@ def test_the_release_before_hints_it_and_neither_runs_it_nor_judges_by_itself(
     assert keep_judged(bench.pool, time.monotonic() + 60) == 1
     judging = bench.one("SELECT judge_job_id FROM outcomes WHERE job_id = %s", job)
     root = previous_release.unpack(tmp_path)
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", BEFORE, settings().database, str(judging)],
         env={**os.environ, **previous_release.python_path(root)},
         cwd=root,
         check=True,
         capture_output=True,
     )
-    assert json.loads(told.stdout) == {"hinted": [str(judging)], "due": 0, "claimed": False}
+    assert json.loads(process.stdout) == {"hinted": [str(judging)], "due": 0, "claimed": False}
     assert bench.verdicts(judging) == []
     bench.executor.queues = (*bench.executor.queues, "deeper-analysis-backfill")
     bench.run(judging)

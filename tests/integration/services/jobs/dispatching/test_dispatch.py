@@ -216,9 +216,9 @@ def test_a_version_of_a_later_release_is_left_out_of_the_choice_and_said_once(
     dispatch = Dispatch(4)
     assert dispatch.choose(pool, "slm", threads=16).queue_of.keys() == set(mine)
     assert dispatch.choose(pool, "slm", threads=16).queue_of == {}
-    said = capsys.readouterr().out
-    assert said.count("feature_version_unreadable") == 1
-    assert "version 7 of later has keys that this release does not know (/guard)" in said
+    output = capsys.readouterr().out
+    assert output.count("feature_version_unreadable") == 1
+    assert "version 7 of later has keys that this release does not know (/guard)" in output
 
 
 def test_an_accounts_own_limit_holds_over_all_pools(
