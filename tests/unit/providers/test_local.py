@@ -9,8 +9,10 @@ from tests.support.fake_servers.model_server import ModelServer, Reply
 from tierline.base.settings import Settings
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
+from tierline.providers import local as local_provider
 from tierline.providers.local import Local
 from tierline.providers.types import CallFailed, CompletionRequest
+from tierline.rules.causes import Cause
 from tierline.rules.retries import Retry
 
 
@@ -54,6 +56,39 @@ def test_a_local_server_is_asked_for_as_many_logprobs_as_it_gives(
     local = Local(Settings(local_url=first.url))
     ask(local, "small", top_logprobs=500)
     assert first.calls[0].body["top_logprobs"] == 500
+    local.close()
+
+
+def test_the_first_call_waits_for_a_model_that_is_loading(
+    servers: tuple[ModelServer, ModelServer],
+) -> None:
+    first, _ = servers
+    answers = iter([Reply(status=503), Reply(text="ready"), Reply(status=503)])
+    first.answer = lambda _: next(answers)
+    local = Local(Settings(local_url=first.url))
+    assert ask(local, "small") == "ready"
+    with pytest.raises(CallFailed) as raised:
+        ask(local, "small")
+    assert raised.value.cause is Cause.OVERLOADED, "a model that has started is not waited for"
+    assert len(first.calls) == 3
+    local.close()
+
+
+def test_a_model_that_never_starts_is_waited_for_once(
+    servers: tuple[ModelServer, ModelServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_provider, "STARTS_WITHIN_S", 0.5)
+    monkeypatch.setattr(local_provider, "AGAIN_S", 0.1)
+    first, _ = servers
+    first.answer = lambda _: Reply(status=503)
+    local = Local(Settings(local_url=first.url))
+    with pytest.raises(CallFailed):
+        ask(local, "small")
+    tries = len(first.calls)
+    with pytest.raises(CallFailed) as raised:
+        ask(local, "small")
+    assert raised.value.cause is Cause.OVERLOADED
+    assert (tries > 1, len(first.calls) - tries) == (True, 1)
     local.close()
 
 
