@@ -228,11 +228,12 @@ class Dispatcher:
             raise
         # Jobs first: what else is due takes a statement to find.
         sent = self._send(chosen)
-        try:
-            sent = self._send({}, self._choose_deliveries(), self._due_steps()) or sent
-        except PASSING:
-            self._give_up_lead()
-            raise
+        if sent is not False:
+            try:
+                sent = self._send_others() or sent
+            except PASSING:
+                self._give_up_lead()
+                raise
         if full:
             return FULL_GATHER_S
         return GATHER_S if sent else None
@@ -243,7 +244,13 @@ class Dispatcher:
         if self._leading is None and now >= self._lead_at:
             self._lead_at = now + TRY_LEAD_S
             connection = self._pool.getconn()
-            if self._dispatch.lead(connection):
+            try:
+                leads = self._dispatch.lead(connection)
+            except BaseException:
+                connection.close()
+                self._pool.putconn(connection)
+                raise
+            if leads:
                 log.info("dispatcher_leads")
                 self._leading = connection
             else:
@@ -263,13 +270,13 @@ class Dispatcher:
         chosen: Mapping[UUID, str],
         due: Sequence[UUID] = (),
         steps: Sequence[int | UUID] = (),
-    ) -> bool:
-        """Publish hints for jobs, deliveries, steps and the sweep. Returns whether any
-        was published.
+    ) -> bool | None:
+        """Publish hints for jobs, deliveries, steps and the sweep. Returns whether the broker took
+        them; None: there was nothing to publish.
         """
         sweep = self._sweep_due.is_set() and self._maintenance_room
         if not chosen and not due and not steps and not sweep:
-            return False
+            return None
         messages: list[tuple[str, tuple[str, ...]]] = []
         messages += [(queue, (str(job_id),)) for job_id, queue in chosen.items()]
         messages += [(queues.WEBHOOKS, (str(delivery_id),)) for delivery_id in due]
@@ -287,6 +294,18 @@ class Dispatcher:
         if sweep:
             self._sweep_due.clear()
         return True
+
+    def _send_others(self) -> bool | None:
+        """As `_send`, for deliveries and steps. Deliveries are published even if looking for steps
+        fails: their rows are marked.
+        """
+        due = self._choose_deliveries()
+        try:
+            steps = self._due_steps()
+        except PASSING:
+            self._send({}, due)
+            raise
+        return self._send({}, due, steps)
 
     def _due_steps(self) -> list[int | UUID]:
         """The evaluations and bulk actions to step now; empty while no live worker takes the hints,

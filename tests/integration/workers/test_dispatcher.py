@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -85,6 +86,46 @@ def test_what_was_chosen_goes_out_although_a_later_choice_fails(
     with pytest.raises(psycopg.OperationalError):
         one.choose_once()
     assert sent == [("slm", (str(job_id),))]
+
+
+def test_chosen_deliveries_go_out_although_looking_for_steps_fails(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import dispatcher as module
+    from workers.app import create_app
+
+    delivery_id = new_id()
+    sent: list[tuple[str, tuple[str, ...]]] = []
+
+    def cut(_: object) -> list[UUID]:
+        raise psycopg.OperationalError("cut")
+
+    monkeypatch.setattr(module.Dispatcher, "lead", lambda _: None)
+    monkeypatch.setattr(module.deliveries, "choose", lambda *_: [delivery_id])
+    monkeypatch.setattr(module.Dispatcher, "_due_steps", cut)
+    monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
+    one = module.Dispatcher(settings(), create_app())
+    with pytest.raises(psycopg.OperationalError):
+        one.choose_once()
+    assert sent == [("webhooks", (str(delivery_id),))]
+
+
+def test_a_lead_that_fails_gives_its_connection_back(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import dispatcher as module
+    from workers.app import create_app
+
+    def cut(*_: object) -> bool:
+        raise psycopg.OperationalError("cut")
+
+    monkeypatch.setattr(module, "TRY_LEAD_S", 0.0)
+    monkeypatch.setattr(module.Dispatch, "lead", cut)
+    one = module.Dispatcher(settings(), create_app())
+    with one.pool:
+        for _ in range(2 * one.pool.max_size):
+            with pytest.raises(psycopg.OperationalError):
+                one.lead()
 
 
 def test_a_sweep_that_could_not_be_sent_is_sent_with_the_next_choice(

@@ -1,5 +1,6 @@
 """A paused batch's jobs are in no choice, and slow no choice for others."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from tierline.base.ids import new_id
 from tierline.services.batches import pause
 from tierline.services.batches.batch import cancel
 from tierline.services.jobs.dispatching.held_batches import HeldBatches
+from tierline.storage.batches import pauses
 from tierline.storage.jobs import hints
 
 MANY = 5_000
@@ -86,6 +88,29 @@ def test_a_paused_batch_gets_no_hint_until_it_is_resumed(
         chosen = dispatch.choose_on(connection, "slm", 16).queue_of
     assert len(chosen) == ROWS + 1
     assert later in chosen
+
+
+def test_nobody_resumes_a_batch_while_a_choice_holds_its_jobs(
+    pool: ConnectionPool[Any], owner: int, batch: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise its jobs would be held after the resume, and nobody would let them go."""
+    locked = []
+
+    def hold_due(connection: Connection[Any], jobs: Mapping[UUID, UUID]) -> None:
+        real(connection, jobs)
+        with pool.connection() as other:
+            row = other.execute(
+                "SELECT FROM batches WHERE id = %s FOR UPDATE SKIP LOCKED", (batch,)
+            )
+            locked.append(row.fetchone() is None)
+
+    real = pauses.hold_due
+    monkeypatch.setattr(pauses, "hold_due", hold_due)
+    with leading(pool) as (dispatch, connection):
+        dispatch.look(connection)
+        do(pool, pause.pause, owner, batch)
+        dispatch.choose_on(connection, "slm", 16)
+    assert locked == [True]
 
 
 def test_a_pause_outlives_the_process_that_holds_its_jobs(
