@@ -124,7 +124,7 @@ def test_a_lead_that_fails_gives_its_connection_back(
     one = module.Dispatcher(settings(), create_app())
     with one.pool:
         for _ in range(2 * one.pool.max_size):
-            with pytest.raises(psycopg.OperationalError):
+            with pytest.raises(psycopg.OperationalError, match="cut"):
                 one.lead()
 
 

@@ -113,7 +113,15 @@ def walk(client: Api, api: Api, rows: Connection, route: Route) -> list[httpx.Re
         ]
     else:
         full_job(api, rows, "completed")
-        others = ("name", "endpoint_id", "delivery_id", "key_id", "draft_id", "router_id")
+        others = (
+            "name",
+            "endpoint_id",
+            "delivery_id",
+            "key_id",
+            "person_id",
+            "draft_id",
+            "router_id",
+        )
         more = ("model_id", "budget_id", "evaluation_id", "calibration_id", "version")
         operations = ("training_id", "search_id")
         numbers = dict.fromkeys((*others, *more, *operations), "1")

@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from migrations import online, partitioning
 from tests.support.database.migrations import upgrade_to
-from tests.support.database.rows import add_account, add_feature, add_job, add_outcomes, two_tiers
+from tests.support.database.rows import add_account, add_feature, add_job, two_tiers
 from tests.support.waiting import DEADLINE_S, wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
@@ -28,6 +28,10 @@ BEFORE = "0033"
 # Migration 0037 makes jobs_ended, beside these.
 CONVERTED = [parent for parent in PARENTS if parent.table != "jobs_ended"]
 
+OUTCOME = (
+    "INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals, served,"
+    " inclusion, drawn) VALUES (%s, 1, 'echo', 'none', 'f', 'openai:small', '{}', false, 1, true)"
+)
 DELIVERY = (
     "INSERT INTO deliveries (id, account_id, url, target, job_id, event, status, next_try_at)"
     " VALUES (%s, 1, 'https://receiver.invalid', 't', %s, 'job.completed', 'pending', now())"
@@ -63,7 +67,7 @@ class Live:
             connection.execute(CALL, (job, 1))
             connection.execute(ANSWER, (job,))
             connection.execute(DELIVERY, (new_id(), job))
-        add_outcomes(connection, "echo", "none", 1)
+            connection.execute(OUTCOME, (job,))
         return job
 
     def counts(self) -> dict[str, int]:

@@ -66,7 +66,7 @@ class Statements:
                 self._look(lambda: recover_lost(self.pool, {token: job_id}), HELD, token)
                 return
             case job_life.TakeBack(token=token):
-                release(self.pool, [token])
+                release(self.pool, {token: job_id})
                 return
             case job_life.Expire():
                 self._look(lambda: expire_overdue(self.pool), OVERDUE)
