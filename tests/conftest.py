@@ -71,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LONG = (
     *("tests/faults/", "tests/system/", "tests/integration/api/document/test_schemathesis.py"),
     *("tests/unit/checks/test_hostile_text.py", "tests/unit/drift/"),
+    *("tests/unit/checks/test_work.py", "tests/unit/cli/improve/reports/test_replay.py"),
 )
 """Files whose tests take longest. They begin first, so that no process has one left at the end."""
 

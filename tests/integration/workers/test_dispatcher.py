@@ -102,9 +102,10 @@ def test_chosen_deliveries_go_out_although_looking_for_steps_fails(
 
     monkeypatch.setattr(module.Dispatcher, "lead", lambda _: None)
     monkeypatch.setattr(module.deliveries, "choose", lambda *_: [delivery_id])
-    monkeypatch.setattr(module.Dispatcher, "_due_steps", cut)
+    monkeypatch.setattr(module, "due_evaluations", cut)
     monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
     one = module.Dispatcher(settings(), create_app())
+    one.see_threads({"maintenance": 1})
     with pytest.raises(psycopg.OperationalError):
         one.choose_once()
     assert sent == [("webhooks", (str(delivery_id),))]
