@@ -67,8 +67,11 @@ class State:
         self.loop.call_soon_threadsafe(self.ready.ready)
 
 
-SEARCHED = ("verdict", "user", "session", "metadata", "escalated")
-"""Parameters of lists of jobs that have no index."""
+SEARCHED = (
+    *("feature", "tier", "status", "verdict", "user", "session", "metadata", "escalated"),
+    *("endpoint_id", "count"),
+)
+"""Parameters of lists of jobs and deliveries with which thousands of rows may be examined."""
 
 
 def state_of(request: Request) -> State:
@@ -87,7 +90,7 @@ async def _late(request: Request) -> AsyncIterator[Connection[Any]]:
     cold = state_of(request).cold
     late = "ids" not in request.query_params  # who names jobs may have just written them
     if any(request.query_params.get(name) for name in SEARCHED):
-        # It examines thousands of jobs, which a list of another account must not wait for.
+        # A list of another account must not wait for it.
         reports = state_of(request).reports
         async with reports.connection(request, account_id, late=late) as connection:
             yield connection

@@ -93,8 +93,8 @@ def list_jobs(
     ] = None,
 ) -> Response:
     """Lists only jobs of the caller's account. A page with a filter examines at most 50,000 jobs:
-    it may have fewer jobs than `limit`, or none, and `next_cursor` goes on with older ones. The
-    statuses `queued` and `in_progress`, `batch_id` and `drafts` need no such search.
+    it may have fewer jobs than `limit`, or none, and `next_cursor` goes on with older ones. With
+    the status `queued` or `in_progress` it reads the jobs that wait or run.
     """
     details = Details(verdict, user, session, read_metadata(metadata), escalated)
     if ids is not None:

@@ -4,6 +4,7 @@ An address has a few turns at once, and a share of the time: SECONDS in a minute
 many turns, or slow ones, leaves most of them to the others. Pure: the caller passes in the clock.
 """
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -11,6 +12,7 @@ AT_ONCE = 2  # turns of one address
 SECONDS = 20.0  # that the turns of one address may take together …
 WINDOW_S = 60.0  # … in this time
 MOST_ADDRESSES = 10_000  # that are remembered
+_WITH_PORT = re.compile(r"(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]+)?")  # as some proxies write it
 _IPV6_NETWORK = 64  # bits: a customer of a provider has as many addresses as they like behind these
 
 
@@ -77,11 +79,11 @@ def network_of(peer: str, forwarded: str, proxies: int) -> str:
     last `proxies` entries are believed, because callers write the others themselves.
     """
     entries = [one.strip() for one in forwarded.split(",") if one.strip()]
-    chosen = peer
-    if proxies and entries:
-        chosen = entries[-proxies] if len(entries) >= proxies else entries[0]
+    # A request with fewer entries came past a proxy, so that none of them can be believed.
+    chosen = entries[-proxies] if 0 < proxies <= len(entries) else peer
+    parts = _WITH_PORT.fullmatch(chosen)
     try:
-        address = ip_address(chosen)
+        address = ip_address(parts[1] or parts[2] if parts else chosen)
     except ValueError:
         return chosen[:100]
     mapped = getattr(address, "ipv4_mapped", None)

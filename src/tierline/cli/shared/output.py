@@ -119,6 +119,8 @@ def print_page(
     if as_json:
         print_json(page)
         return
+    if page.get("next_cursor"):
+        empty = "none of the newest ones matches"
     print_lines(columns, [row(one) for one in page["data"]], empty)
     if page.get("next_cursor"):
         note(f"more: --cursor {page['next_cursor']}")

@@ -121,10 +121,7 @@ def list_jobs(
     conditions = {name: value for name, value in values.items() if value is not None}
     more = "".join(f" AND {_CONDITIONS[name]}" for name in conditions)
     parameters = {**conditions, "account_id": account_id}
-    floor = None
-    if filters.batch_id is not None:
-        floor = UUID(int=max(0, filters.batch_id.int - (APART_MS << _MS)))
-
+    floor = lowest(filters)
     ceiling = None if before is None or before.id is None else later(before.id)
     first = next(groups(connection, floor, ceiling))
     rows = read_at_homes(
@@ -218,6 +215,13 @@ def groups(
         )
         size = min(2 * size, MOST_WEEKS)
         begin, end, jobs = end, end + size, "@jobs_ended"
+
+
+def lowest(filters: Filters) -> UUID | None:
+    """No job that matches has a lower id: a batch's jobs are not older than the batch."""
+    if filters.batch_id is None:
+        return None
+    return UUID(int=max(0, filters.batch_id.int - (APART_MS << _MS)))
 
 
 def later(id: UUID) -> UUID:

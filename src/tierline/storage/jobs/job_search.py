@@ -21,6 +21,7 @@ from tierline.storage.jobs.job_pages import (
     in_few_weeks,
     in_one_snapshot,
     later,
+    lowest,
 )
 from tierline.storage.jobs.job_reads import job_rows
 from tierline.views.jobs.jobs import JobRow
@@ -79,7 +80,8 @@ class Details:
     @property
     def elsewhere(self) -> bool:
         """Whether some of it is not in a job's own row."""
-        return any((self.verdict, self.user, self.session, self.metadata))
+        parts = (self.verdict, self.user, self.session, self.metadata)
+        return any(part is not None for part in parts)
 
     def __bool__(self) -> bool:
         return any(value is not None for value in vars(self).values())
@@ -195,7 +197,7 @@ def examine(
 
     def read() -> list[Examined]:
         examined: list[Examined] = []
-        for group in groups(connection, ceiling=ceiling):
+        for group in groups(connection, lowest(filters), ceiling):
             statement = _EXAMINE.format(matches=matches, jobs=group.jobs, batch=batch)
             named = at_homes(connection, statement, group.ids)
             examined += [Examined(*row) for row in connection.execute(named, parameters)]

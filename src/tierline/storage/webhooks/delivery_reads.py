@@ -6,6 +6,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from tierline.storage.db.snapshot import one_snapshot
 from tierline.views.webhooks.deliveries import DeliveryRow
 
 _COLUMNS = """
@@ -64,11 +65,15 @@ def page(
     parameters = {**values, "account_id": account_id, "limit": limit + 1, "most": most}
     walk = " AND ".join(text for name, text in _WALK.items() if name in parameters)
     matches = "".join(f" AND {text}" for name, text in _MATCHES.items() if name in values)
-    with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
+    with (
+        one_snapshot(connection, read_only=True),  # where it stopped is counted among the same rows
+        connection.cursor(row_factory=class_row(DeliveryRow)) as cursor,
+    ):
         rows = cursor.execute(_PAGE.format(walk=walk, matches=matches), parameters).fetchall()
-    if len(rows) > limit:
-        return Deliveries(rows[:limit], rows[limit - 1].seq)
-    last = connection.execute(_LAST.format(walk=walk), parameters).fetchone() if matches else None
+        if len(rows) > limit:
+            return Deliveries(rows[:limit], rows[limit - 1].seq)
+        walked = connection.execute(_LAST.format(walk=walk), parameters) if matches else None
+        last = None if walked is None else walked.fetchone()
     return Deliveries(rows, None if last is None else last[0])
 
 

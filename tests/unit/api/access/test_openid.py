@@ -45,6 +45,7 @@ def test_one_address_does_not_keep_the_others_out_while_the_provider_hangs(
 ) -> None:
     provider = Hanging()
     monkeypatch.setattr(openid, "IdentityProvider", lambda _: provider)
+    monkeypatch.setattr(openid, "WAIT_S", 0.1)
     sign_in = OpenIdSignIn(CONFIG)
 
     async def ask(address: str) -> str:
@@ -65,5 +66,22 @@ def test_one_address_does_not_keep_the_others_out_while_the_provider_hangs(
         provider.may_answer.set()
         assert len(await asyncio.gather(*stranger, *others)) == AT_ONCE
         assert await ask("192.0.2.1"), "its turns are over"
+
+    asyncio.run(story())
+
+
+def test_a_crowd_behind_one_address_signs_in_while_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider = Hanging()
+    provider.may_answer.set()
+    monkeypatch.setattr(openid, "IdentityProvider", lambda _: provider)
+    monkeypatch.setattr(address_turns, "SECONDS", 0.0)  # so it has used up its share
+    sign_in = OpenIdSignIn(CONFIG)
+
+    async def story() -> None:
+        for _ in range(5):
+            attempt = sign_in.begin("/console")
+            assert await sign_in.authorization_url(asked_by("192.0.2.1"), attempt)
 
     asyncio.run(story())

@@ -11,6 +11,7 @@ from tierline.cli.shared.csv_cells import RawCsv, Table
 from tierline.cli.shared.options import Home, Json
 
 PAGE = 200  # jobs; the API's maximum per page
+MOST_PAGES = 50  # of a search whose pages have few jobs
 FIELDS = (
     *("at", "job_id", "account", "feature", "feature_version", "attempt", "policy"),
     *("choice", "reason", "threshold", "confidence", "model"),
@@ -86,13 +87,13 @@ def audit(
         decisions: list[JSON] = []
         cursor: str | None = None
         left = limit
-        while left > 0:
+        for _ in range(MOST_PAGES):
             page = {**params, "limit": str(min(PAGE, left))}
             answer = api.get("/v1/decisions", params=page | ({"cursor": cursor} if cursor else {}))
             decisions += answer["data"]
-            left -= PAGE
+            left -= len({one["job_id"] for one in answer["data"]})
             cursor = answer["next_cursor"]
-            if cursor is None:
+            if cursor is None or left <= 0:
                 break
     if cursor is not None and not as_json:
         note("older jobs were not read: raise --limit, or choose a time with --from and --to")
@@ -104,10 +105,17 @@ def audit(
         for one in decisions:
             table.row(one[name] for name in FIELDS)
     else:
-        _show(decisions, accounts=all_accounts)
+        empty = "no decision yet" if cursor is None else "none of the newest jobs matches"
+        _show(decisions, accounts=all_accounts, empty=empty)
 
 
-def _show(decisions: list[JSON], *, of_one_job: bool = False, accounts: bool = False) -> None:
+def _show(
+    decisions: list[JSON],
+    *,
+    of_one_job: bool = False,
+    accounts: bool = False,
+    empty: str = "no decision yet",
+) -> None:
     from tierline.cli.shared.output import Col, print_lines, when
 
     print_lines(
@@ -131,7 +139,7 @@ def _show(decisions: list[JSON], *, of_one_job: bool = False, accounts: bool = F
             )
             for one in decisions
         ],
-        empty="no decision yet",
+        empty=empty,
     )
 
 

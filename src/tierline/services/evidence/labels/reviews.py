@@ -102,11 +102,11 @@ def ask_for_filter(
     ids: list[UUID] = []
     before: Before | None = None
     for _ in range(MOST_EXAMINED // PAGE):
-        rows = search_jobs(connection, account_id, completed, Details(), before, PAGE).rows
-        ids += [row["id"] for row in rows if row["output_removed_at"] is None]
-        if len(rows) < PAGE or len(ids) >= count:
+        page = search_jobs(connection, account_id, completed, Details(), before, PAGE)
+        ids += [row["id"] for row in page.rows if row["output_removed_at"] is None]
+        if page.stopped is None or len(ids) >= count:
             break
-        before = Before(rows[-1]["seq"], rows[-1]["id"])
+        before = Before(*page.stopped)
     return ask_people(connection, ids[:count], "filter", second_share)
 
 
