@@ -309,16 +309,22 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def home_behind_command(arguments: list[str]) -> list[str]:
-    """The arguments with a `--home` before the command moved to the command's own options."""
+    """The arguments with a `--home` before the command moved to the command's own options, unless
+    it has one there.
+    """
     before, home = list[str](), list[str]()
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] != "--":
         takes_value = rest[0] in ("--home", "--profile")
         option, rest = rest[: 1 + takes_value], rest[1 + takes_value :]
+        if len(option) <= takes_value:
+            return arguments  # it says what is missing
         (home if option[0].partition("=")[0] == "--home" else before).extend(option)
-    if not rest or (len(home) % 2 and "=" not in home[-1]):
-        return arguments  # it says what is missing
+    if not rest:
+        return arguments
     end = rest.index("--") if "--" in rest else len(rest)
+    if any(one.partition("=")[0] == "--home" for one in rest[:end]):
+        home = []
     return [*before, *rest[:end], *home, *rest[end:]]
 
 

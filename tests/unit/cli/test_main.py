@@ -41,6 +41,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ("--profile p --home d jobs get x", "--profile p jobs get x --home d"),
         ("--home d jobs get -- x", "jobs get --home d -- x"),
         ("up --home d", "up --home d"),
+        ("--home c up --home d", "up --home d"),
+        ("--home=c --home d up", "up --home=c --home d"),
         ("--home up", "--home up"),
         ("--home", "--home"),
         ("--version", "--version"),

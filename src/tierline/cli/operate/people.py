@@ -90,6 +90,12 @@ def _find(api: "Client", who: str) -> JSON:
         cursor = page["next_cursor"]
         if cursor is None:
             break
+    by_id = [one for one in people if str(one["id"]) == who]
+    if by_id and any(one["subject"] == who and one not in by_id for one in people):
+        raise UsageError(
+            f"{who!r} is the id of one person and the subject of another: give the name of the one"
+            " who is meant, or use POST /v1/people/ID/sign-out"
+        )
     for key in ("id", "subject", "name"):
         matching = [one for one in people if str(one[key]) == who]
         if len(matching) > 1:
