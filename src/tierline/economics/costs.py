@@ -115,7 +115,7 @@ def costs_of(feature: Feature, measured: Measured, question: CostQuestion) -> Co
         notes.append(f"of every {measured.every}th job")
     notes += [
         f"not in these: {row.calls:,} calls to compare answers ({row.purpose}), "
-        f"{usd(row.cost_usd)} USD in all"
+        f"{usd(round(row.cost_usd, 6))} USD in all"
         for row in measured.upkeep
     ]
     small = _small(feature, uses)
