@@ -43,6 +43,10 @@ def sign_out_person(
         if within is not None and OPERATOR in person.scopes:
             raise Forbidden(f"person {person_id} is an operator: only an operator signs them out")
         ended = people.end_sessions_of(connection, person_id)
-        detail: dict[str, str | int] = {"person": person_id, "sessions": ended}
+        detail: dict[str, str | int] = {
+            "person": person_id,
+            "account": person.account,
+            "sessions": ended,
+        }
         add(connection, Entry(account_id, key_id, audit.PERSON_SIGNED_OUT, None, detail))
     return ended

@@ -74,7 +74,10 @@ def test_a_person_is_signed_out_by_an_administrator_of_their_account(
     assert f"/console/keys/people/{stranger}/sign-out" not in page
     assert browser.post(f"/console/keys/people/{stranger}/sign-out").status_code == 404
     assert browser.post(f"/console/keys/people/{person}/sign-out").status_code == 303
-    assert logged(rows) == ("person.signed_out", {"person": person, "sessions": 1})
+    assert logged(rows) == (
+        "person.signed_out",
+        {"person": person, "account": "default", "sessions": 1},
+    )
     assert f"/console/keys/people/{person}/sign-out" not in browser.get("/console/keys").text
 
 

@@ -382,7 +382,8 @@ def test_a_persons_sessions_are_ended_by_an_administrator(
 
     ended = "the session to end in another API process"
     wait_until(lambda: console.get("/console").status_code == 303, DEADLINE_S, ended)
-    entry = ("person.signed_out", {"person": person["id"], "sessions": 1})
+    detail = {"person": person["id"], "account": person["account"], "sessions": 1}
+    entry = ("person.signed_out", detail)
     assert entry in rows.execute(ENTRIES, (before,)).fetchall()
     assert api.post(path).json()["ended"] == 0
 
